@@ -1,0 +1,58 @@
+"""Tombola: vision models as one `.onnx` file, picture in, answer out.
+
+>>> import tombola
+>>> detector = tombola.load("model.onnx")        # doctest: +SKIP
+>>> detections = detector("photo.jpg")           # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tombola.errors import (
+    DataError,
+    DeviceError,
+    DisplayError,
+    ExportError,
+    ModelError,
+    OutputError,
+    PictureError,
+    RecipeError,
+    TombolaError,
+    TrainingError,
+)
+
+if TYPE_CHECKING:
+    from tombola.runtime.detections import Detections
+    from tombola.runtime.detector import Detector
+    from tombola.runtime.load import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DataError",
+    "Detections",
+    "Detector",
+    "DeviceError",
+    "DisplayError",
+    "ExportError",
+    "ModelError",
+    "OutputError",
+    "PictureError",
+    "RecipeError",
+    "TombolaError",
+    "TrainingError",
+    "load",
+]
+
+# Imported on first use, so that `import tombola.train` does not load onnxruntime, nor the runtime torch.
+_HOMES = {
+    "Detections": "tombola.runtime.detections",
+    "Detector": "tombola.runtime.detector",
+    "load": "tombola.runtime.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tombola' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

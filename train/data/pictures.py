@@ -1,0 +1,189 @@
+"""Where the pictures lie: a folder or a plain tar, read by name; and how their bytes become pixels."""
+
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tombola.errors import DataError, PictureError
+
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class PictureStore(Protocol):
+    """Bytes of pictures by name. Names use forward slashes and are relative to the store's root."""
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every picture that is there, sorted."""
+
+    def read_bytes(self, name: str, limit: int | None = None) -> bytes:
+        """Return the bytes of picture `name`, at most the first `limit`. DataError if it is not there."""
+
+
+class FolderPictures:
+    """The pictures in `root` and its folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __repr__(self) -> str:
+        return f"FolderPictures({str(self.root)!r})"
+
+    def _path(self, name: str) -> Path | None:
+        # An annotation file may come from anywhere: it must not make us read outside of the folder.
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+            return None
+        return self.root.joinpath(*parts)
+
+    def __contains__(self, name: object) -> bool:
+        path = self._path(name) if isinstance(name, str) else None
+        return path is not None and path.is_file()
+
+    def names(self) -> Iterator[str]:
+        files = (path for path in self.root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+        yield from sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
+
+    def read_bytes(self, name: str, limit: int | None = None) -> bytes:
+        path = self._path(name)
+        if path is None:
+            raise DataError(f"picture {name!r} lies outside of {self.root}; use a name inside of the folder")
+        try:
+            with path.open("rb") as file:
+                return file.read() if limit is None else file.read(limit)
+        except OSError as error:
+            raise DataError(
+                f"picture {name} cannot be read from {self.root}: {error.strerror}; "
+                "copy it there or remove it from the annotations"
+            ) from error
+
+
+class TarPictures:
+    """The pictures in a plain (not compressed) tar, indexed once and then read in place.
+
+    Safe in several threads; after a pickle or a fork each process opens the file for itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._places = _tar_index(path)
+        self._file: int | None = None
+        self._process = -1
+
+    def __repr__(self) -> str:
+        return f"TarPictures({str(self.path)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_process": -1}
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None and self._process == os.getpid():
+            os.close(self._file)  # type: ignore[arg-type]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def names(self) -> Iterator[str]:
+        yield from sorted(
+            name for name in self._places if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+        )
+
+    def read_bytes(self, name: str, limit: int | None = None) -> bytes:
+        if name not in self._places:
+            raise DataError(f"picture {name} is not in {self.path}; add it or remove it from the annotations")
+        offset, size = self._places[name]
+        wanted = size if limit is None else min(size, limit)
+        if self._file is None or self._process != os.getpid():
+            self._file = os.open(self.path, os.O_RDONLY)
+            self._process = os.getpid()
+        data = os.pread(self._file, wanted, offset)
+        if len(data) < wanted:
+            raise DataError(f"picture {name} is cut off in {self.path}; copy the tar again")
+        return data
+
+
+def _tar_index(path: Path) -> dict[str, tuple[int, int]]:
+    """Return {name: (offset, size)} in bytes for the plain files of the tar."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return {
+                member.name.removeprefix("./"): (member.offset_data, member.size)
+                for member in tar
+                if member.isreg() and not member.issparse()
+            }
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as a tar: {error}; pack it plain, without compression: tar -cf"
+        ) from error
+
+
+class MergedPictures:
+    """Several stores as one; each name is read from the store that was named for it."""
+
+    def __init__(self, homes: dict[str, PictureStore]) -> None:
+        self._homes = homes
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._homes and name in self._homes[name]
+
+    def names(self) -> Iterator[str]:
+        yield from sorted(name for name in self._homes if name in self._homes[name])
+
+    def read_bytes(self, name: str, limit: int | None = None) -> bytes:
+        if name not in self._homes:
+            raise DataError(f"picture {name} is in none of the merged sets")
+        return self._homes[name].read_bytes(name, limit)
+
+
+def open_pictures(path: Path) -> PictureStore:
+    """Open a folder or a plain .tar of pictures. DataError if `path` is neither."""
+    if path.is_dir():
+        return FolderPictures(path)
+    if path.is_file():
+        return TarPictures(path)
+    raise DataError(f"pictures {path}: no such folder or tar; check the path")
+
+
+def decode_rgb(data: bytes, name: str) -> NDArray[np.uint8]:
+    """Decode a picture file's bytes to image_rgb_u8 [h, w, 3], upright (EXIF applied).
+
+    Grey, 16-bit, CMYK and pictures with alpha become 8-bit RGB; alpha is dropped. PictureError if the
+    bytes are empty, not a picture or cut off.
+    """
+    if not data:
+        raise PictureError(f"{name}: the file is empty; copy it again")
+    if _jpeg_is_cut_off(data):
+        raise PictureError(f"{name}: the JPEG is cut off; copy it again")
+    try:
+        image_bgr_u8 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise PictureError(f"{name}: OpenCV refuses it: {error.err}; save it anew or shrink it") from error
+    if image_bgr_u8 is None:
+        raise PictureError(f"{name}: not a picture that OpenCV reads; save it as JPEG or PNG")
+    return np.asarray(cv2.cvtColor(image_bgr_u8, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _jpeg_is_cut_off(data: bytes) -> bool:
+    # libjpeg fills the lost part with grey and only warns. Coded pixels hold no end marker (FF is stuffed).
+    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+
+
+def merge_pictures(stores: Sequence[PictureStore], names: Sequence[Sequence[str]]) -> PictureStore:
+    """Return one store in which names[i] are read from stores[i]. DataError if a name comes twice."""
+    homes: dict[str, PictureStore] = {}
+    for store, own in zip(stores, names, strict=True):
+        for name in own:
+            if name in homes:
+                raise DataError(
+                    f"picture {name} is in two of the merged sets ({homes[name]} and {store}); "
+                    "keep it in one, or rename one of the files"
+                )
+            homes[name] = store
+    return MergedPictures(homes)

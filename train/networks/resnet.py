@@ -1,0 +1,90 @@
+"""ResNet-18, -34 and -50 as backbones (He et al. 2016, table 1; stride in the 3×3 of the bottleneck)."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from tombola.train.networks.convolution import ConvBatchNorm
+from tombola.train.networks.mobilenet import round_channels
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut (He et al. 2016, figure 5 left)."""
+
+    expansion: ClassVar[int] = 1
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvBatchNorm(in_channels, channels, 3, stride=stride, activation=nn.ReLU(inplace=True)),
+            ConvBatchNorm(channels, channels, 3),
+        )
+        self.shortcut = _shortcut(in_channels, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.body(x) + self.shortcut(x)).relu()  # type: ignore[no-any-return]
+
+
+class Bottleneck(nn.Module):
+    """1×1 down, 3×3, 1×1 up by four, and a shortcut (He et al. 2016, figure 5 right)."""
+
+    expansion: ClassVar[int] = 4
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvBatchNorm(in_channels, channels, 1, activation=nn.ReLU(inplace=True)),
+            ConvBatchNorm(channels, channels, 3, stride=stride, activation=nn.ReLU(inplace=True)),
+            ConvBatchNorm(channels, channels * self.expansion, 1),
+        )
+        self.shortcut = _shortcut(in_channels, channels * self.expansion, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.body(x) + self.shortcut(x)).relu()  # type: ignore[no-any-return]
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    return ConvBatchNorm(in_channels, out_channels, 1, stride=stride)
+
+
+class ResNet(nn.Module):
+    """A residual backbone that returns the maps of strides 8, 16 and 32.
+
+    Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem.
+    """
+
+    strides = (8, 16, 32)
+
+    def __init__(
+        self, block: type[BasicBlock] | type[Bottleneck], repeats: tuple[int, ...], *, width: float = 1.0
+    ) -> None:
+        super().__init__()
+        channels = round_channels(64 * width)
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(
+                    ConvBatchNorm(3, channels, 7, stride=2, activation=nn.ReLU(inplace=True)),
+                    nn.MaxPool2d(3, stride=2, padding=1),
+                )
+            ]
+        )
+        widths = []
+        for index, repeat in enumerate(repeats):
+            inner = round_channels(64 * 2**index * width)
+            blocks: list[nn.Module] = []
+            for position in range(repeat):
+                blocks.append(block(channels, inner, 2 if index > 0 and position == 0 else 1))
+                channels = inner * block.expansion
+            self.stages.append(nn.Sequential(*blocks))
+            widths.append(channels)
+        self.channels = tuple(widths[1:])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x = self.stages[1](self.stages[0](images))
+        maps = []
+        for stage in list(self.stages)[2:]:
+            x = stage(x)
+            maps.append(x)
+        return maps

@@ -1,0 +1,1 @@
+"""The commands: parse, call the library, print, exit code. Nothing is computed here."""

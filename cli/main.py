@@ -1,0 +1,85 @@
+"""The console scripts: `tombola`, and `detect` as a short name for `tombola detect`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import tombola
+from tombola.cli import (
+    bench,
+    data_check,
+    detect,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    train,
+    verify,
+    webcam,
+)
+from tombola.cli.polite import PoliteCommand, PoliteGroup
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+# Plain help: it needs no rich, fits any width, and can be piped and searched.
+app = typer.Typer(
+    name="tombola",
+    cls=PoliteGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings=HELP_NAMES,
+)
+detect_app = typer.Typer(name="detect", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=True)
+detect_app.command(cls=PoliteCommand, context_settings=HELP_NAMES)(detect.detect)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tombola {tombola.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tombola_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train a vision model, shrink it, and ship it as one .onnx file: picture in, answer out.
+
+    \b
+    Example:
+      tombola detect photo.jpg --save out
+    """
+
+
+app.command()(detect.detect)
+app.command()(webcam.webcam)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(export.export)
+app.command()(verify.verify)
+app.command()(inspect.inspect)
+app.command()(bench.bench)
+app.command()(doctor.doctor)
+app.add_typer(data_check.app, name="data")
+
+
+def run() -> None:
+    """The console script `tombola`."""
+    _any_text_prints()
+    app(prog_name="tombola")
+
+
+def run_detect() -> None:
+    """The console script `detect`."""
+    _any_text_prints()
+    detect_app(prog_name="detect")
+
+
+def _any_text_prints() -> None:
+    # A file name or label that the terminal's encoding lacks must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,50 @@
+"""Options that several commands share, so that they read and mean the same everywhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where a model runs: auto takes CUDA where it really works; cuda is CUDA or an error."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", "-m", metavar="FILE", help="The .onnx model to run.", show_default="the one that ships"),
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="auto is CUDA where it really works; cuda is CUDA or an error.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, metavar="N", help="CPU threads for one picture.", show_default="all cores"),
+]
+ScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        "--score", min=0.0, max=1.0, metavar="S", help="Show what scores above this.", show_default="the model's own"
+    ),
+]
+IouOption = Annotated[
+    float | None,
+    typer.Option(
+        "--iou",
+        min=0.0,
+        max=1.0,
+        metavar="I",
+        help="Of two boxes of a class that overlap more than this, show the better.",
+        show_default="the model's own",
+    ),
+]
+MaxOption = Annotated[
+    int | None,
+    typer.Option("--max", min=1, metavar="N", help="Show at most this many.", show_default="the model's own"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

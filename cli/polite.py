@@ -1,0 +1,71 @@
+"""How a command fails: a line on stderr and an exit code, never a traceback.
+
+Exit codes: 0 all done, 1 something could not be done, 2 the command line is wrong, 130 Ctrl-C.
+TOMBOLA_DEBUG=1 in the environment lets the traceback through.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from tombola.cli.table import one_line
+from tombola.errors import TombolaError
+
+# What `pip install tombola` leaves out, by the name that is imported.
+TRAIN_MODULES = frozenset({"torch", "lightning", "lightning_fabric", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript"})
+
+
+def complain(what: object) -> None:
+    """Print `error: what` on stderr; further lines of a long message stand indented below it."""
+    lines = [one_line(line) for line in str(what).splitlines() if line.strip()]
+    typer.echo("error: " + "\n  ".join(lines), err=True)
+
+
+@contextmanager
+def polite_errors() -> Iterator[None]:
+    """Turn expected errors into a line on stderr and exit code 1."""
+    try:
+        yield
+        sys.stdout.flush()  # here, so that a closed pipe shows where it is still handled
+    except (TombolaError, ModuleNotFoundError, OSError) as error:
+        message = _expected(error)
+        if message is None or os.environ.get("TOMBOLA_DEBUG"):
+            raise
+        complain(message)
+        raise typer.Exit(1) from None
+
+
+def _expected(error: Exception) -> str | None:
+    """The line for an error that its user can cure; None for a closed pipe and for our own mistakes."""
+    if isinstance(error, TombolaError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        missing = (error.name or "").split(".")[0]
+        if missing in TRAIN_MODULES:
+            return f"this command needs {missing}, which is not installed: pip install 'tombola[train]'"
+        return None
+    if isinstance(error, OSError) and error.errno not in (None, errno.EPIPE):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return None
+
+
+class PoliteGroup(TyperGroup):
+    """A group of commands that fail politely."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with polite_errors():
+            return super().invoke(ctx)
+
+
+class PoliteCommand(TyperCommand):
+    """A command that stands alone and fails politely."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with polite_errors():
+            return super().invoke(ctx)

@@ -1,0 +1,2 @@
+def webcam() -> None:
+    "stub"

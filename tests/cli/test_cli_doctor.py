@@ -1,0 +1,208 @@
+"""The doctor's findings, each from an installation made up for the test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tombola.cli.checks import Check, section
+from tombola.cli.doctor_cuda import check_cuda, check_providers, cuda_libraries, where_found
+from tombola.cli.doctor_live import check_cameras, check_codecs, check_display, writes_clip
+from tombola.cli.doctor_packages import (
+    ONNXRUNTIMES,
+    OPENCVS,
+    Distribution,
+    check_double,
+    check_versions,
+    installed,
+    wanted_onnxruntime,
+)
+
+
+def have(*names: str, installer: str = "pip") -> dict[str, Distribution]:
+    return {name: Distribution(name, "1.2.3", installer) for name in names}
+
+
+def test_one_onnxruntime_is_fine() -> None:
+    assert check_double(ONNXRUNTIMES, "onnxruntime-gpu", have("onnxruntime")) == Check("onnxruntime", "ok", "1.2.3")
+
+
+def test_two_onnxruntimes_are_broken_and_the_cure_keeps_the_wanted_one() -> None:
+    check = check_double(
+        ONNXRUNTIMES, "onnxruntime-gpu", have("onnxruntime", "onnxruntime-gpu"), python="/env/bin/python"
+    )
+    assert check == Check(
+        "onnxruntime + onnxruntime-gpu",
+        "broken",
+        "onnxruntime 1.2.3 and onnxruntime-gpu 1.2.3 are both installed and overwrite each other",
+        "/env/bin/python -m pip uninstall -y onnxruntime onnxruntime-gpu\n"
+        "/env/bin/python -m pip install --force-reinstall --no-deps onnxruntime-gpu==1.2.3",
+    )
+
+
+def test_two_opencvs_in_an_environment_of_uv_are_repaired_by_uv() -> None:
+    check = check_double(
+        OPENCVS,
+        "opencv-python",
+        have("opencv-python", "opencv-python-headless", installer="uv"),
+        python="/my env/python",
+    )
+    assert check.cure == (
+        'uv pip uninstall --python "/my env/python" opencv-python opencv-python-headless\n'
+        'uv pip install --python "/my env/python" --reinstall --no-deps opencv-python==1.2.3'
+    )
+
+
+def test_two_others_keep_one_of_them() -> None:
+    check = check_double(OPENCVS, "opencv-python", have("opencv-python-headless", "opencv-contrib-python"))
+    assert check.cure.endswith("opencv-contrib-python==1.2.3")
+
+
+def test_no_onnxruntime_is_broken() -> None:
+    check = check_double(ONNXRUNTIMES, "onnxruntime-gpu", {}, python="python")
+    assert (check.state, check.cure) == ("broken", "python -m pip install onnxruntime-gpu")
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "name"),
+    [
+        ("linux", "x86_64", "onnxruntime-gpu"),
+        ("linux", "aarch64", "onnxruntime"),
+        ("win32", "AMD64", "onnxruntime-gpu"),
+        ("darwin", "arm64", "onnxruntime"),
+    ],
+)
+def test_wanted_onnxruntime_follows_the_markers(system: str, machine: str, name: str) -> None:
+    assert wanted_onnxruntime(system, machine) == name
+
+
+def test_installed_reads_what_lies_there(tmp_path: Path) -> None:
+    for name, installer in (("Open_CV.Python", "uv\n"), ("torch", None)):
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        if installer:
+            (folder / "INSTALLER").write_text(installer)
+    assert installed([str(tmp_path)]) == {
+        "open-cv-python": Distribution("open-cv-python", "1.0", "uv"),
+        "torch": Distribution("torch", "1.0", ""),
+    }
+
+
+def test_missing_training_extra_is_optional_and_missing_numpy_is_not() -> None:
+    checks = {check.name: check for check in check_versions(have("typer", "rich", "torch"), "0.1.0")}
+    assert checks["numpy"].state == "broken"
+    assert checks["torch"] == Check("torch", "ok", "1.2.3")
+    assert checks["training"].state == "absent"
+    assert checks["training"].cure == "pip install 'tombola[train]'"
+    assert "torch" not in checks["training"].found
+
+
+def test_cuda_library_names() -> None:
+    assert cuda_libraries("12.8", "linux") == (
+        "libcudart.so.12",
+        "libcublasLt.so.12",
+        "libcublas.so.12",
+        "libcurand.so.10",
+        "libcufft.so.11",
+        "libnvrtc.so.12",
+        "libcudnn.so.9",
+    )
+    assert "libcufft.so.12" in cuda_libraries("13.0", "linux")
+    assert "cudnn64_9.dll" in cuda_libraries("13.0", "win32")
+
+
+def test_no_driver_means_no_gpu_and_nothing_broken() -> None:
+    (check,) = check_cuda(["libcudart.so.13"], "libcuda.so.1", lambda name: None)
+    assert (check.name, check.state) == ("NVIDIA driver", "absent")
+
+
+def test_a_missing_library_beside_a_driver_is_named_with_its_cure() -> None:
+    places = {"libcuda.so.1": "system", "libcudart.so.13": "/env/nvidia/cu13/lib/libcudart.so.13"}
+    checks = check_cuda(["libcudart.so.13", "libcudnn.so.9"], "libcuda.so.1", places.get)
+    assert [(check.name, check.state) for check in checks] == [
+        ("NVIDIA driver", "ok"),
+        ("libcudart.so.13", "ok"),
+        ("libcudnn.so.9", "broken"),
+    ]
+    assert checks[1].found == "/env/nvidia/cu13/lib/libcudart.so.13"
+    assert checks[2].cure == "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+
+
+def test_libraries_are_found_in_wheels_and_by_the_loader(tmp_path: Path) -> None:
+    library = tmp_path / "nvidia" / "cudnn" / "lib" / "libcudnn.so.9"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    assert where_found("libcudnn.so.9", [str(tmp_path)]) == str(library)
+    assert where_found("libno-such-thing.so.1", [str(tmp_path)]) is None
+
+
+def opener(**errors: str) -> Callable[[str], str]:
+    def open_on(device: str) -> str:
+        if device in errors:
+            raise RuntimeError(errors[device])
+        return device
+
+    return open_on
+
+
+BOTH = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def test_cuda_that_does_not_load_is_broken_only_where_a_gpu_is() -> None:
+    fails = opener(cuda="libcudnn.so.9: cannot open")
+    cpu, cuda = check_providers(BOTH, True, fails)
+    assert cpu == Check("cpu", "ok", "a session on it runs")
+    assert (cuda.state, cuda.found) == ("broken", "built in, but does not load: libcudnn.so.9: cannot open")
+    assert check_providers(BOTH, False, fails)[1] == Check(
+        "cuda", "absent", "built in, but there is no NVIDIA driver here"
+    )
+
+
+def test_a_cpu_that_does_not_load_is_broken() -> None:
+    assert check_providers(BOTH, False, opener(cpu="bad wheel"))[0].state == "broken"
+
+
+def test_a_provider_that_is_not_built_in_is_absent() -> None:
+    assert check_providers(["CPUExecutionProvider"], True, opener())[1] == Check(
+        "cuda", "absent", "this onnxruntime was built without CUDAExecutionProvider"
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "environment", "system", "state"),
+    [
+        ("  GUI:   NONE\n", {"DISPLAY": ":0"}, "linux", "absent"),
+        ("  GUI:   QT5\n", {}, "linux", "absent"),
+        ("  GUI:   QT5\n", {"DISPLAY": ":0"}, "linux", "ok"),
+        ("  GUI:   GTK3\n", {"WAYLAND_DISPLAY": "wayland-0"}, "linux", "ok"),
+        ("  GUI:   WIN32UI\n", {}, "win32", "ok"),
+        ("", {"DISPLAY": ":0"}, "linux", "absent"),
+    ],
+)
+def test_display(build: str, environment: dict[str, str], system: str, state: str) -> None:
+    assert check_display(build, environment, system).state == state
+
+
+def test_codecs_and_cameras() -> None:
+    codecs = [("mp4v", ".mp4"), ("avc1", ".mp4")]
+    assert check_codecs(lambda codec, suffix: codec == "mp4v", codecs) == Check("video", "ok", "mp4v (.mp4)")
+    assert check_codecs(lambda codec, suffix: False, codecs).state == "broken"
+    assert check_cameras({1: "640x480"}.get).found == "camera 1: 640x480"
+    assert check_cameras(lambda index: None).state == "absent"
+
+
+def test_a_clip_is_really_written_and_read() -> None:
+    assert writes_clip("MJPG", ".avi")
+
+
+def test_section_puts_the_cure_under_its_finding() -> None:
+    checks = [Check("numpy", "ok", "2.4"), Check("video", "broken", "no codec at all works here", "pip install x\npip check")]
+    assert section("Parts", checks, columns=32) == [
+        "",
+        "Parts",
+        "  ok      numpy  2.4",
+        "  BROKEN  video  no codec at all",
+        "                 works here",
+        "                 pip install x",
+        "                 pip check",
+    ]

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -224,11 +225,11 @@ def _check_defaults(task: str, defaults: Mapping[str, float | int]) -> None:
 
 def check_option(name: str, value: float | int) -> None:
     """ModelError unless `value` is one the optional input `name` may have: a share 0..1, or a count >= 1."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if name.endswith("_threshold"):
         if not is_number or not 0.0 <= value <= 1.0:
             raise ModelError(f"{name}: {value!r} must be a number from 0 to 1.")
-    elif not is_number or not isinstance(value, int) or not 1 <= value < 2**31:
+    elif not is_number or not isinstance(value, numbers.Integral) or not 1 <= value < 2**31:
         raise ModelError(f"{name}: {value!r} must be a whole number of 1 or more.")
 
 

@@ -15,6 +15,8 @@ from tombola.train.data.pictures import PictureStore
 
 # Annotation tools round, and some count pixels from 1: a box that is this far outside is clipped in silence.
 ROUNDING_PX = 1.0
+# Below this, float32 may round a box of a large picture to nothing.
+MIN_SIDE_PX = 0.01
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,20 @@ def choose_classes(asked: Sequence[str] | None, written: Sequence[str]) -> tuple
 
 
 def to_detection_set(annotations: Annotations) -> DetectionSet:
-    """Return the set that training uses: boxes clipped to the picture, classes as indices, sorted by name.
+    """Return the set that training uses: boxes clipped to the picture, classes as indices.
 
     DataError names the first faults: what could not be read, missing pictures, unknown classes, boxes
     without area or outside of their picture, a picture annotated twice, no boxes at all.
     """
     faults = [
         *annotations.findings,
+        *missing_pictures(annotations),
         *(
             fault
             for picture in annotations.pictures_annotated
             for fault in picture_faults(annotations, picture)
         ),
-        *name_faults(annotations),
+        *annotated_twice(annotations),
         *emptiness(annotations),
     ]
     raise_first(faults, annotations.source)
@@ -91,15 +94,21 @@ def _record(picture: AnnotatedPicture, index: dict[str, int]) -> DetectionRecord
     )
 
 
+def missing_pictures(annotations: Annotations) -> list[Finding]:
+    """Return a finding per picture that the store does not hold."""
+    missing = [one for one in annotations.pictures_annotated if one.file_name not in annotations.pictures]
+    cure = "copy it there or remove its annotation"
+    if len(missing) == len(annotations.pictures_annotated) and missing:
+        example = next(annotations.pictures.names(), None)
+        cure = f"names must be as in the store, which holds {example or 'no picture'}"
+    return [
+        Finding(Kind.MISSING_PICTURE, one.where, f"{one.file_name} is not in {annotations.pictures}", cure)
+        for one in missing
+    ]
+
+
 def picture_faults(annotations: Annotations, picture: AnnotatedPicture) -> Iterator[Finding]:
-    """Yield what makes one picture's annotation useless, without opening the picture."""
-    if picture.file_name not in annotations.pictures:
-        yield Finding(
-            Kind.MISSING_PICTURE,
-            picture.where,
-            f"{picture.file_name} is not in {annotations.pictures}",
-            "copy it there or remove its annotation",
-        )
+    """Yield what makes one picture's boxes useless, without opening the picture."""
     for number, (box, name) in enumerate(zip(picture.boxes_xyxy, picture.class_names, strict=True)):
         where = f"{picture.where}, box {number}"
         if name not in annotations.classes:
@@ -119,31 +128,25 @@ def box_faults(box: NDArray[np.float64], size_hw: tuple[int, int] | None, where:
     if not np.isfinite(box).all():
         yield Finding(Kind.BAD_ANNOTATION, where, f"{text} is not finite", "correct or remove the box")
         return
-    if x2 <= x1 or y2 <= y1:
-        yield Finding(
-            Kind.ZERO_AREA, where, f"{text} has no area", "remove the box, or order it as x1 < x2, y1 < y2"
-        )
-        return
     height, width = size_hw if size_hw is not None else (np.inf, np.inf)
-    if min(x1, y1) < -ROUNDING_PX or x2 > width + ROUNDING_PX or y2 > height + ROUNDING_PX:
+    if x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
+        cure = "remove the box, or order it as x1 < x2, y1 < y2"
+        yield Finding(Kind.ZERO_AREA, where, f"{text} has no area", cure)
+    elif min(x1, y1) < -ROUNDING_PX or x2 > width + ROUNDING_PX or y2 > height + ROUNDING_PX:
         size = f"the picture of {width}×{height} px" if size_hw is not None else "the picture"
-        yield Finding(
-            Kind.BOX_OUTSIDE,
-            where,
-            f"{text} reaches out of {size}",
-            "clip it, or label this copy of the picture",
-        )
-    elif min(x2, width) <= max(x1, 0) or min(y2, height) <= max(y1, 0):
+        cure = "clip it, or label this copy of the picture"
+        yield Finding(Kind.BOX_OUTSIDE, where, f"{text} reaches out of {size}", cure)
+    elif min(x2, width) - max(x1, 0) < MIN_SIDE_PX or min(y2, height) - max(y1, 0) < MIN_SIDE_PX:
         yield Finding(Kind.ZERO_AREA, where, f"{text} has no area inside of the picture", "remove the box")
 
 
-def name_faults(annotations: Annotations) -> Iterator[Finding]:
+def annotated_twice(annotations: Annotations) -> Iterator[Finding]:
     """Yield each picture that is annotated more than once under one name."""
     first: dict[str, str] = {}
     for picture in annotations.pictures_annotated:
         if picture.file_name in first:
             yield Finding(
-                Kind.DUPLICATE_PICTURE,
+                Kind.ANNOTATED_TWICE,
                 picture.where,
                 f"{picture.file_name} is annotated at {first[picture.file_name]} too",
                 "join the two annotations",
@@ -152,11 +155,14 @@ def name_faults(annotations: Annotations) -> Iterator[Finding]:
 
 
 def emptiness(annotations: Annotations) -> Iterator[Finding]:
-    """Yield the finding of a set without any box."""
-    if not any(len(picture.boxes_xyxy) for picture in annotations.pictures_annotated):
-        yield Finding(
-            Kind.NO_BOXES,
-            annotations.source,
-            f"{len(annotations.pictures_annotated)} pictures and not one box",
-            "label some, or check that this is the right file and format",
-        )
+    """Yield the finding of a set without any box to learn from."""
+    pictures = annotations.pictures_annotated
+    if any((~picture.difficult).any() for picture in pictures):
+        return
+    difficult = sum(len(picture.difficult) for picture in pictures)
+    yield Finding(
+        Kind.NO_BOXES,
+        annotations.source,
+        f"{len(pictures)} pictures and {'only difficult boxes' if difficult else 'not one box'}",
+        "label some, or check that this is the right file and format",
+    )

@@ -1,7 +1,7 @@
 """Random changes to a labelled picture that leave its labels true: flip, crop, zoom, stretch, colour.
 
-Geometry is one window in the source picture: a slice where it lies inside, a border where it reaches out,
-and at most one resize. All random numbers come from the generator that is passed in.
+Geometry is one window in the source picture: a slice of it, a border where the window reaches past it, and
+at most one resize. All random numbers come from the generator that is passed in.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Sample = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]
+from tombola.errors import RecipeError
+from tombola.train.data.window import (
+    Sample,
+    Window,
+    crop,
+    flip,
+    keeps_one,
+    needed_boxes,
+    overlaps,
+    pad,
+    resize,
+)
 
-MIN_VISIBLE_SHARE = 0.3
-BORDER_RGB = (124, 116, 104)  # ImageNet's mean colour
 CROP_TRIES = 20
 CROP_MIN_IOUS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -27,10 +36,10 @@ class AugmentSettings:
                 otherwise the scale is drawn
     crop_size   smallest and largest side of that crop, as a share of the picture's
     scale       smallest and largest zoom; below 1 the picture shrinks inside a border, above 1 it is cropped
-    stretch     largest change of aspect ratio, 0.1 = by up to ±10 %
+    stretch     largest change of aspect ratio, 0.1 = one side longer by up to 10 %
     brightness, contrast, saturation    largest change as a share, 0.3 = factor 0.7 … 1.3
     hue         largest turn as a share of the colour circle
-    mosaic      probability that the caller joins four pictures by `mosaic`
+    mosaic      probability that the caller joins four pictures by `mosaic` first
     """
 
     flip: float = 0.5
@@ -43,6 +52,15 @@ class AugmentSettings:
     saturation: float = 0.4
     hue: float = 0.02
     mosaic: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "crop", "mosaic", "stretch", "brightness", "contrast", "saturation", "hue"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"augment: {name} = {getattr(self, name)}; give a share from 0 to 1")
+        if not 0 < self.crop_size[0] <= self.crop_size[1] <= 1:
+            raise RecipeError(f"augment: crop_size = {self.crop_size}; give 0 < smallest <= largest <= 1")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise RecipeError(f"augment: scale = {self.scale}; give 0 < smallest <= largest")
 
 
 def augment(
@@ -57,111 +75,49 @@ def augment(
     """Return a changed picture [h', w', 3], its boxes [m, 4] in the new pixels, labels, difficult.
 
     The size changes with the crop. Boxes of which less than 0.3 stays visible are dropped, but a picture
-    that had a box that is not difficult keeps one (likewise any box, if all are difficult).
+    that had a box that is not difficult keeps one (likewise any box, if all are difficult). The inputs are
+    not changed; the picture may share their memory where nothing was to change.
     """
-    window = _choose_window(image_rgb_u8.shape[:2], boxes_xyxy, difficult, settings, rng)
-    sample = cut_window((image_rgb_u8, boxes_xyxy, labels, difficult), window)
-    sample = _stretch(sample, float(rng.uniform(-settings.stretch, settings.stretch)))
-    if rng.random() < settings.flip:
-        sample = flip(sample)
-    image_rgb_u8, boxes_xyxy, labels, difficult = sample
-    return change_colours(image_rgb_u8, settings, rng), boxes_xyxy, labels, difficult
+    height, width = image_rgb_u8.shape[:2]
+    window = _choose_window(height, width, needed_boxes(boxes_xyxy, difficult), settings, rng)
+    inside = (max(window[0], 0), max(window[1], 0), min(window[2], width), min(window[3], height))
+    part_rgb_u8, boxes_xyxy, labels, difficult = crop((image_rgb_u8, boxes_xyxy, labels, difficult), inside)
+    # Before the border is added, so that the border keeps its colour.
+    part_rgb_u8 = change_colours(part_rgb_u8, settings, rng)
+    sample = pad((part_rgb_u8, boxes_xyxy, labels, difficult), window, inside)
+    stretch = float(rng.uniform(-settings.stretch, settings.stretch))
+    new_h, new_w = sample[0].shape[0] * (1 + max(-stretch, 0.0)), sample[0].shape[1] * (1 + max(stretch, 0.0))
+    sample = resize(sample, round(new_h), round(new_w))
+    return flip(sample) if rng.random() < settings.flip else sample
 
 
 def _choose_window(
-    size_hw: tuple[int, ...],
-    boxes_xyxy: NDArray[np.float32],
-    difficult: NDArray[np.bool_],
-    settings: AugmentSettings,
-    rng: np.random.Generator,
-) -> tuple[int, int, int, int]:
-    """Return x1 y1 x2 y2 in whole source pixels; negative or past the picture where a border is wanted."""
-    height, width = size_hw[0], size_hw[1]
-    needed = boxes_xyxy[~difficult] if (~difficult).any() else boxes_xyxy
+    height: int, width: int, needed: NDArray[np.float32], settings: AugmentSettings, rng: np.random.Generator
+) -> Window:
+    """Return a window that shows enough of some needed box; the whole picture if none is found."""
     if rng.random() < settings.crop:
         min_iou = rng.choice(CROP_MIN_IOUS)
         for _ in range(CROP_TRIES):
             share_h, share_w = rng.uniform(*settings.crop_size, 2)
-            if not 0.5 <= share_w / share_h <= 2:
-                continue
             window = _place(height, width, share_h * height, share_w * width, rng)
-            if len(needed) == 0 or (_best_iou(needed, window) >= min_iou and _keeps_one(needed, window)):
+            if 0.5 <= share_w / share_h <= 2 and overlaps(needed, window, min_iou):
                 return window
     else:
         lowest, highest = np.log(settings.scale)
         zoom = float(np.exp(rng.uniform(lowest, highest)))
         for _ in range(CROP_TRIES):
             window = _place(height, width, height / zoom, width / zoom, rng)
-            if len(needed) == 0 or _keeps_one(needed, window):
+            if keeps_one(needed, window):
                 return window
     return 0, 0, width, height
 
 
-def _place(
-    height: int, width: int, window_h: float, window_w: float, rng: np.random.Generator
-) -> tuple[int, int, int, int]:
+def _place(height: int, width: int, window_h: float, window_w: float, rng: np.random.Generator) -> Window:
     """Put a window of that size at random so that it lies inside the picture, or the picture inside of it."""
     window_h_px, window_w_px = max(1, round(window_h)), max(1, round(window_w))
     y1 = round(rng.random() * (height - window_h_px))
     x1 = round(rng.random() * (width - window_w_px))
     return x1, y1, x1 + window_w_px, y1 + window_h_px
-
-
-def _visible_share(boxes_xyxy: NDArray[np.float32], window: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    low = np.maximum(boxes_xyxy[:, :2], np.float32(window[:2]))
-    high = np.minimum(boxes_xyxy[:, 2:], np.float32(window[2:]))
-    inside = np.prod(np.maximum(high - low, 0), axis=1)
-    return np.asarray(inside / np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1), np.float32)
-
-
-def _keeps_one(boxes_xyxy: NDArray[np.float32], window: tuple[int, int, int, int]) -> bool:
-    return bool((_visible_share(boxes_xyxy, window) >= MIN_VISIBLE_SHARE).any())
-
-
-def _best_iou(boxes_xyxy: NDArray[np.float32], window: tuple[int, int, int, int]) -> float:
-    areas = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
-    inside = _visible_share(boxes_xyxy, window) * areas
-    window_area = (window[2] - window[0]) * (window[3] - window[1])
-    return float((inside / (areas + window_area - inside)).max())
-
-
-def cut_window(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
-    """Cut x1 y1 x2 y2 (whole pixels) out of a sample; where it reaches past the picture a border is added."""
-    image_rgb_u8, boxes_xyxy, labels, difficult = sample
-    height, width = image_rgb_u8.shape[:2]
-    x1, y1, x2, y2 = window
-    part = image_rgb_u8[max(y1, 0) : min(y2, height), max(x1, 0) : min(x2, width)]
-    top, left, bottom, right = max(-y1, 0), max(-x1, 0), max(y2 - height, 0), max(x2 - width, 0)
-    if top or left or bottom or right:
-        part = np.asarray(
-            cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT, value=BORDER_RGB),
-            np.uint8,
-        )
-    kept = _visible_share(boxes_xyxy, window) >= MIN_VISIBLE_SHARE
-    limits = np.float32([x2 - x1, y2 - y1, x2 - x1, y2 - y1])
-    moved = np.clip(boxes_xyxy[kept] - np.float32([x1, y1, x1, y1]), 0, limits)
-    return part, moved, labels[kept], difficult[kept]
-
-
-def _stretch(sample: Sample, change: float) -> Sample:
-    """Widen the picture by 1 + change, or heighten it by 1 - change where that is negative."""
-    image_rgb_u8, boxes_xyxy, labels, difficult = sample
-    height, width = image_rgb_u8.shape[:2]
-    new_w = max(1, round(width * (1 + max(change, 0.0))))
-    new_h = max(1, round(height * (1 + max(-change, 0.0))))
-    if (new_w, new_h) == (width, height):
-        return sample
-    stretched = np.asarray(cv2.resize(image_rgb_u8, (new_w, new_h), interpolation=cv2.INTER_LINEAR), np.uint8)
-    factors = np.float32([new_w / width, new_h / height, new_w / width, new_h / height])
-    return stretched, boxes_xyxy * factors, labels, difficult
-
-
-def flip(sample: Sample) -> Sample:
-    """Return the mirror image: x becomes width - x."""
-    image_rgb_u8, boxes_xyxy, labels, difficult = sample
-    mirrored = boxes_xyxy.copy()
-    mirrored[:, [0, 2]] = image_rgb_u8.shape[1] - boxes_xyxy[:, [2, 0]]
-    return np.asarray(cv2.flip(image_rgb_u8, 1), np.uint8), mirrored, labels, difficult
 
 
 def change_colours(
@@ -179,7 +135,7 @@ def change_colours(
         [
             np.round(level + turn) % 180,  # OpenCV keeps hue in steps of two degrees, 0 … 179
             level * saturation,
-            (level - 128) * contrast * brightness + 128 * brightness,
+            ((level - 128) * contrast + 128) * brightness,
         ],
         axis=1,
     )

@@ -11,6 +11,7 @@ class Kind(StrEnum):
     """The faults that can be found, in the order in which a report lists them."""
 
     BAD_ANNOTATION = "bad annotation"
+    ANNOTATED_TWICE = "annotated twice"
     MISSING_PICTURE = "missing picture"
     UNREADABLE_PICTURE = "unreadable picture"
     SIZE_DIFFERS = "size differs"
@@ -22,6 +23,11 @@ class Kind(StrEnum):
     CLASS_WITHOUT_BOXES = "class without boxes"
     NO_BOXES = "no boxes"
 
+    @property
+    def stops_training(self) -> bool:
+        """Whether a training refuses the set for it; the others are only worth a look."""
+        return self not in (Kind.DUPLICATE_BOX, Kind.DUPLICATE_PICTURE, Kind.CLASS_WITHOUT_BOXES)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -31,6 +37,15 @@ class Finding:
     where: str
     what: str
     cure: str
+
+
+def as_rows(findings: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
+    """Return one table row (kind, where, what, cure) per finding, grouped by kind, worst kinds first."""
+    rank = {kind: number for number, kind in enumerate(Kind)}
+    return [
+        (str(one.kind), one.where, one.what, one.cure)
+        for one in sorted(findings, key=lambda one: (not one.kind.stops_training, rank[one.kind]))
+    ]
 
 
 def raise_first(findings: Sequence[Finding], source: str, show: int = 3) -> None:

@@ -1,10 +1,9 @@
 """Where the pictures lie: a folder or a plain tar, read by name; and how their bytes become pixels."""
 
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -68,24 +67,15 @@ class FolderPictures:
 class TarPictures:
     """The pictures in a plain (not compressed) tar, indexed once and then read in place.
 
-    Safe in several threads; after a pickle or a fork each process opens the file for itself.
+    It may be pickled and used from several threads: the tar is opened for each read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._places = _tar_index(path)
-        self._file: int | None = None
-        self._process = -1
 
     def __repr__(self) -> str:
         return f"TarPictures({str(self.path)!r})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None, "_process": -1}
-
-    def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None and self._process == os.getpid():
-            os.close(self._file)  # type: ignore[arg-type]
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
@@ -100,10 +90,12 @@ class TarPictures:
             raise DataError(f"picture {name} is not in {self.path}; add it or remove it from the annotations")
         offset, size = self._places[name]
         wanted = size if limit is None else min(size, limit)
-        if self._file is None or self._process != os.getpid():
-            self._file = os.open(self.path, os.O_RDONLY)
-            self._process = os.getpid()
-        data = os.pread(self._file, wanted, offset)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(wanted)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {error.strerror}; check the path") from error
         if len(data) < wanted:
             raise DataError(f"picture {name} is cut off in {self.path}; copy the tar again")
         return data

@@ -110,9 +110,10 @@ def check_pairs(predictions: Sequence[Prediction], truths: Sequence[Truth], clas
     """DataError unless there is one prediction per truth and every label is a class."""
     if len(predictions) != len(truths):
         raise DataError(f"{len(predictions)} predictions for {len(truths)} pictures: give one for each")
-    for number, one in enumerate([*predictions, *truths]):
-        if len(one.labels) and not (one.labels.min() >= 0 and one.labels.max() < class_count):
-            raise DataError(
-                f"picture {number % len(truths)} has a label outside of 0 … {class_count - 1}: "
-                f"{int(one.labels.min())} … {int(one.labels.max())}; use the same classes for both"
-            )
+    for number, pair in enumerate(zip(predictions, truths, strict=True)):
+        for labels in (pair[0].labels, pair[1].labels):
+            if len(labels) and not (labels.min() >= 0 and labels.max() < class_count):
+                raise DataError(
+                    f"picture {number} has a label outside of 0 … {class_count - 1}: "
+                    f"{int(labels.min())} … {int(labels.max())}; use the same classes for both"
+                )

@@ -1,0 +1,93 @@
+"""A toy model of the contract, small enough to know its answers by heart."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+from numpy.typing import NDArray
+
+from tombola.runtime.contract import Contract, Probe
+
+LABELS = ("cat", "dog", "bird")
+DEFAULTS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}
+
+# Four boxes as shares of the picture. The first scores as bright as the red of the top left pixel, the others
+# 0.8, 0.75 and 0.4; the third overlaps the second with IoU 0.75, so NMS at 0.5 drops it.
+TOY = """
+<ir_version: 10, opset_import: ["" : 20]>
+toy (uint8[height, width, 3] image, float score_threshold = {0.5}, float iou_threshold = {0.5},
+     int64 max_detections = {10})
+  => (float[n, 4] boxes, float[n] scores, int64[n] labels)
+<float[4, 4] shares = {0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 1.0, 0.9, 0.5, 0.5, 1.0, 0.8, 0.0, 0.5, 0.25, 0.75},
+ float[3] fixed_scores = {0.8, 0.75, 0.4}, int64[4] classes = {0, 1, 1, 2},
+ int64[4] width_height = {1, 0, 1, 0}, int64[1] batch = {0}, int64[3] corner_at = {0, 0, 0},
+ int64[1] flat = {-1}, float full = {255.0}, int64 box_column = {2}, int64[1] zero = {0}, int64[1] two = {2}>
+{
+  shape = Shape (image)
+  size_hw = Slice (shape, zero, two)
+  sides = Cast <to = 1> (size_hw)
+  scale = Gather (sides, width_height)
+  all_boxes = Mul (shares, scale)
+  corner = GatherND (image, corner_at)
+  corner_float = Cast <to = 1> (corner)
+  bright = Div (corner_float, full)
+  first_score = Reshape (bright, flat)
+  all_scores = Concat <axis = 0> (first_score, fixed_scores)
+  boxes_batch = Unsqueeze (all_boxes, batch)
+  scores_class = Unsqueeze (all_scores, batch)
+  scores_batch = Unsqueeze (scores_class, batch)
+  kept = NonMaxSuppression (boxes_batch, scores_batch, max_detections, iou_threshold, score_threshold)
+  index = Gather <axis = 1> (kept, box_column)
+  boxes = Gather (all_boxes, index)
+  scores = Gather (all_scores, index)
+  labels = Gather (classes, index)
+}
+"""
+
+
+def toy_contract(**changes: object) -> Contract:
+    """The toy's contract, with one probe: a black 8x10 picture, where only the second box is left."""
+    _, png = cv2.imencode(".png", np.zeros((8, 10, 3), np.uint8))
+    expected = {"boxes": [[5.0, 4.0, 10.0, 7.2]], "scores": [0.8], "labels": [1]}
+    values: dict[str, object] = {
+        "task": "detect",
+        "labels": LABELS,
+        "defaults": DEFAULTS,
+        "card": {"licence": "Apache-2.0", "input_size_hw": [320, 320]},
+        "probes": (Probe(png.tobytes(), expected),),
+    }
+    return Contract(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def toy_model(text: str = TOY, metadata: dict[str, str] | None = None) -> onnx.ModelProto:
+    """The toy as a ModelProto that may be spoilt before it is written; metadata None is the toy's own."""
+    model = onnx.parser.parse_model(text)
+    onnx.helper.set_model_props(model, toy_contract().to_metadata() if metadata is None else metadata)
+    return model
+
+
+@pytest.fixture(scope="session")
+def toy_bytes() -> bytes:
+    return toy_model().SerializeToString()
+
+
+@pytest.fixture
+def toy_path(tmp_path: Path, toy_bytes: bytes) -> Path:
+    path = tmp_path / "toy.onnx"
+    path.write_bytes(toy_bytes)
+    return path
+
+
+@pytest.fixture
+def photo() -> NDArray[np.uint8]:
+    """A picture without symmetry, uint8 [60, 80, 3] RGB: smooth, so that JPEG changes it little."""
+    y, x = np.mgrid[0:60, 0:80].astype(np.float32)
+    channels = (250 - 2 * x, 30 + 3 * y, 60 + x + y)
+    return np.clip(np.stack(channels, axis=2), 0, 255).astype(np.uint8)
+
+
+SpoilModel = Callable[[Iterable[str]], onnx.ModelProto]

@@ -6,21 +6,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.train.metrics.matching import Matches, Prediction, Truth, match_voc
+from tombola.train.metrics.matching import Prediction, Truth, match_voc
 
 
 @dataclass(frozen=True)
 class ClassCurve:
-    """Precision against recall of one class; point i keeps the i + 1 best detections.
+    """The detections of one class that count, best first; point i keeps the i + 1 best.
 
-    scores, precision, recall    float64 [d], scores falling; recall is 0 everywhere without truths
-    truths                       how many there are to find
+    scores    float64 [d], falling
+    right     bool [d], whether the detection found a truth
+    truths    how many there are to find
     """
 
     scores: NDArray[np.float64]
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
+    right: NDArray[np.bool_]
     truths: int
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """float64 [d], share of the i + 1 best that are right."""
+        return np.asarray(np.cumsum(self.right) / np.arange(1, len(self.right) + 1), np.float64)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """float64 [d], share of the truths that the i + 1 best find; 0 without truths."""
+        return np.asarray(np.cumsum(self.right) / max(self.truths, 1), np.float64)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,11 @@ def voc07_map(
     Boxes of a pair are in the same pixels, continuous coordinates. DataError if the pairs do not fit.
     """
     matches = match_voc(predictions, truths, len(classes), iou_threshold)
-    curves = tuple(_curve(matches, label) for label in range(len(classes)))
+    mine = [matches.labels == label for label in range(len(classes))]
+    curves = tuple(
+        ClassCurve(matches.scores[chosen], matches.right[chosen], int(count))
+        for chosen, count in zip(mine, matches.truths, strict=True)
+    )
     return DetectionScores(
         classes=tuple(classes),
         average_precision=np.array([eleven_point(curve) for curve in curves], np.float64),
@@ -59,23 +73,11 @@ def voc07_map(
     )
 
 
-def _curve(matches: Matches, label: int) -> ClassCurve:
-    mine = matches.labels == label
-    found = np.cumsum(matches.right[mine])
-    truths = int(matches.truths[label])
-    return ClassCurve(
-        scores=matches.scores[mine],
-        precision=found / np.arange(1, len(found) + 1),
-        recall=found / max(truths, 1),
-        truths=truths,
-    )
-
-
 def eleven_point(curve: ClassCurve) -> float:
     """Return the mean over recalls 0, 0.1 … 1 of the best precision from there on; NaN without truths."""
     if curve.truths == 0:
         return float("nan")
-    found = np.round(curve.recall * curve.truths).astype(np.int64)
+    found, precision = np.cumsum(curve.right), curve.precision
     # In whole numbers: 3 of 10 found is a recall of 0.3, which floats may place on either side of 3 × 0.1.
-    best = [curve.precision[found * 10 >= tenth * curve.truths].max(initial=0.0) for tenth in range(11)]
+    best = [precision[found * 10 >= tenth * curve.truths].max(initial=0.0) for tenth in range(11)]
     return float(np.mean(best))

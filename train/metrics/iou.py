@@ -6,6 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def box_area(boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
+    """Return [n] areas of boxes [n, 4], 0 where x2 < x1 or y2 < y1."""
+    sides = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    return np.asarray(np.prod(np.maximum(sides[:, 2:] - sides[:, :2], 0), axis=1), np.float64)
+
+
 def box_iou(boxes_a_xyxy: NDArray[Any], boxes_b_xyxy: NDArray[Any]) -> NDArray[np.float64]:
     """Return intersection over union [n, m] in 0 … 1 of boxes [n, 4] and [m, 4].
 
@@ -30,6 +36,4 @@ def _overlap(
     width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])  # [n, m]
     height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
     inter = np.maximum(width, 0) * np.maximum(height, 0)
-    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
-    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
-    return inter, area_a, area_b
+    return inter, box_area(a), box_area(b)

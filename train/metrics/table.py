@@ -1,0 +1,104 @@
+"""Precision, recall and F1 where a score threshold cuts, for each class and for all together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tombola.train.metrics.average_precision import DetectionScores
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class at one score threshold; detections of difficult truths are in neither count.
+
+    right, wrong, missed    detections that found a truth, those that did not, and truths not found
+    average_precision       0 … 1 over all thresholds; the mean over classes in the row for all
+    """
+
+    name: str
+    truths: int
+    right: int
+    wrong: int
+    average_precision: float
+
+    @property
+    def missed(self) -> int:
+        """Truths that no detection found."""
+        return self.truths - self.right
+
+    @property
+    def precision(self) -> float:
+        """Share of the detections that are right; NaN without detections."""
+        return _share(self.right, self.right + self.wrong)
+
+    @property
+    def recall(self) -> float:
+        """Share of the truths that are found; NaN without truths."""
+        return _share(self.right, self.truths)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; NaN without detections and truths."""
+        return _share(2 * self.right, 2 * self.right + self.wrong + self.missed)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def class_rows(scores: DetectionScores, score_threshold: float) -> list[ClassRow]:
+    """Return a row per class in the order of the classes, keeping detections with score >= the threshold."""
+    rows = []
+    for name, curve, value in zip(scores.classes, scores.curves, scores.average_precision, strict=True):
+        kept = int((curve.scores >= score_threshold).sum())
+        right = int(curve.right[:kept].sum())
+        rows.append(ClassRow(name, curve.truths, right, kept - right, float(value)))
+    return rows
+
+
+def total_row(scores: DetectionScores, score_threshold: float) -> ClassRow:
+    """Return the row of all classes together: counts are summed, the average precision is the mean."""
+    rows = class_rows(scores, score_threshold)
+    return ClassRow(
+        "all",
+        sum(row.truths for row in rows),
+        sum(row.right for row in rows),
+        sum(row.wrong for row in rows),
+        scores.mean_average_precision,
+    )
+
+
+def best_f1_score(scores: DetectionScores) -> float:
+    """Return the score threshold of the highest F1 over all classes together; 0.5 if nothing is right."""
+    values = np.concatenate([np.zeros(0), *(curve.scores for curve in scores.curves)])
+    right = np.concatenate([np.zeros(0, np.bool_), *(curve.right for curve in scores.curves)])
+    if not right.any():
+        return 0.5
+    order = np.argsort(-values, kind="stable")
+    values, found = values[order], np.cumsum(right[order])
+    truths = sum(curve.truths for curve in scores.curves)
+    f1 = 2 * found / (np.arange(1, len(found) + 1) + truths)
+    # A threshold keeps all detections of equal score or none.
+    last_of_equal = np.append(values[1:] != values[:-1], True)
+    return float(values[np.argmax(np.where(last_of_equal, f1, -1))])
+
+
+def as_rows(rows: Sequence[ClassRow]) -> list[tuple[str, str, str, str, str, str]]:
+    """Return table rows: class, truths, AP, precision, recall, F1; the last four as `percent` writes them."""
+    return [
+        (
+            row.name,
+            str(row.truths),
+            percent(row.average_precision),
+            percent(row.precision),
+            percent(row.recall),
+            percent(row.f1),
+        )
+        for row in rows
+    ]
+
+
+def percent(share: float) -> str:
+    """Write a share of 0 … 1 as 0.0 … 100.0, and NaN as a dash."""
+    return "–" if np.isnan(share) else f"{100 * share:.1f}"

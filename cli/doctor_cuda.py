@@ -11,7 +11,7 @@ CUDA_CURE = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
 
 def cuda_libraries(cuda_version: str, system: str = sys.platform) -> tuple[str, ...]:
-    """File names of what onnxruntime's CUDA provider opens, for the CUDA it was built with ("12.8", "13.0")."""
+    """File names that onnxruntime's CUDA provider opens; cuda_version is what it was built with ("13.0")."""
     major = int(cuda_version.split(".")[0])
     cufft = 11 if major <= 12 else 12
     if system == "win32":
@@ -55,7 +55,9 @@ def check_cuda(
 ) -> list[Check]:
     """The driver and each library. Without a driver there is no GPU to use and nothing is broken."""
     if find(driver) is None:
-        return [Check("NVIDIA driver", "absent", f"{driver} not found: no NVIDIA GPU here, or no driver for it")]
+        return [
+            Check("NVIDIA driver", "absent", f"{driver} not found: no NVIDIA GPU here, or no driver for it")
+        ]
     found = [(name, find(name)) for name in libraries]
     return [
         Check("NVIDIA driver", "ok", driver),

@@ -25,7 +25,10 @@ def check_display(
     toolkit = gui.group(1) if gui else "NONE"
     if toolkit == "NONE":
         return Check(
-            "display", "absent", "this OpenCV was built without windows", "pip install opencv-python for `tombola webcam`"
+            "display",
+            "absent",
+            "this OpenCV was built without windows",
+            "pip install opencv-python for `tombola webcam`",
         )
     if system.startswith("linux") and not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
         return Check("display", "absent", "no DISPLAY: `tombola webcam` can still --save a video")
@@ -38,7 +41,10 @@ def check_codecs(writes: Callable[[str, str], bool], codecs: Sequence[tuple[str,
     if working:
         return Check("video", "ok", ", ".join(working))
     return Check(
-        "video", "broken", "no codec writes a clip that can be read again", "pip install --force-reinstall opencv-python"
+        "video",
+        "broken",
+        "no codec writes a clip that can be read again",
+        "pip install --force-reinstall opencv-python",
     )
 
 
@@ -70,7 +76,7 @@ def writes_clip(codec: str, suffix: str) -> bool:
 
 
 def camera_size(index: int) -> str | None:
-    """"width x height" of camera `index`, None if it does not open or gives no picture."""
+    """ "width x height" of camera `index`, None if it does not open or gives no picture."""
     import cv2
 
     if sys.platform.startswith("linux") and not Path(f"/dev/video{index}").exists():

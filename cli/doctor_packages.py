@@ -60,7 +60,7 @@ def wanted_onnxruntime(system: str = sys.platform, machine: str = platform.machi
 def check_double(
     family: Sequence[str], wanted: str, have: Mapping[str, Distribution], *, python: str = sys.executable
 ) -> Check:
-    """One of `family` may be installed; two or more are broken, and the cure is the command that repairs it."""
+    """One of `family` may be installed; two or more are broken, and the cure is the repairing command."""
     present = [have[name] for name in family if name in have]
     if not present:
         return Check(wanted, "broken", "not installed", f"{_pip(python, '').format('install')} {wanted}")
@@ -90,14 +90,18 @@ def check_versions(have: Mapping[str, Distribution], tombola_version: str) -> li
         if name in have:
             checks.append(Check(name, "ok", have[name].version))
         else:
-            checks.append(Check(name, "broken", "not installed", f"{_pip(sys.executable, '').format('install')} {name}"))
+            checks.append(
+                Check(name, "broken", "not installed", f"{_pip(sys.executable, '').format('install')} {name}")
+            )
     for name in TRAINING:
         if name in have:
             checks.append(Check(name, "ok", have[name].version))
     missing = [name for name in TRAINING if name not in have]
     if missing:
         checks.append(
-            Check("training", "absent", f"{', '.join(missing)}: not installed", "pip install 'tombola[train]'")
+            Check(
+                "training", "absent", f"{', '.join(missing)}: not installed", "pip install 'tombola[train]'"
+            )
         )
     return checks
 
@@ -136,5 +140,8 @@ def check_import(module: str, attribute: str, distribution: Check) -> list[Check
         found, error = False, str(failure) or type(failure).__name__
     if found:
         return []
-    cure = distribution.cure or f"{_pip(sys.executable, '').format('install')} --force-reinstall --no-deps {distribution.name}"
+    cure = (
+        distribution.cure
+        or f"{_pip(sys.executable, '').format('install')} --force-reinstall --no-deps {distribution.name}"
+    )
     return [Check(f"import {module}", "broken", error, cure)]

@@ -1,6 +1,7 @@
 """The console scripts: `tombola`, and `detect` as a short name for `tombola detect`."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -31,7 +32,9 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings=HELP_NAMES,
 )
-detect_app = typer.Typer(name="detect", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=True)
+detect_app = typer.Typer(
+    name="detect", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=True
+)
 detect_app.command(cls=PoliteCommand, context_settings=HELP_NAMES)(detect.detect)
 
 
@@ -44,7 +47,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def tombola_command(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Train a vision model, shrink it, and ship it as one .onnx file: picture in, answer out.
@@ -82,4 +86,5 @@ def run_detect() -> None:
 def _any_text_prints() -> None:
     # A file name or label that the terminal's encoding lacks must not end a run.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -17,19 +17,28 @@ class Device(StrEnum):
 
 ModelOption = Annotated[
     Path | None,
-    typer.Option("--model", "-m", metavar="FILE", help="The .onnx model to run.", show_default="the one that ships"),
+    typer.Option(
+        "--model", "-m", metavar="FILE", help="The .onnx model to run.", show_default="the one that ships"
+    ),
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="auto is CUDA where it really works; cuda is CUDA or an error.")
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, metavar="N", help="CPU threads for one picture.", show_default="all cores"),
+    typer.Option(
+        "--threads", min=1, metavar="N", help="CPU threads for one picture.", show_default="all cores"
+    ),
 ]
 ScoreOption = Annotated[
     float | None,
     typer.Option(
-        "--score", min=0.0, max=1.0, metavar="S", help="Show what scores above this.", show_default="the model's own"
+        "--score",
+        min=0.0,
+        max=1.0,
+        metavar="S",
+        help="Show what scores above this.",
+        show_default="the model's own",
     ),
 ]
 IouOption = Annotated[

@@ -18,7 +18,19 @@ from tombola.cli.table import one_line
 from tombola.errors import TombolaError
 
 # What `pip install tombola` leaves out, by the name that is imported.
-TRAIN_MODULES = frozenset({"torch", "lightning", "lightning_fabric", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript"})
+TRAIN_MODULES = frozenset(
+    {
+        "torch",
+        "lightning",
+        "lightning_fabric",
+        "safetensors",
+        "pydantic",
+        "matplotlib",
+        "onnx",
+        "onnxscript",
+        "tomli_w",
+    }
+)
 
 
 def complain(what: object) -> None:

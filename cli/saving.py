@@ -18,7 +18,9 @@ class SaveFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"--save {folder}: the folder cannot be made ({error.strerror}); give another.") from error
+            raise OutputError(
+                f"--save {folder}: the folder cannot be made ({error.strerror}); give another."
+            ) from error
         self.folder = folder
         self._sources = {source.resolve() for source in sources}
         self._taken: set[str] = set()
@@ -36,7 +38,9 @@ class SaveFolder:
         self._taken.add(name.casefold())
         path = self.folder / name
         if path.resolve() in self._sources:
-            raise OutputError(f"{path}: the annotated copy would overwrite this source; give --save another folder.")
+            raise OutputError(
+                f"{path}: the annotated copy would overwrite this source; give --save another folder."
+            )
         return path
 
 

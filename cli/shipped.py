@@ -15,5 +15,7 @@ def model_or_shipped(model: Path | None) -> Path:
 
     path = Path(models.__path__[0]) / DETECTOR
     if not path.is_file():
-        raise ModelError(f"no model ships with this installation ({path} is not there); give one by --model FILE.")
+        raise ModelError(
+            f"no model ships with this installation ({path} is not there); give one by --model FILE."
+        )
     return path

@@ -19,6 +19,11 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
 def width(text: str) -> int:
     """Terminal columns that `text` takes: two for East Asian wide letters, none for combining marks."""
     if text.isascii():

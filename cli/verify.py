@@ -1,2 +1,52 @@
-def verify() -> None:
-    "stub"
+"""`tombola verify`: does this copy of a model answer here as it did where it was made?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tombola.cli.options import Device, DeviceOption
+from tombola.cli.polite import complain
+from tombola.cli.table import table, terminal_columns
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The .onnx model.", show_default=False)],
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Test a model file on the pictures and answers it carries.
+
+    Exits 1 if an answer differs: the file is damaged, or this machine computes something else.
+
+    \b
+    Example:
+      tombola verify detector.onnx
+    """
+    from tombola.runtime.verify import verify
+
+    report = verify(file, device.value)
+    rows = [
+        (
+            f"{probe.size_hw[1]}×{probe.size_hw[0]}",
+            str(probe.expected_count),
+            str(probe.found_count),
+            f"{probe.box_difference_px:.2g}",
+            f"{probe.score_difference:.2g}",
+            probe.problem or "ok",
+        )
+        for probe in report.probes
+    ]
+    header = ("picture", "expected", "found", "off by px", "off by score", "result")
+    typer.echo("\n".join(table(header, rows, ">>>>><", columns=terminal_columns())) if rows else "no probes")
+    allowed = f"allowed are {report.box_tolerance_px:g} px and {report.score_tolerance:g} of score"
+    if report.ok:
+        typer.echo(f"{file} answers on {report.device} as it did when it was made ({allowed})")
+        return
+    if not report.probes:
+        complain(f"{file} carries no probe pictures, so it cannot be verified; export it again")
+    else:
+        failed = sum(bool(probe.problem) for probe in report.probes)
+        complain(
+            f"{file}: {failed} of {len(rows)} answers differ on {report.device}; copy or export it again"
+        )
+    raise typer.Exit(1)

@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner, Result
+
 from tombola.cli.main import app
 from tombola.runtime.contract import Contract, Probe
-from typer.testing import CliRunner, Result
 
 LABELS = ("cat", "dog", "person")
 # As shares of width and height: two far apart, and one that overlaps the first with IoU 0.81.
@@ -81,7 +82,7 @@ def three_box_model(*, labels: tuple[str, ...] = LABELS, probes: tuple[Probe, ..
     return bytes(model.SerializeToString())
 
 
-def probe(*, shift_px: float = 0.0) -> Probe:
+def grey_probe(*, shift_px: float = 0.0) -> Probe:
     """A grey 20 x 10 picture and the answer to it; a shift makes that answer wrong."""
     png = cv2.imencode(".png", np.full((10, 20, 3), 127, np.uint8))[1].tobytes()
     boxes = BOXES[:2] * [20, 10, 20, 10] + shift_px
@@ -92,6 +93,12 @@ def probe(*, shift_px: float = 0.0) -> Probe:
 def model_bytes() -> Callable[..., bytes]:
     """`three_box_model`, for tests that need it changed."""
     return three_box_model
+
+
+@pytest.fixture
+def probe() -> Callable[..., Probe]:
+    """`grey_probe`, for tests that need it wrong."""
+    return grey_probe
 
 
 @pytest.fixture
@@ -111,7 +118,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: Callable[...
     """An empty current folder with `model.onnx` and `photo.jpg` (200 x 100) in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TOMBOLA_DEBUG", raising=False)
-    Path("model.onnx").write_bytes(three_box_model(probes=(probe(),)))
+    Path("model.onnx").write_bytes(three_box_model(probes=(grey_probe(),)))
     picture("photo.jpg")
     return tmp_path
 

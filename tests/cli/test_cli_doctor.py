@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tombola.cli.checks import Check, section
 from tombola.cli.doctor_cuda import check_cuda, check_providers, cuda_libraries, where_found
 from tombola.cli.doctor_live import check_cameras, check_codecs, check_display, writes_clip
@@ -22,8 +23,14 @@ def have(*names: str, installer: str = "pip") -> dict[str, Distribution]:
     return {name: Distribution(name, "1.2.3", installer) for name in names}
 
 
+def nowhere(_: object) -> None:
+    """Finds nothing, whatever it is asked for."""
+
+
 def test_one_onnxruntime_is_fine() -> None:
-    assert check_double(ONNXRUNTIMES, "onnxruntime-gpu", have("onnxruntime")) == Check("onnxruntime", "ok", "1.2.3")
+    assert check_double(ONNXRUNTIMES, "onnxruntime-gpu", have("onnxruntime")) == Check(
+        "onnxruntime", "ok", "1.2.3"
+    )
 
 
 def test_two_onnxruntimes_are_broken_and_the_cure_keeps_the_wanted_one() -> None:
@@ -112,7 +119,7 @@ def test_cuda_library_names() -> None:
 
 
 def test_no_driver_means_no_gpu_and_nothing_broken() -> None:
-    (check,) = check_cuda(["libcudart.so.13"], "libcuda.so.1", lambda name: None)
+    (check,) = check_cuda(["libcudart.so.13"], "libcuda.so.1", nowhere)
     assert (check.name, check.state) == ("NVIDIA driver", "absent")
 
 
@@ -185,10 +192,10 @@ def test_display(build: str, environment: dict[str, str], system: str, state: st
 
 def test_codecs_and_cameras() -> None:
     codecs = [("mp4v", ".mp4"), ("avc1", ".mp4")]
-    assert check_codecs(lambda codec, suffix: codec == "mp4v", codecs) == Check("video", "ok", "mp4v (.mp4)")
-    assert check_codecs(lambda codec, suffix: False, codecs).state == "broken"
+    assert check_codecs(lambda codec, _: codec == "mp4v", codecs) == Check("video", "ok", "mp4v (.mp4)")
+    assert check_codecs(lambda *_: False, codecs).state == "broken"
     assert check_cameras({1: "640x480"}.get).found == "camera 1: 640x480"
-    assert check_cameras(lambda index: None).state == "absent"
+    assert check_cameras(nowhere).state == "absent"
 
 
 def test_a_clip_is_really_written_and_read() -> None:
@@ -196,7 +203,10 @@ def test_a_clip_is_really_written_and_read() -> None:
 
 
 def test_section_puts_the_cure_under_its_finding() -> None:
-    checks = [Check("numpy", "ok", "2.4"), Check("video", "broken", "no codec at all works here", "pip install x\npip check")]
+    checks = [
+        Check("numpy", "ok", "2.4"),
+        Check("video", "broken", "no codec at all works here", "pip install x\npip check"),
+    ]
     assert section("Parts", checks, columns=32) == [
         "",
         "Parts",

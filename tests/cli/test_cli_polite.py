@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import pytest
 import typer
-from tombola.cli.polite import PoliteCommand, PoliteGroup
-from tombola.errors import DataError, PictureError
 from typer.testing import CliRunner, Result
 
+from tombola.cli.polite import PoliteCommand, PoliteGroup
+from tombola.errors import DataError, PictureError
 
-def run_raising(error: BaseException, cls: type = PoliteCommand) -> Result:
+
+def run_raising(error: BaseException) -> Result:
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
     @app.command(cls=PoliteCommand)
@@ -30,7 +31,11 @@ def no_debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_expected_error_is_one_line_and_exit_1() -> None:
     result = run_raising(PictureError("photo.jpg is empty; take another"))
-    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: photo.jpg is empty; take another\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        1,
+        "",
+        "error: photo.jpg is empty; take another\n",
+    )
 
 
 def test_further_lines_are_indented_and_cannot_steer_the_terminal() -> None:
@@ -110,7 +115,11 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 def test_a_real_interrupt_ends_with_130_and_no_traceback() -> None:
     done = subprocess.run(
-        in_process("os.kill(os.getpid(), signal.SIGINT)"), capture_output=True, text=True, timeout=30, check=False
+        in_process("os.kill(os.getpid(), signal.SIGINT)"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tombola.cli.table import one_line, shorten, table, width, wrap
 
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=30)

@@ -1,0 +1,85 @@
+"""`tombola data check`: a clean set, every kind of output, and the exit code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+Tombola = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+def coco(*boxes: list[int], file_name: str = "a.jpg", category: int = 1) -> None:
+    content: dict[str, list[Any]] = {
+        "images": [{"id": 1, "file_name": file_name, "width": 200, "height": 100}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [
+            {"id": n, "image_id": 1, "category_id": category, "bbox": box} for n, box in enumerate(boxes)
+        ],
+    }
+    Path("annotations.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(autouse=True)
+def photos(place: Path, picture: Callable[..., Path]) -> None:  # noqa: ARG001  # the folder comes first
+    picture("photos/a.jpg")
+
+
+def check(tombola: Tombola, *options: str) -> Result:
+    return tombola("data", "check", "annotations.json", "photos", *options)
+
+
+def test_a_clean_set(tombola: Tombola) -> None:
+    coco([10, 10, 50, 50])
+    result = check(tombola)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("\nNothing is wrong.\n")
+    assert result.stdout.startswith("pictures")
+
+
+def test_faults_are_grouped_named_and_counted(tombola: Tombola) -> None:
+    coco(*[[10, n, 0, 50] for n in range(7)], [150, 10, 100, 50])
+    result = check(tombola)
+    assert result.exit_code == 1
+    text = result.stdout
+    assert "zero area: 7\n" in text
+    assert "  and 2 more: --all lists them\n" in text
+    assert "box outside: 1\n" in text
+    assert text.endswith("8 faults; training would refuse 8.\n")
+    assert check(tombola, "--all").stdout.count("has no area") == 7
+
+
+def test_faults_that_do_not_stop_training_leave_the_exit_code(tombola: Tombola) -> None:
+    coco([10, 10, 50, 50], [10, 10, 50, 50])
+    result = check(tombola)
+    assert result.exit_code == 0
+    assert "duplicate box: 1 (does not stop training)\n" in result.stdout
+    assert result.stdout.endswith("1 fault; training would refuse 0.\n")
+
+
+def test_json_lines(tombola: Tombola) -> None:
+    coco([10, 10, 0, 50], file_name="a.jpg")
+    result = check(tombola, "--json")
+    assert result.exit_code == 1
+    (fault,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (fault["kind"], fault["stops_training"]) == ("zero area", True)
+
+
+def test_the_format_can_be_named(tombola: Tombola) -> None:
+    coco([10, 10, 50, 50])
+    assert check(tombola, "--format", "coco").exit_code == 0
+    wrong = check(tombola, "--format", "voc")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("error: ")
+
+
+def test_missing_annotations(tombola: Tombola) -> None:
+    result = check(tombola)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: annotations.json does not exist; check the path\n",
+    )

@@ -1,0 +1,141 @@
+"""`inspect` and `verify`: whole outputs, JSON, and files that are not what they should be."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tombola.cli.inspect import size_text
+
+Tombola = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+def test_inspect(tombola: Tombola) -> None:
+    size = f"{Path('model.onnx').stat().st_size / 1000:.1f} kB"
+    result = tombola("inspect", "model.onnx")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"model.onnx  {size}\n"
+        "  task      detect\n"
+        "  labels    3: cat, dog, person\n"
+        "  defaults  score_threshold 0.5, iou_threshold 0.5, max_detections 10\n"
+        "  weights   30, 26.7 % of them zero\n"
+        "  nodes     10: Gather 5, Cast 1, Mul 1, NonMaxSuppression 1, Shape 1, Unsqueeze 1\n"
+        "  format    contract 1, opset 20, written by an unnamed tool\n"
+        "  probes    1: `tombola verify` runs them\n"
+        "\n"
+        "Card\n"
+        "  licence            CC0-1.0\n"
+        "  metrics.voc07_map  0.5\n"
+        "  input_size_hw      32, 32\n"
+        "\n"
+        "Size by layer\n"
+        "  layer       kind               weights     zero  size\n"
+        "  shares      Mul                     12   33.3 %  48 B\n"
+        "  whwh        Gather                   4   50.0 %  32 B\n"
+        "  nms_scores  NonMaxSuppression        6    0.0 %  28 B\n"
+        "  all_labels  Gather                   3   33.3 %  24 B\n"
+        "  all_scores  Gather                   3    0.0 %  12 B\n"
+        "  two         Gather                   1    0.0 %   8 B\n"
+        "  zero        Unsqueeze                1  100.0 %   8 B\n"
+    )
+
+
+def test_inspect_json_has_what_the_table_has(tombola: Tombola) -> None:
+    told = json.loads(tombola("inspect", "model.onnx", "--json").stdout)
+    assert told["labels"] == ["cat", "dog", "person"]
+    assert told["card"]["metrics"] == {"voc07_map": 0.5}
+    assert (told["weights"], told["zeros"], told["nbytes"]) == (30, 8, Path("model.onnx").stat().st_size)
+    assert told["layers"][0] == {"name": "shares", "kind": "Mul", "weights": 12, "zeros": 4, "nbytes": 48}
+    assert sum(layer["weights"] for layer in told["layers"]) == told["weights"]
+
+
+def test_inspect_lists_the_largest_layers_and_all_on_request(
+    tombola: Tombola, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tombola.cli.inspect.LAYERS_SHOWN", 3)
+    assert tombola("inspect", "model.onnx").stdout.endswith(
+        "  and 4 smaller, 52 B together: --all lists them\n"
+    )
+    assert "  zero        Unsqueeze" in tombola("inspect", "model.onnx", "--all").stdout
+
+
+def test_a_label_cannot_steer_the_terminal(tombola: Tombola, model_bytes: Callable[..., bytes]) -> None:
+    Path("evil.onnx").write_bytes(model_bytes(labels=("cat\x1b[2J", "dog", "person")))
+    result = tombola("inspect", "evil.onnx")
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "error: bad.onnx: no such file.\n"),
+        (b"", "error: bad.onnx: the file is empty (0 bytes).\n"),
+        (b"not a model", "error: bad.onnx: the file is damaged"),
+    ],
+)
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_files_that_are_no_models(
+    tombola: Tombola, command: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        Path("bad.onnx").write_bytes(content)
+    result = tombola(command, "bad.onnx")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_cut_off_model(tombola: Tombola) -> None:
+    whole = Path("model.onnx").read_bytes()
+    Path("cut.onnx").write_bytes(whole[: len(whole) // 2])
+    result = tombola("verify", "cut.onnx")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: cut.onnx: ")
+
+
+def test_verify_a_good_copy(tombola: Tombola) -> None:
+    result = tombola("verify", "model.onnx", "--device", "cpu")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "picture  expected  found  off by px  off by score  result"
+    assert lines[1].split() == ["20×10", "2", "2", "0", lines[1].split()[4], "ok"]
+    assert lines[2] == (
+        "model.onnx answers on cpu as it did when it was made (allowed are 0.1 px and 0.001 of score)"
+    )
+
+
+def test_verify_a_file_that_answers_differently(
+    tombola: Tombola, model_bytes: Callable[..., bytes], probe: Callable[..., object]
+) -> None:
+    Path("off.onnx").write_bytes(model_bytes(probes=(probe(), probe(shift_px=2))))
+    result = tombola("verify", "off.onnx", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "a box is 2 px off, 0.1 allowed" in result.stdout
+    assert result.stderr == "error: off.onnx: 1 of 2 answers differ on cpu; copy or export it again\n"
+
+
+def test_verify_a_file_without_probes(tombola: Tombola, model_bytes: Callable[..., bytes]) -> None:
+    Path("bare.onnx").write_bytes(model_bytes())
+    result = tombola("verify", "bare.onnx")
+    assert result.exit_code == 1
+    assert "carries no probe pictures" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (2.5e9, "2.5 GB"),
+    ],
+)
+def test_size_text(nbytes: int, text: str) -> None:
+    assert size_text(int(nbytes)) == text

@@ -156,7 +156,7 @@ def _draw_tag(canvas: NDArray[np.uint8], tag: Tag, colour: Colour) -> None:
 
 
 def _scale(size_hw: tuple[int, int]) -> float:
-    return max(SMALLEST_SCALE, min(size_hw) / 1200)
+    return max(SMALLEST_SCALE, min(size_hw) / 1000)
 
 
 def _margin(scale: float) -> int:

@@ -49,8 +49,10 @@ def show(
     check_display()
     shown = 0
     times: deque[float] = deque(maxlen=RATE_FRAMES)
+    # OpenCV's wheel has no fonts for the buttons we do not use, and Qt would say so again and again.
+    os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
     try:
-        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
     except cv2.error as error:
         raise DisplayError(
             "this OpenCV was built without windows (opencv-python-headless); "

@@ -62,20 +62,26 @@ def _model() -> Check:
     from tombola.cli.shipped import model_or_shipped
     from tombola.runtime.verify import verify
 
+    cure = "pip install --force-reinstall --no-deps tombola"
     try:
         path = model_or_shipped(None)
-        verify(path)
+        report = verify(path, "cpu")
     except TombolaError as error:
-        return Check("detector", "broken", str(error), "pip install --force-reinstall --no-deps tombola")
+        return Check("detector", "broken", str(error), cure)
+    if not report.ok:
+        return Check("detector", "broken", f"{path.name} answers differently from when it was made", cure)
     return Check("detector", "ok", f"{path.name} answers as it did when it was made")
 
 
 def _live() -> list[Check]:
     import cv2
 
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    from tombola.runtime.window import check_display
+
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it prints about a codec, we tell ourselves
+    cv2.utils.logging.setLogLevel(0)
     return [
-        doctor_live.check_display(cv2.getBuildInformation()),
+        doctor_live.check_display(cv2.getBuildInformation(), check_display),
         doctor_live.check_codecs(doctor_live.writes_clip),
         doctor_live.check_cameras(doctor_live.camera_size),
     ]

@@ -45,11 +45,11 @@ class VideoTally:
 
 
 def picture_lines(
-    source: Path, detections: "Detections", latency_ms: float, saved: Path | None, columns: int | None
+    source: Path, detections: "Detections", speed: str, saved: Path | None, columns: int | None
 ) -> list[str]:
     """A line about the picture and a table of what was found, boxes in its pixels."""
     return [
-        _headline(source, detections.size_hw, f"{len(detections)} found", f"{latency_ms:.0f} ms", saved),
+        _headline(source, detections.size_hw, f"{len(detections)} found", speed, saved),
         *table(
             ("name", "score", "x1", "y1", "x2", "y2"),
             [(one.name, f"{one.score:.2f}", *(f"{side:.0f}" for side in one.box_xyxy)) for one in detections],
@@ -61,13 +61,12 @@ def picture_lines(
 
 
 def video_lines(
-    source: Path, tally: VideoTally, seconds: float, saved: Path | None, columns: int | None
+    source: Path, tally: VideoTally, speed: str, saved: Path | None, columns: int | None
 ) -> list[str]:
     """A line about the video and a table of what was seen in it."""
     rows = tally.rows()
-    rate = f"{tally.frames / seconds:.1f} frames/s" if seconds > 0 else "-"
     return [
-        _headline(source, tally.size_hw, f"{tally.frames} frames", rate, saved),
+        _headline(source, tally.size_hw, f"{tally.frames} frames", speed, saved),
         *table(("name", "frames", "most at once", "best score"), rows, "<>>>", indent=GAP, columns=columns)[
             0 if rows else 1 :
         ],

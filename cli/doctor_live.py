@@ -1,25 +1,24 @@
 """Display, video codecs and cameras: what `tombola webcam` and video files need."""
 
-import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tombola.cli.checks import Check
+from tombola.errors import DisplayError
 
 CAMERAS_TRIED = 4
 CODECS = (("mp4v", ".mp4"), ("avc1", ".mp4"), ("MJPG", ".avi"), ("VP80", ".webm"))
 
 
-def check_display(
-    build: str, environment: Mapping[str, str] = os.environ, system: str = sys.platform
-) -> Check:
+def check_display(build: str, ask: Callable[[], None]) -> Check:
     """Whether a window can be shown.
 
     build: `cv2.getBuildInformation()`, whose GUI line says NONE in the headless distributions.
+    ask:   raises DisplayError where there is no display.
     """
     gui = re.search(r"^\s*GUI:\s*(\S+)", build, re.MULTILINE)
     toolkit = gui.group(1) if gui else "NONE"
@@ -30,8 +29,10 @@ def check_display(
             "this OpenCV was built without windows",
             "pip install opencv-python for `tombola webcam`",
         )
-    if system.startswith("linux") and not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
-        return Check("display", "absent", "no DISPLAY: `tombola webcam` can still --save a video")
+    try:
+        ask()
+    except DisplayError as error:
+        return Check("display", "absent", str(error))
     return Check("display", "ok", f"windows by {toolkit}")
 
 
@@ -76,7 +77,7 @@ def writes_clip(codec: str, suffix: str) -> bool:
 
 
 def camera_size(index: int) -> str | None:
-    """ "width x height" of camera `index`, None if it does not open or gives no picture."""
+    """Width x height of camera `index`, None if it does not open or gives no picture."""
     import cv2
 
     if sys.platform.startswith("linux") and not Path(f"/dev/video{index}").exists():

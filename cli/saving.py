@@ -5,8 +5,6 @@ from pathlib import Path
 
 from tombola.errors import OutputError
 
-WRITABLE_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-
 
 class SaveFolder:
     """Hands out a path in `folder` for each source. Two sources of one name get `name.jpg` and `name-2.jpg`.
@@ -25,12 +23,8 @@ class SaveFolder:
         self._sources = {source.resolve() for source in sources}
         self._taken: set[str] = set()
 
-    def place(self, source: Path, suffix: str | None = None) -> Path:
-        """The path for the copy of `source`, with its suffix unless another is given.
-
-        OutputError if a source lies there.
-        """
-        suffix = source.suffix if suffix is None else suffix
+    def place(self, source: Path, suffix: str) -> Path:
+        """The path for the copy of `source`, ending in `suffix`. OutputError if a source lies there."""
         name, count = source.stem + suffix, 1
         while name.casefold() in self._taken:
             count += 1
@@ -42,8 +36,3 @@ class SaveFolder:
                 f"{path}: the annotated copy would overwrite this source; give --save another folder."
             )
         return path
-
-
-def picture_suffix(source: Path) -> str:
-    """The suffix of the annotated copy: the source's own where it can be written, else .png."""
-    return source.suffix if source.suffix.lower() in WRITABLE_PICTURES else ".png"

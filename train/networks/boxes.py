@@ -53,11 +53,9 @@ def decode(offsets: Tensor, anchors_xyxy: Tensor, weights: tuple[float, float, f
     """The inverse of `encode`: offsets [..., 4] and anchors that broadcast to it -> boxes [..., 4]."""
     sides = (anchors_xyxy[..., 2:] - anchors_xyxy[..., :2]).clamp(min=1e-3)
     centres = anchors_xyxy[..., :2] + sides / 2
-    weight_x, weight_y, weight_w, weight_h = weights
-    shift = torch.stack([offsets[..., 0] / weight_x, offsets[..., 1] / weight_y], dim=-1)
-    growth = torch.stack([offsets[..., 2] / weight_w, offsets[..., 3] / weight_h], dim=-1)
-    new_centres = centres + shift * sides
-    half = torch.exp(growth.clamp(max=_LARGEST_LOG_SCALE)) * sides / 2
+    unweighted = offsets / offsets.new_tensor(weights)
+    new_centres = centres + unweighted[..., :2] * sides
+    half = torch.exp(unweighted[..., 2:].clamp(max=_LARGEST_LOG_SCALE)) * sides / 2
     return torch.cat([new_centres - half, new_centres + half], dim=-1)
 
 

@@ -80,14 +80,16 @@ class FasterRCNN(nn.Module):
             maps, rois, torch.zeros_like(rois[:, 0], dtype=torch.int64)
         )
         scores = class_logits.softmax(dim=1)[:, : self.n_classes].t()  # [classes, K]
-        boxes = clip(self.roi_head.refine(rois[order], box_offsets), limits)  # [K, 1 or classes, 4]
+        boxes = clip(self.roi_head.refine(rois.index_select(0, order), box_offsets), limits)  # [K, 1 or classes, 4]
         boxes = boxes.transpose(0, 1).expand(self.n_classes, -1, -1)
         per_class = self.proposals.settings.after_nms
         kept = batched_nms(boxes, scores, iou_threshold, score_threshold, per_class)  # [M, 2]
-        kept_scores = scores[kept[:, 0], kept[:, 1]]
+        class_index, box_index = kept.unbind(1)
+        flat = class_index * scores.shape[1] + box_index  # into [classes * K]
+        kept_scores = scores.flatten().index_select(0, flat)
         ranking = kept_scores.argsort(descending=True)[: max_detections.clamp(min=0)]
-        best = kept[ranking]
-        return boxes[best[:, 0], best[:, 1]], kept_scores[ranking], best[:, 0]
+        best_boxes = boxes.reshape(-1, 4).index_select(0, flat.index_select(0, ranking))
+        return best_boxes, kept_scores.index_select(0, ranking), class_index.index_select(0, ranking)
 
 
 def _limits(like: Tensor, height: int, width: int) -> Tensor:

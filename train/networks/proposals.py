@@ -79,7 +79,8 @@ class RegionProposals(nn.Module):
         before = settings.training_before_nms if training else settings.before_nms
         after = settings.training_after_nms if training else settings.after_nms
         best_logits, best = torch.topk(logits, torch.sym_min(logits.shape[0], before))
-        boxes = clip(decode(offsets[best], anchors[best], _OFFSET_WEIGHTS), limits_xyxy)
+        decoded = decode(offsets.index_select(0, best), anchors.index_select(0, best), _OFFSET_WEIGHTS)
+        boxes = clip(decoded, limits_xyxy)
         kept = batched_nms(
             boxes[None],
             best_logits[None],
@@ -87,7 +88,7 @@ class RegionProposals(nn.Module):
             boxes.new_tensor(float("-inf")),
             after,
         )
-        return boxes[kept[:, 1]]
+        return boxes.index_select(0, kept[:, 1])
 
     def loss(
         self, logits: Tensor, offsets: Tensor, anchors: Tensor, targets: list[Target]

@@ -78,7 +78,8 @@ class RoiHead(nn.Module):
             high = self.settings.finest_px * 2**level if level < last else math.inf
             chosen = ((sqrt_area >= low) & (sqrt_area < high)).nonzero()[:, 0]
             orders.append(chosen)
-            pooled.append(self._pool(feature_map, rois_xyxy[chosen], picture_index[chosen], stride))
+            rois = rois_xyxy.index_select(0, chosen)
+            pooled.append(self._pool(feature_map, rois, picture_index.index_select(0, chosen), stride))
         hidden = self.hidden(torch.cat(pooled).flatten(1))
         offsets = self.offsets(hidden).unflatten(1, (self.n_box_classes, 4))
         return torch.cat(orders), self.classes(hidden), offsets

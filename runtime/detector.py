@@ -44,6 +44,11 @@ class Detector:
         """Why the CPU is used, in words; empty on CUDA."""
         return self._session.note
 
+    @property
+    def threads(self) -> int:
+        """CPU threads of one call."""
+        return self._session.threads
+
     @overload
     def __call__(
         self,

@@ -200,7 +200,7 @@ def _precision_at_recalls(mine: _Matched, area: int, asked: int) -> NDArray[np.f
     """Return [T, 101], the best precision at each recall or more; 0 at recalls that are not reached."""
     found = np.cumsum(mine.right[area], axis=1)
     wrong = np.cumsum(mine.counts[area] & ~mine.right[area], axis=1)
-    precision = found / (found + wrong + np.spacing(1))
+    precision = found / np.maximum(found + wrong, 1)
     best_from = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     result = np.zeros((T, len(RECALLS)))
     for row in range(T):

@@ -1,0 +1,33 @@
+"""The picture of a training: losses and scores by epoch."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+
+def draw_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> bytes:
+    """PNG bytes: loss and its parts on the left, the scores on the right; rows as in metrics.csv."""
+    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for key in [key for key in rows[-1] if key == "loss" or key.startswith("loss_")]:
+        points = [(row["epoch"], row[key]) for row in rows if key in row]
+        left.plot(*zip(*points, strict=True), label=key, marker=".", linewidth=2.2 if key == "loss" else 1.2)
+    left.set(xlabel="epoch", ylabel="mean training loss", title="Loss")
+    scores = [key for row in rows for key in row if key.startswith("valid_")]
+    for key in dict.fromkeys(scores):
+        points = [(row["epoch"], row[key]) for row in rows if key in row]
+        main = key == f"valid_{score_name}"
+        right.plot(*zip(*points, strict=True), label=key, marker=".", linewidth=2.2 if main else 1.2)
+    right.set(xlabel="epoch", title="Validation" if scores else "No validation pictures")
+    for axes in (left, right):
+        axes.grid(visible=True, alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if axes.lines:
+            axes.legend(fontsize="small")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()

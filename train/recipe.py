@@ -1,0 +1,103 @@
+"""Recipes: TOML files that become validated, frozen settings."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tombola.errors import RecipeError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A table of a recipe: unknown keys are errors, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingSettings(Section):
+    """What the training loop needs to know; the same for every task.
+
+    batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps and brought
+    down to final_rate of it by half a cosine. backbone_rate multiplies it for pretrained weights. ema_decay 0 turns
+    the moving average off. early_stopping_epochs 0 turns early stopping off. checkpoint_minutes: how often the
+    state is saved inside an epoch. early_steps: optimiser steps whose weights are kept (tickets rewind to them).
+    """
+
+    epochs: int = Field(default=12, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(default=5e-4, gt=0)
+    backbone_rate: float = Field(default=0.5, ge=0)
+    final_rate: float = Field(default=0.01, ge=0, le=1)
+    warmup_steps: int = Field(default=200, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float = Field(default=10.0, gt=0)
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    evaluate_every: int = Field(default=1, ge=1)
+    early_stopping_epochs: int = Field(default=0, ge=0)
+    checkpoint_minutes: float = Field(default=3.0, ge=0)
+    early_steps: tuple[int, ...] = (100,)
+    workers: int = Field(default=1, ge=0)
+
+
+def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else text).
+
+    Raises RecipeError if the file is missing, is not TOML, or an override has no "=".
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"recipe {path} does not exist; give the path of a .toml file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise RecipeError(f"override {override!r} has no '='; write it as training.epochs=3")
+        *parents, last = key.strip().split(".")
+        place = table
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise RecipeError(f"override {override!r}: {parent} is a value, not a table")
+        place[last] = _toml_value(text.strip())
+    return table
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def validate(model: type[Settings], table: dict[str, Any], where: str) -> Settings:
+    """`table` as settings of type `model`; RecipeError lists every key that is unknown or wrong, with its value."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            key = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+                faults.append(f"{key} is not a known key; remove it or check its spelling")
+            elif fault["type"] == "missing":
+                faults.append(f"{key} is missing")
+            else:
+                faults.append(f"{key} = {fault['input']!r}: {fault['msg'].lower()}")
+        raise RecipeError(f"{where}: " + "; ".join(faults)) from None
+
+
+def to_toml(settings: BaseModel) -> str:
+    """The settings as TOML text that `validate` reads back to an equal value."""
+    return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,198 @@
+"""Detection: what a batch, a loss and a score are for it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from tombola.errors import RecipeError
+from tombola.train.data import coco, voc, yolo
+from tombola.train.data.detection_set import DetectionSet, merge
+from tombola.train.metrics.average_precision import voc07_map
+from tombola.train.metrics.matching import Prediction, Truth
+from tombola.train.networks.backbones import build_backbone, load_imagenet_weights
+from tombola.train.networks.faster_rcnn import FasterRCNN
+from tombola.train.networks.picture_input import PictureInput
+from tombola.train.recipe import read_toml, to_toml, validate
+from tombola.train.run_folder import RunFolder
+from tombola.train.tasks.detect_batches import Batch, DetectExamples, Request, collate, plan_epoch
+from tombola.train.tasks.detect_recipe import DetectRecipe, DetectSource
+
+_LOADERS = {"coco": coco.load, "voc": voc.load, "yolo": yolo.load}
+# Low enough that average precision sees the whole curve.
+SCORING_THRESHOLD = 0.01
+
+
+class DetectTask:
+    """Faster R-CNN on labelled photos; scored by VOC07 mAP at IoU 0.5."""
+
+    score_name = "voc07_map"
+
+    def __init__(self, recipe: DetectRecipe) -> None:
+        """Load the data and check it. Raises DataError."""
+        self.recipe = recipe
+        self.settings = recipe.training
+        self.seed = recipe.seed
+        self.train_data = load_split(recipe, "train")
+        self.classes = self.train_data.classes
+        self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+
+    def recipe_toml(self) -> str:
+        return to_toml(self.recipe.model_copy(update={"data": self.recipe.data.model_copy(update={"classes": self.classes})}))
+
+    def lineage(self) -> dict[str, Any]:
+        weights = self.recipe.network.backbone_weights
+        parent = None
+        if weights:
+            path = Path(weights)
+            parent = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        return {"parent": parent, "early_steps": list(self.settings.early_steps), "levels": []}
+
+    def build_network(self) -> FasterRCNN:
+        torch.manual_seed(self.seed)
+        network = build_detector(self.recipe, len(self.classes))
+        if self.recipe.network.backbone_weights:
+            load_imagenet_weights(network.backbone, Path(self.recipe.network.backbone_weights))
+        for stage in list(network.backbone.stages)[: self.recipe.network.frozen_stages]:
+            stage.requires_grad_(False)
+        return network
+
+    def prepare(self, network: nn.Module) -> None:
+        network.train()
+        if self.recipe.network.batch_norm == "frozen":
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Pretrained or new, decayed or not: biases and norms are not decayed."""
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        pretrained = bool(self.recipe.network.backbone_weights)
+        for name, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                key = (pretrained and name.startswith("backbone."), parameter.ndim > 1)
+                groups.setdefault(key, []).append(parameter)
+        return [
+            {
+                "params": parameters,
+                "rate": self.settings.backbone_rate if old else 1.0,
+                "weight_decay": self.settings.weight_decay if decayed else 0.0,
+            }
+            for (old, decayed), parameters in groups.items()
+        ]
+
+    def plan_epoch(self, epoch: int) -> list[list[Request]]:
+        picture = self.recipe.picture
+        return plan_epoch(
+            self.train_data.records,
+            batch_size=self.settings.batch_size,
+            sizes=picture.training_sizes or (picture.size,),
+            divisor=FasterRCNN.size_divisor,
+            seed=self.seed,
+            epoch=epoch,
+        )
+
+    def examples(self) -> Dataset[Any]:
+        return DetectExamples(self.train_data, self.recipe.augment, self.recipe.picture.mean)
+
+    def collate(self, examples: Sequence[Any]) -> Batch:
+        return collate(examples)
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        mean, scale = (
+            torch.tensor(values, device=batch.images_u8.device).view(1, 3, 1, 1)
+            for values in (self.recipe.picture.mean, self.recipe.picture.scale)
+        )
+        images = (batch.images_u8.float() - mean) * scale
+        losses: Mapping[str, Tensor] = network(images.contiguous(memory_format=torch.channels_last), batch.targets)
+        return losses
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        if self.valid_data is None:
+            return {}
+        assert isinstance(network, FasterRCNN)
+        predictions = predict(network, self.recipe, self.valid_data)
+        scores = voc07_map(predictions, truths(self.valid_data), self.classes)
+        return {"voc07_map": scores.mean_average_precision}
+
+
+def build_detector(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
+    """The network of the recipe with fresh weights."""
+    return FasterRCNN(
+        build_backbone(recipe.network.backbone, width=recipe.network.width),
+        n_classes,
+        channels=recipe.network.channels,
+        pyramid=recipe.network.pyramid,
+        proposals=recipe.proposals,
+        roi=recipe.roi,
+    )
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> DetectRecipe:
+    """A validated recipe with absolute paths. Raises RecipeError."""
+    table = read_toml(path, overrides)
+    if table.get("task") != "detect":
+        raise RecipeError(f"{path}: task = {table.get('task')!r} is not known; write task = \"detect\"")
+    return validate(DetectRecipe, table, str(path)).located(path.resolve().parent)
+
+
+def load_network(run: Path, weights: str = "best") -> tuple[FasterRCNN, DetectRecipe]:
+    """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
+
+    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
+    """
+    folder = RunFolder(run)
+    recipe = load_recipe(folder.recipe_path)
+    network = build_detector(recipe, len(recipe.data.classes))
+    network.load_state_dict(folder.read_weights(weights))
+    return network.eval(), recipe
+
+
+def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
+    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not given."""
+    sources: tuple[DetectSource, ...] = getattr(recipe.data, split)
+    if not sources:
+        raise RecipeError(f"the recipe has no data.{split}; add [[data.{split}]] with annotations and pictures")
+    load = _LOADERS[recipe.data.format]
+    root = Path(recipe.data.root)
+    wanted = classes or recipe.data.classes or None
+    sets = [
+        load(root / source.annotations, root / source.pictures, wanted).fold(source.folds) for source in sources
+    ]
+    return merge(sets)
+
+
+def truths(data: DetectionSet) -> list[Truth]:
+    """What a perfect detector would say."""
+    return [Truth(record.boxes_xyxy, record.labels, record.difficult) for record in data.records]
+
+
+def predict(network: FasterRCNN, recipe: DetectRecipe, data: DetectionSet) -> list[Prediction]:
+    """Detections in the pixels of each picture, with scores down to SCORING_THRESHOLD."""
+    picture = recipe.picture
+    device = next(network.parameters()).device
+    picture_input = PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale).to(device)
+    thresholds = (
+        torch.tensor(SCORING_THRESHOLD, device=device),
+        torch.tensor(recipe.answer.iou_threshold, device=device),
+        torch.tensor(recipe.answer.max_detections, device=device),
+    )
+    predictions = []
+    for index in range(len(data)):
+        image_u8 = torch.from_numpy(data.read(index)).to(device)
+        image, size_hw = picture_input(image_u8)
+        boxes, scores, labels = network.detect(
+            image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds
+        )
+        factor = boxes.new_tensor([image_u8.shape[1] / size_hw[1], image_u8.shape[0] / size_hw[0]] * 2)
+        predictions.append(
+            Prediction(
+                np.asarray((boxes * factor).cpu()), np.asarray(scores.cpu()), np.asarray(labels.cpu())
+            )
+        )
+    return predictions

@@ -38,8 +38,8 @@ def yaml_names(text: str) -> dict[int, str]:
         return {}
     rest = text[key.end() :].lstrip(" \t")
     if rest[:1] in ("[", "{"):
-        end = rest.find("]" if rest[0] == "[" else "}")
-        items = [(match[1], match[2]) for match in _ITEM.finditer(rest[1:end])]
+        inner = rest[1:].partition("]" if rest[0] == "[" else "}")[0]
+        items = [(match[1], match[2]) for match in _ITEM.finditer(inner)]
     else:
         items = _block_items(rest)
     return {

@@ -119,20 +119,19 @@ class Contract:
             {"png": base64.b64encode(probe.png).decode("ascii"), "expected": dict(probe.expected)}
             for probe in self.probes
         ]
-        metadata = {
-            "tombola.contract": str(self.version),
+        # The plain keys are written as Ultralytics writes them: Python literals.
+        plain = {"names": repr(dict(enumerate(self.labels))), "task": self.task}
+        if "input_size_hw" in self.card:
+            plain["imgsz"] = repr(list(self.card["input_size_hw"]))
+        return {
+            **plain,
             "tombola.task": self.task,
             "tombola.labels": _to_json(list(self.labels)),
             "tombola.defaults": _to_json(dict(self.defaults)),
             "tombola.card": _to_json(dict(self.card)),
             "tombola.probes": _to_json(probes),
-            # Written as Ultralytics writes them: Python literals.
-            "names": repr(dict(enumerate(self.labels))),
-            "task": self.task,
+            "tombola.contract": str(self.version),  # last, so that a cut-off file is without it
         }
-        if "input_size_hw" in self.card:
-            metadata["imgsz"] = repr(list(self.card["input_size_hw"]))
-        return metadata
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "Contract":

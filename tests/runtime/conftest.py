@@ -1,6 +1,6 @@
 """A toy model of the contract, small enough to know its answers by heart."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.runtime.contract import Contract, Probe
+from tombola.runtime.detector import Detector
+from tombola.runtime.load import load
 
 LABELS = ("cat", "dog", "bird")
 DEFAULTS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}
@@ -49,30 +51,46 @@ toy (uint8[height, width, 3] image, float score_threshold = {0.5}, float iou_thr
 """
 
 
-def toy_contract(**changes: object) -> Contract:
-    """The toy's contract, with one probe: a black 8x10 picture, where only the second box is left."""
+def _contract(**changes: object) -> Contract:
     _, png = cv2.imencode(".png", np.zeros((8, 10, 3), np.uint8))
     expected = {"boxes": [[5.0, 4.0, 10.0, 7.2]], "scores": [0.8], "labels": [1]}
     values: dict[str, object] = {
         "task": "detect",
         "labels": LABELS,
         "defaults": DEFAULTS,
-        "card": {"licence": "Apache-2.0", "input_size_hw": [320, 320]},
+        "card": {"licence": "Apache-2.0", "input_size_hw": [320, 256]},
         "probes": (Probe(png.tobytes(), expected),),
     }
     return Contract(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def toy_model(text: str = TOY, metadata: dict[str, str] | None = None) -> onnx.ModelProto:
-    """The toy as a ModelProto that may be spoilt before it is written; metadata None is the toy's own."""
+def _model(text: str = TOY, metadata: dict[str, str] | None = None) -> onnx.ModelProto:
     model = onnx.parser.parse_model(text)
-    onnx.helper.set_model_props(model, toy_contract().to_metadata() if metadata is None else metadata)
+    onnx.helper.set_model_props(model, _contract().to_metadata() if metadata is None else metadata)
     return model
 
 
 @pytest.fixture(scope="session")
+def make_contract() -> Callable[..., Contract]:
+    """make_contract(field=value, ...): the toy's contract. Its probe is a black 8x10 picture, where only the
+    second box scores above the threshold."""
+    return _contract
+
+
+@pytest.fixture(scope="session")
+def make_toy() -> Callable[..., onnx.ModelProto]:
+    """make_toy(text, metadata): the toy as a ModelProto that a test may spoil before it writes it."""
+    return _model
+
+
+@pytest.fixture(scope="session")
+def toy_text() -> str:
+    return TOY
+
+
+@pytest.fixture(scope="session")
 def toy_bytes() -> bytes:
-    return toy_model().SerializeToString()
+    return _model().SerializeToString()
 
 
 @pytest.fixture
@@ -82,12 +100,14 @@ def toy_path(tmp_path: Path, toy_bytes: bytes) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def toy(toy_bytes: bytes) -> Detector:
+    return load(toy_bytes, device="cpu")
+
+
+@pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
     """A picture without symmetry, uint8 [60, 80, 3] RGB: smooth, so that JPEG changes it little."""
     y, x = np.mgrid[0:60, 0:80].astype(np.float32)
     channels = (250 - 2 * x, 30 + 3 * y, 60 + x + y)
     return np.clip(np.stack(channels, axis=2), 0, 255).astype(np.uint8)
-
-
-SpoilModel = Callable[[Iterable[str]], onnx.ModelProto]

@@ -1,0 +1,278 @@
+"""The wire reader against the onnx package, and against files made to mislead it."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from tombola.errors import ModelError
+from tombola.runtime.contract import TensorSpec
+from tombola.runtime.graph import check_contract, read_graph
+from tombola.runtime.protobuf import fields, varints
+from tombola.runtime.tensor import read_tensor
+
+MakeToy = Callable[..., onnx.ModelProto]
+Spoil = Callable[[onnx.ModelProto], None]
+
+
+def test_toy_is_read_as_the_onnx_package_reads_it(make_toy: MakeToy) -> None:
+    model = make_toy()
+    model.producer_name = "toy maker"
+    graph = read_graph(model.SerializeToString())
+    assert graph.opset == 20
+    assert graph.producer == "toy maker"
+    assert graph.metadata == {entry.key: entry.value for entry in model.metadata_props}
+    assert graph.inputs == (TensorSpec("image", "uint8", ("height", "width", 3)),)
+    assert [spec.name for spec in graph.optional_inputs] == [
+        "score_threshold",
+        "iou_threshold",
+        "max_detections",
+    ]
+    assert graph.optional_inputs[2] == TensorSpec("max_detections", "int64", ())
+    assert graph.outputs[0] == TensorSpec("boxes", "float32", ("n", 4))
+    assert [node.op_type for node in graph.nodes] == [node.op_type for node in model.graph.node]
+    assert graph.op_counts["Unsqueeze"] == 3
+    assert [(tensor.name, tensor.dims) for tensor in graph.initializers] == [
+        (tensor.name, tuple(tensor.dims)) for tensor in model.graph.initializer
+    ]
+    assert graph.nodes[4].weights == ("shares",)
+
+
+DTYPES = [
+    "float32",
+    "float16",
+    "float64",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "int32",
+    "int64",
+    "uint64",
+    "bool",
+]
+
+
+@pytest.mark.parametrize("as_raw", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tensor_of_each_dtype(dtype: str, as_raw: bool) -> None:
+    values = np.array([[0, 1, 2], [0, 0, 100]]).astype(dtype)
+    if dtype.startswith(("float", "int")):
+        values[0, 1] = -3
+    onnx_type = helper.np_dtype_to_tensor_dtype(values.dtype)
+    if as_raw:
+        proto = numpy_helper.from_array(values, "weight")
+    else:
+        proto = helper.make_tensor("weight", onnx_type, values.shape, values.ravel().tolist())
+    tensor = read_tensor(memoryview(proto.SerializeToString()))
+    assert (tensor.name, tensor.dtype, tensor.dims) == ("weight", dtype, (2, 3))
+    assert tensor.data.tobytes() == values.tobytes()
+    assert (tensor.nbytes, tensor.count, tensor.zeros) == (values.nbytes, 6, 3)
+    assert not tensor.has_nan
+
+
+def test_bfloat16_zeros_and_nan() -> None:
+    bits = np.array([0x0000, 0x8000, 0x3F80, 0x7F80], np.uint16)  # 0, -0, 1, infinity
+    proto = TensorProto(name="b", data_type=TensorProto.BFLOAT16, dims=[4], raw_data=bits.tobytes())
+    tensor = read_tensor(memoryview(proto.SerializeToString()))
+    assert (tensor.dtype, tensor.zeros, tensor.has_nan) == ("bfloat16", 2, False)
+    proto.raw_data = np.array([0, 0, 0, 0xFFC0], np.uint16).tobytes()
+    assert read_tensor(memoryview(proto.SerializeToString())).has_nan
+
+
+@given(
+    st.lists(st.floats(width=32), max_size=20).map(lambda items: np.array(items, np.float32)),
+)
+def test_zeros_and_nan_agree_with_numpy(values: NDArray[np.float32]) -> None:
+    tensor = read_tensor(memoryview(numpy_helper.from_array(values, "w").SerializeToString()))
+    assert tensor.zeros == int((values == 0).sum())
+    assert tensor.has_nan == bool(np.isnan(values).any())
+
+
+def test_sparsity_of_a_graph(make_toy: MakeToy) -> None:
+    model = make_toy()
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0, 0, 5, 0], np.float32), "pruned"))
+    before, after = read_graph(make_toy().SerializeToString()), read_graph(model.SerializeToString())
+    assert after.weight_count - before.weight_count == 4
+    assert after.zero_count - before.zero_count == 3
+
+
+def _tensor(name: str = "far", **changes: Any) -> TensorProto:
+    return TensorProto(name=name, data_type=TensorProto.FLOAT, **changes)
+
+
+def _external(name: str = "far") -> TensorProto:
+    entry = onnx.StringStringEntryProto(key="location", value="../../etc/passwd")
+    return _tensor(name, dims=[2], data_location=TensorProto.EXTERNAL, external_data=[entry])
+
+
+def _branch(node_or_tensor: onnx.NodeProto | TensorProto) -> onnx.NodeProto:
+    """An If whose branches hold the node, or store the tensor."""
+    is_node = isinstance(node_or_tensor, onnx.NodeProto)
+    branch = helper.make_graph(
+        [node_or_tensor] if is_node else [],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
+        [] if is_node else [node_or_tensor],
+    )
+    return helper.make_node("If", ["condition"], ["chosen"], then_branch=branch, else_branch=branch)
+
+
+def _foreign_node() -> onnx.NodeProto:
+    return helper.make_node("Evil", ["image"], ["out"], domain="com.example")
+
+
+def _function_with(node: onnx.NodeProto) -> onnx.FunctionProto:
+    return helper.make_function("ai.onnx", "Local", ["image"], ["out"], [node], [helper.make_opsetid("", 20)])
+
+
+EXTERNAL: dict[str, Spoil] = {
+    "initializer": lambda m: m.graph.initializer.append(_external()),
+    "location flag alone": lambda m: m.graph.initializer.append(
+        _tensor(data_location=TensorProto.EXTERNAL, dims=[1])
+    ),
+    "entry alone": lambda m: m.graph.initializer.append(
+        _tensor(external_data=[onnx.StringStringEntryProto(key="location", value="x")], dims=[1])
+    ),
+    "constant": lambda m: m.graph.node.append(helper.make_node("Constant", [], ["c"], value=_external())),
+    "list of tensors": lambda m: m.graph.node.append(
+        onnx.NodeProto(op_type="C", attribute=[onnx.AttributeProto(name="t", tensors=[_external()])])
+    ),
+    "branch": lambda m: m.graph.node.append(_branch(_external())),
+    "sparse": lambda m: m.graph.sparse_initializer.append(onnx.SparseTensorProto(values=_external())),
+    "sparse constant": lambda m: m.graph.node.append(
+        onnx.NodeProto(
+            op_type="Constant",
+            attribute=[
+                onnx.AttributeProto(name="s", sparse_tensor=onnx.SparseTensorProto(indices=_external()))
+            ],
+        )
+    ),
+    "function": lambda m: m.functions.append(
+        _function_with(helper.make_node("Constant", [], ["out"], value=_external()))
+    ),
+}
+
+FOREIGN: dict[str, Spoil] = {
+    "node": lambda m: m.graph.node.append(_foreign_node()),
+    "branch": lambda m: m.graph.node.append(_branch(_foreign_node())),
+    "branch of a branch": lambda m: m.graph.node.append(_branch(_branch(_foreign_node()))),
+    "function": lambda m: m.functions.append(_function_with(_foreign_node())),
+}
+
+
+@pytest.mark.parametrize("place", EXTERNAL)
+def test_external_data_is_refused_wherever_it_hides(make_toy: MakeToy, place: str) -> None:
+    model = make_toy()
+    EXTERNAL[place](model)
+    with pytest.raises(ModelError, match="keeps its data in another file"):
+        check_contract(read_graph(model.SerializeToString()))
+
+
+@pytest.mark.parametrize("place", FOREIGN)
+def test_foreign_operators_are_refused_wherever_they_hide(make_toy: MakeToy, place: str) -> None:
+    model = make_toy()
+    FOREIGN[place](model)
+    with pytest.raises(ModelError, match=r"operator Evil of the foreign domain 'com\.example'"):
+        check_contract(read_graph(model.SerializeToString()))
+
+
+def test_graph_given_in_two_pieces_is_read_whole(make_toy: MakeToy) -> None:
+    """Protobuf joins a message that comes twice, so looking at one of the two would be blind to the other."""
+    spoilt = onnx.ModelProto(graph=onnx.GraphProto(node=[_foreign_node()]))
+    for data in (
+        make_toy().SerializeToString() + spoilt.SerializeToString(),
+        spoilt.SerializeToString() + make_toy().SerializeToString(),
+    ):
+        with pytest.raises(ModelError, match="foreign domain"):
+            check_contract(read_graph(data))
+
+
+@pytest.mark.parametrize("where", ["initializer", "constant"])
+def test_nan_weights_are_refused_by_name(make_toy: MakeToy, where: str) -> None:
+    """A network of NaN weights would answer with no boxes at all, as if the picture were empty."""
+    model = make_toy()
+    values = np.ones(1000, np.float32)
+    values[700] = np.nan
+    tensor = numpy_helper.from_array(values, "head.weight")
+    if where == "initializer":
+        model.graph.initializer.append(tensor)
+    else:
+        model.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
+    with pytest.raises(ModelError, match=r"'head\.weight' holds NaN"):
+        check_contract(read_graph(model.SerializeToString()))
+
+
+def test_infinite_constants_are_allowed(make_toy: MakeToy) -> None:
+    model = make_toy()
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-np.inf, np.inf], np.float32), "mask"))
+    assert check_contract(read_graph(model.SerializeToString())).task == "detect"
+
+
+def test_every_cut_of_a_file_is_an_error(toy_bytes: bytes) -> None:
+    for length in range(len(toy_bytes)):
+        with pytest.raises(ModelError):
+            check_contract(read_graph(toy_bytes[:length]))
+
+
+@given(data=st.data())
+def test_a_changed_byte_never_escapes_as_another_error(toy_bytes: bytes, data: st.DataObject) -> None:
+    spoilt = bytearray(toy_bytes)
+    for _ in range(data.draw(st.integers(1, 4))):
+        spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ModelError):
+        check_contract(read_graph(bytes(spoilt)))
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_never_a_model(data: bytes) -> None:
+    with pytest.raises(ModelError):
+        check_contract(read_graph(data))
+
+
+def test_deep_nesting_is_an_error_not_a_crash(make_toy: MakeToy) -> None:
+    def wrap(number: int, message: bytes) -> bytes:
+        low, high = len(message) & 0x7F | 0x80, len(message) >> 7
+        return bytes([number << 3 | 2, low, high]) + message
+
+    graph = b""
+    for _ in range(1000):  # the onnx package itself would not write this
+        graph = wrap(1, wrap(5, wrap(6, graph)))
+    with pytest.raises(ModelError, match="nested more than 32 deep"):
+        read_graph(make_toy().SerializeToString() + wrap(7, graph))
+
+
+def test_tensor_that_lies_about_its_size_is_refused() -> None:
+    proto = _tensor("short", dims=[1_000_000], raw_data=b"\0" * 8)
+    with pytest.raises(ModelError, match=r"'short' of .* holds 8 bytes"):
+        read_tensor(memoryview(proto.SerializeToString()))
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20))
+def test_varints_against_the_definition(numbers: list[int]) -> None:
+    packed = bytearray()
+    for number in numbers:
+        rest = number
+        while rest > 0x7F:
+            packed.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        packed.append(rest)
+    assert list(varints(memoryview(bytes(packed)))) == numbers
+
+
+def test_fields_by_hand() -> None:
+    # field 1 varint 150; field 2 text "hi"; field 3 fixed32; field 4 fixed64
+    message = b"\x08\x96\x01" + b"\x12\x02hi" + b"\x1d\x01\x02\x03\x04" + b"\x21" + bytes(range(8))
+    found = [
+        (number, value if isinstance(value, int) else bytes(value))
+        for number, value in fields(memoryview(message))
+    ]
+    assert found == [(1, 150), (2, b"hi"), (3, b"\x01\x02\x03\x04"), (4, bytes(range(8)))]

@@ -11,7 +11,7 @@ from tombola.cli.checks import Check
 from tombola.errors import DisplayError
 
 CAMERAS_TRIED = 4
-CODECS = (("mp4v", ".mp4"), ("avc1", ".mp4"), ("MJPG", ".avi"), ("VP80", ".webm"))
+CODECS = (("mp4v", ".mp4"), ("MJPG", ".avi"))
 
 
 def check_display(build: str, ask: Callable[[], None]) -> Check:

@@ -1,2 +1,58 @@
-def webcam() -> None:
-    "stub"
+"""`tombola webcam`: a camera's picture with boxes, in a window or into a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
+from tombola.cli.shipped import model_or_shipped
+from tombola.cli.table import counted
+
+
+def webcam(
+    camera: Annotated[
+        int, typer.Option("--camera", "-c", min=0, metavar="N", help="Which camera, from 0.")
+    ] = 0,
+    model: ModelOption = None,
+    score: ScoreOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", "-s", metavar="FILE", help="Record to this video instead of showing a window."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0.1, metavar="T", help="Stop after this time.", show_default="Ctrl-C or q"
+        ),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+) -> None:
+    """Show what a camera sees, with boxes, names and frames a second.
+
+    Always the newest frame: a slow model skips frames and never lags. In the window q quits and s saves
+    the picture to the current folder. Where there is no display, --save records to a video file.
+
+    \b
+    Example:
+      tombola webcam
+      tombola webcam --save seen.mp4 --seconds 10
+    """
+    from tombola.cli.recording import record, until
+    from tombola.runtime.load import load
+    from tombola.runtime.sources import Camera
+    from tombola.runtime.window import check_display, show
+
+    if save is None:
+        check_display()
+    detector = load(model_or_shipped(model), device.value, threads)
+    with Camera(camera) as frames:
+        if save is None:
+            shown = show(until(frames, seconds), detector, score_threshold=score)
+            typer.echo(f"{counted(shown, 'frame')} shown on {detector.device}")
+            return
+        seen = record(until(frames, seconds), save, detector, score_threshold=score)
+        typer.echo(f"{save}: {counted(seen, 'frame')} seen on {detector.device}")

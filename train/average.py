@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Keeps average = d * average + (1 - d) * weights, d growing to `decay` so that early steps are forgotten."""
+    """Keeps average = d * average + (1 - d) * weights, d growing to `decay` so that early steps are
+    forgotten."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay

@@ -43,13 +43,13 @@ class _Training:
                 f"training.batch_size = {self.settings.batch_size} does not divide among {fabric.world_size} "
                 "processes; choose a multiple"
             )
-        network = task.build_network().to(memory_format=torch.channels_last)
+        network = task.build_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = task.parameter_groups(network)
         self.rates = [group.pop("rate") for group in groups]
         optimizer = self._optimizer(groups)
         self.parameter_names = {id(p): name for name, p in network.named_parameters()}
         self.network, self.optimizer = fabric.setup(network, optimizer)
-        self.bare: nn.Module = self.network.module  # type: ignore[assignment]  # Fabric's wrapper taken off
+        self.bare: nn.Module = self.network.module  # Fabric's wrapper taken off
         if isinstance(self.bare, nn.parallel.DistributedDataParallel):
             self.bare = self.bare.module
         self.average = WeightAverage(self.bare, self.settings.ema_decay)
@@ -138,9 +138,9 @@ class _Training:
         parts = ", ".join(f"{name} {float(part.detach()):.3g}" for name, part in losses.items())
         kept = "the last checkpoint is kept" if self.run.has_checkpoint else "no checkpoint was written yet"
         return (
-            f"the loss or its gradient is not finite at step {self.step + 1} ({parts}); {kept}. Try a lower "
-            f"training.learning_rate (now {self.settings.learning_rate:g}), a longer training.warmup_steps, a "
-            "smaller training.clip_norm, or training.precision = '32-true'"
+            f"the loss or its gradient is not finite at step {self.step + 1} ({parts}); {kept}. Try a "
+            f"lower training.learning_rate (now {self.settings.learning_rate:g}), a longer training.warmup_steps, "
+            "a smaller training.clip_norm, or training.precision = '32-true'"
         )
 
     def _judge_epoch(self) -> None:
@@ -172,7 +172,7 @@ class _Training:
     def _scores(self) -> dict[str, float]:
         scores: dict[str, float] = {}
         if self.fabric.is_global_zero:
-            judged = self.task.build_network().to(self.fabric.device, memory_format=torch.channels_last)
+            judged = self.task.build_network().to(self.fabric.device)
             judged.load_state_dict(self._deployed())
             with torch.inference_mode():
                 scores = self.task.evaluate(judged.eval())
@@ -199,7 +199,9 @@ class _Training:
             self._restore()
             return
         if self.run.has_checkpoint:
-            raise TrainingError(f"{self.run.path} holds a run already; add --resume, or choose another folder")
+            raise TrainingError(
+                f"{self.run.path} holds a run already; add --resume, or choose another folder"
+            )
         if self.fabric.is_global_zero:
             self.run.write_recipe(self.task.recipe_toml())
             self.run.write_lineage(self.task.lineage())
@@ -221,8 +223,8 @@ class _Training:
             self.sums.update(progress["sums"])
         except (KeyError, RuntimeError) as error:
             raise TrainingError(
-                f"the checkpoint in {self.run.path} does not fit this recipe ({error}); resume with the recipe it "
-                "was started with, or start anew in another folder"
+                f"the checkpoint in {self.run.path} does not fit this recipe ({error}); resume with "
+                "the recipe it was started with, or start anew in another folder"
             ) from None
 
     def _save_checkpoint(self) -> None:
@@ -277,7 +279,9 @@ class _Training:
     def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         settings = self.settings
         if settings.optimizer == "sgd":
-            return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=True)
+            return torch.optim.SGD(
+                groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=True
+            )
         return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 
@@ -323,5 +327,3 @@ def open_fabric(precision: str, *, device: str, processes: int) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-

@@ -5,7 +5,8 @@ import time
 
 
 class ProgressLine:
-    """Prints epoch, step, loss and the time left: rewritten in place on a terminal, once a minute in a log."""
+    """Prints epoch, step, loss and the time left: rewritten in place on a terminal, once a minute in a
+    log."""
 
     def __init__(self, total_steps: int, first_step: int, *, quiet: bool) -> None:
         self._total = total_steps
@@ -28,7 +29,11 @@ class ProgressLine:
             f"epoch {epoch + 1}  step {step + 1}/{self._total}  loss {self._loss:.3f}  "
             f"{_clock(seconds_left)} left"
         )
-        print(f"\r\x1b[2K{line}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
+        print(
+            f"\r\x1b[2K{line}" if self._terminal else line,
+            end="" if self._terminal else "\n",
+            file=sys.stderr,
+        )
         sys.stderr.flush()
 
     def say(self, line: str) -> None:

@@ -22,10 +22,11 @@ class Section(BaseModel):
 class TrainingSettings(Section):
     """What the training loop needs to know; the same for every task.
 
-    batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps and brought
-    down to final_rate of it by half a cosine. backbone_rate multiplies it for pretrained weights. ema_decay 0 turns
-    the moving average off. early_stopping_epochs 0 turns early stopping off. checkpoint_minutes: how often the
-    state is saved inside an epoch. early_steps: optimiser steps whose weights are kept (tickets rewind to them).
+    batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps and
+    brought down to final_rate of it by half a cosine. backbone_rate multiplies it for pretrained weights.
+    ema_decay 0 turns the moving average off. early_stopping_epochs 0 turns early stopping off.
+    checkpoint_minutes: how often the state is saved inside an epoch. early_steps: optimiser steps whose
+    weights are kept (tickets rewind to them).
     """
 
     epochs: int = Field(default=12, ge=1)
@@ -48,7 +49,8 @@ class TrainingSettings(Section):
 
 
 def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else text).
+    """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else
+    text).
 
     Raises RecipeError if the file is missing, is not TOML, or an override has no "=".
     """
@@ -82,7 +84,8 @@ def _toml_value(text: str) -> Any:
 
 
 def validate(model: type[Settings], table: dict[str, Any], where: str) -> Settings:
-    """`table` as settings of type `model`; RecipeError lists every key that is unknown or wrong, with its value."""
+    """`table` as settings of type `model`; RecipeError lists every key that is unknown or wrong, with its
+    value."""
     try:
         return model.model_validate(table)
     except ValidationError as error:

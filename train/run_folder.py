@@ -16,7 +16,8 @@ from tombola.errors import OutputError, TrainingError
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds the old file or the whole new one, whatever happens; OutputError if not."""
+    """Write `content` so that `path` holds the old file or the whole new one, whatever happens; OutputError
+    if not."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +36,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 class RunFolder:
     """Names and formats of one run's files.
 
-    recipe.toml (as resolved), checkpoint.safetensors (weights, average, optimiser and progress in one file, so that
-    they cannot disagree), last / best / initial / early-K.safetensors (weights alone), metrics.csv, curves.png,
-    lineage.json.
+    recipe.toml (as resolved), checkpoint.safetensors (weights, average, optimiser and progress in one file,
+    so that they cannot disagree), last / best / initial / early-K.safetensors (weights alone), metrics.csv,
+    curves.png, lineage.json.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,9 +75,7 @@ class RunFolder:
             raise TrainingError(f"{path} is damaged ({error}); use other weights of the run") from None
 
     def write_checkpoint(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
-        write_atomic(
-            self.path / "checkpoint.safetensors", _pack(tensors, {"progress": json.dumps(progress)})
-        )
+        write_atomic(self.path / "checkpoint.safetensors", _pack(tensors, {"progress": json.dumps(progress)}))
 
     def read_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and progress of the last checkpoint; TrainingError if there is none or it is damaged."""
@@ -88,7 +87,9 @@ class RunFolder:
                 progress = json.loads((file.metadata() or {})["progress"])
             return load_file(path), progress
         except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-            raise TrainingError(f"{path} is damaged ({error}); start the run anew in another folder") from None
+            raise TrainingError(
+                f"{path} is damaged ({error}); start the run anew in another folder"
+            ) from None
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """metrics.csv, one row an epoch; columns in the order of first appearance."""

@@ -1,4 +1,5 @@
-"""Anchors: boxes of a few sizes and ratios, centred on every cell of a feature map (Ren et al. 2015, section 3.1)."""
+"""Anchors: boxes of a few sizes and ratios, centred on every cell of a feature map (Ren et al. 2015, section
+3.1)."""
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,14 @@ class Anchors(nn.Module):
         self.stride = stride
         self.per_cell = len(sizes) * len(ratios)
         halves_hw = [(size * ratio**0.5 / 2, size / ratio**0.5 / 2) for size in sizes for ratio in ratios]
-        corners = torch.tensor([(-w, -h, w, h) for h, w in halves_hw], dtype=torch.float32)  # around the centre
+        corners = torch.tensor(
+            [(-w, -h, w, h) for h, w in halves_hw], dtype=torch.float32
+        )  # around the centre
         self.register_buffer("corners_xyxy", corners, persistent=False)
 
     def forward(self, feature_map: Tensor) -> Tensor:
-        """feature_map [B, C, H, W] -> boxes float32 [H * W * k, 4], x1 y1 x2 y2 in pixels, rows by cell then shape."""
+        """feature_map [B, C, H, W] -> boxes float32 [H * W * k, 4], x1 y1 x2 y2 in pixels, rows by cell then
+        shape."""
         height, width = feature_map.shape[2:]
         device = feature_map.device
         y = torch.arange(height, device=device, dtype=torch.float32) + 0.5

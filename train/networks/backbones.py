@@ -1,5 +1,6 @@
 """Backbones by name, and the public ImageNet state dicts they read."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,7 +13,7 @@ from tombola.train.networks.resnet import BasicBlock, Bottleneck, ResNet
 
 Backbone = InvertedResidualNet | ResNet
 
-_BUILDERS = {
+_BUILDERS: dict[str, Callable[[float], Backbone]] = {
     "mobilenet_v2": lambda width: InvertedResidualNet(MOBILENET_V2, width=width),
     "efficientnet_lite0": lambda width: InvertedResidualNet(EFFICIENTNET_LITE, width=width, lite=True),
     "efficientnet_lite2": lambda width: InvertedResidualNet(
@@ -33,10 +34,11 @@ def build_backbone(name: str, *, width: float = 1.0) -> Backbone:
 
 
 def load_imagenet_weights(backbone: Backbone, path: Path) -> None:
-    """Copy a public ImageNet state dict (safetensors, any float type) into the backbone; its classifier is left out.
+    """Copy a public ImageNet state dict (safetensors, any float type) into the backbone; its classifier is
+    left out.
 
-    Tensors are matched in the order of the network, by shape, after the file's own names are put into that order:
-    lukemelas' names for EfficientNet-Lite, torchvision's for MobileNetV2 and ResNet.
+    Tensors are matched in the order of the network, by shape, after the file's own names are put into that
+    order: lukemelas' names for EfficientNet-Lite, torchvision's for MobileNetV2 and ResNet.
     Raises TrainingError that names the first tensor that is missing or does not fit.
     """
     try:
@@ -66,7 +68,8 @@ def load_imagenet_weights(backbone: Backbone, path: Path) -> None:
                 found = tuple(source[source_name].shape) if source_name in source else "nothing"
                 raise TrainingError(
                     f"network.backbone_weights: {path} has {found} for {source_name}, "
-                    f"the backbone wants {tuple(tensors[name].shape)}; check network.backbone and network.width"
+                    f"the backbone wants {tuple(tensors[name].shape)}; check network.backbone "
+                    "and network.width"
                 )
             tensors[name].data.copy_(source[source_name])
 

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-# exp() of a wild offset must not overflow: no box grows more than 1000 / 16 times (Ren et al.'s code has it too).
+# exp() of a wild offset must not overflow: no box grows more than 1000 / 16 times (Ren et al.'s code has it
+# too).
 _LARGEST_LOG_SCALE = math.log(1000.0 / 16.0)
 
 
@@ -38,7 +39,8 @@ def generalized_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 
 def encode(boxes_xyxy: Tensor, anchors_xyxy: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
-    """Offsets t_x t_y t_w t_h from anchors to boxes (Ren et al. 2015, equation 2), times weights: [N, 4] each."""
+    """Offsets t_x t_y t_w t_h from anchors to boxes (Ren et al. 2015, equation 2), times weights: [N, 4]
+    each."""
     anchor_sides = (anchors_xyxy[:, 2:] - anchors_xyxy[:, :2]).clamp(min=1e-3)
     box_sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).clamp(min=1e-3)
     anchor_centres = anchors_xyxy[:, :2] + anchor_sides / 2

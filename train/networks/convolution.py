@@ -2,15 +2,15 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 class ConvBatchNorm(nn.Module):
     """Convolution without bias, batch norm (Ioffe & Szegedy 2015), and an activation or none.
 
-    Input float [B, in_channels, H, W], output [B, out_channels, H/stride, W/stride]; with stride 2, H and W are even.
-    `same_padding` pads as TensorFlow does (one more at the bottom and right for stride 2), which weights that come
-    from there need; otherwise padding is symmetric.
+    Input float [B, in_channels, H, W], output [B, out_channels, H/stride, W/stride]; with stride 2, H and W
+    are even. `same_padding` pads as TensorFlow does (one more at the bottom and right for stride 2), which
+    weights that come from there need; otherwise padding is symmetric.
     """
 
     def __init__(

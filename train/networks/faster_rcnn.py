@@ -40,7 +40,8 @@ class FasterRCNN(nn.Module):
         self.roi_head = RoiHead(channels, strides, n_classes, roi)
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        """Losses of a batch: objectness, proposal_box, class, box; each float32 [], the mean over pictures."""
+        """Losses of a batch: objectness, proposal_box, class, box; each float32 [], the mean over
+        pictures."""
         maps = self.neck(self.backbone(images))
         logits, offsets, anchors = self.proposals(maps)
         objectness_loss, proposal_box_loss = self.proposals.loss(logits, offsets, anchors, targets)
@@ -68,9 +69,10 @@ class FasterRCNN(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Find objects in one picture.
 
-        image: float32 [1, 3, H, W]. size_hw: the part of it, from the top left, that holds the picture; the rest is
-        padding. score_threshold, iou_threshold: float32 []. max_detections: int64 [].
-        Returns boxes float32 [n, 4], scores float32 [n] in (score_threshold, 1], labels int64 [n]; best first.
+        image: float32 [1, 3, H, W]. size_hw: the part of it, from the top left, that holds the picture; the
+        rest is padding. score_threshold, iou_threshold: float32 []. max_detections: int64 [].
+        Returns boxes float32 [n, 4], scores float32 [n] in (score_threshold, 1], labels int64 [n]; best
+        first.
         """
         maps = self.neck(self.backbone(image))
         logits, offsets, anchors = self.proposals(maps)
@@ -80,7 +82,9 @@ class FasterRCNN(nn.Module):
             maps, rois, torch.zeros_like(rois[:, 0], dtype=torch.int64)
         )
         scores = class_logits.softmax(dim=1)[:, : self.n_classes].t()  # [classes, K]
-        boxes = clip(self.roi_head.refine(rois.index_select(0, order), box_offsets), limits)  # [K, 1 or classes, 4]
+        boxes = clip(
+            self.roi_head.refine(rois.index_select(0, order), box_offsets), limits
+        )  # [K, 1 or classes, 4]
         boxes = boxes.transpose(0, 1).expand(self.n_classes, -1, -1)
         per_class = self.proposals.settings.after_nms
         kept = batched_nms(boxes, scores, iou_threshold, score_threshold, per_class)  # [M, 2]
@@ -93,6 +97,7 @@ class FasterRCNN(nn.Module):
 
 
 def _limits(like: Tensor, height: int, width: int) -> Tensor:
-    """The far corner twice, [4] = (width, height, width, height), in a form that keeps dynamic sizes dynamic."""
+    """The far corner twice, [4] = (width, height, width, height), in a form that keeps dynamic sizes
+    dynamic."""
     sides = [torch.full((), side, dtype=torch.float32, device=like.device) for side in (width, height)]
     return torch.stack([*sides, *sides])

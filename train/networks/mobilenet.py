@@ -1,5 +1,5 @@
-"""Inverted-residual backbones: MobileNetV2 (Sandler et al. 2018) and EfficientNet-Lite (Tan & Le 2019, without
-squeeze-and-excite and with ReLU6). Both are a stem and stages of the same block."""
+"""Inverted-residual backbones: MobileNetV2 (Sandler et al. 2018) and EfficientNet-Lite (Tan & Le 2019,
+without squeeze-and-excite and with ReLU6). Both are a stem and stages of the same block."""
 
 import math
 from dataclasses import dataclass
@@ -90,8 +90,8 @@ class InvertedResidual(nn.Module):
 class InvertedResidualNet(nn.Module):
     """A backbone of inverted residuals that returns the last maps of strides 8, 16 and 32.
 
-    Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem; `channels` and `strides` describe
-    the returned maps.
+    Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem; `channels` and `strides`
+    describe the returned maps.
     """
 
     strides = (8, 16, 32)

@@ -1,8 +1,10 @@
 """The operators that plain PyTorch lacks, as custom ops with an eager meaning.
 
-Each is one node of the graph that `torch.export` sees, so that the export can translate it to the ONNX operator
-of the same meaning instead of tracing through its loops. They run on any device that PyTorch has.
+Each is one node of the graph that `torch.export` sees, so that the export can translate it to the ONNX
+operator of the same meaning instead of tracing through its loops. They run on any device that PyTorch has.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +23,7 @@ def batched_nms(
     at most iou_threshold; at most max_per_class a class. Returns int64 [M, 2], rows (class, box), classes in
     order, best first inside a class; ties keep the lower box index.
     """
-    n_classes, n_boxes = scores.shape
-    if n_boxes == 0:
+    if scores.shape[1] == 0:
         return scores.new_empty((0, 2), dtype=torch.int64)
     order = scores.sort(dim=1, descending=True, stable=True).indices  # [C, N]
     ranked_boxes = boxes_xyxy.gather(1, order[..., None].expand(-1, -1, 4))
@@ -30,8 +31,8 @@ def batched_nms(
     alive = ranked_scores > score_threshold
     overlaps = pairwise_iou(ranked_boxes, ranked_boxes) > iou_threshold  # [C, N, N]
     suppresses = (overlaps & alive[:, :, None] & alive[:, None, :]).triu(diagonal=1)
-    # Greedy suppression is the fixed point of "kept = alive and not suppressed by a kept one": each sweep settles
-    # at least one more rank of every class, and in practice the whole list after a handful of sweeps.
+    # Greedy suppression is the fixed point of "kept = alive and not suppressed by a kept one": each sweep
+    # settles at least one more rank of every class, and in practice the whole list after a handful of sweeps.
     kept = alive
     while True:
         suppressed = torch.matmul(kept[:, None, :].float(), suppresses.float())[:, 0] > 0
@@ -63,9 +64,10 @@ def roi_align(
 ) -> Tensor:
     """RoI Align (He et al. 2017, section 3), averaged, half-pixel; the meaning of ONNX RoiAlign.
 
-    features: float32 [B, C, H, W]. rois_xyxy: float32 [K, 4] in pixels of the picture; no gradient flows to them.
-    picture_index: int64 [K], the row of `features` each RoI lies in. spatial_scale: feature cells per pixel.
-    Returns float32 [K, C, S, S] for S = output_size, each bin the mean of sampling_ratio² bilinear samples.
+    features: float32 [B, C, H, W]. rois_xyxy: float32 [K, 4] in pixels of the picture; no gradient flows to
+    them. picture_index: int64 [K], the row of `features` each RoI lies in. spatial_scale: feature cells per
+    pixel. Returns float32 [K, C, S, S] for S = output_size, each bin the mean of sampling_ratio² bilinear
+    samples.
 
     Bilinear sampling on a grid is separable, so each RoI is two small matrix products: rows, then columns.
     """
@@ -116,15 +118,14 @@ def _grid_weights(
     return along(rois[:, 1], rois[:, 3], height), along(rois[:, 0], rois[:, 2], width)
 
 
-def _roi_align_setup(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: Tensor) -> None:  # type: ignore[type-arg]  # noqa: ARG001
+def _roi_align_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     features, rois_xyxy, picture_index, *settings = inputs
     ctx.save_for_backward(rois_xyxy, picture_index)
-    ctx.feature_like = features.new_empty(0).expand(0)  # type: ignore[attr-defined]
-    ctx.feature_shape = features.shape  # type: ignore[attr-defined]
-    ctx.settings = settings  # type: ignore[attr-defined]
+    ctx.feature_shape = features.shape
+    ctx.settings = settings
 
 
-def _roi_align_backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+def _roi_align_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     rois_xyxy, picture_index = ctx.saved_tensors
     _, channels, height, width = ctx.feature_shape
     grad_features = grad.new_zeros(ctx.feature_shape)
@@ -199,13 +200,13 @@ def _bin_cells(
     return along(corners[:, 1], corners[:, 3], height), along(corners[:, 0], corners[:, 2], width)
 
 
-def _roi_pool_setup(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: Tensor) -> None:  # type: ignore[type-arg]  # noqa: ARG001
+def _roi_pool_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     features, rois_xyxy, picture_index, *settings = inputs
     ctx.save_for_backward(features, rois_xyxy, picture_index)
-    ctx.settings = settings  # type: ignore[attr-defined]
+    ctx.settings = settings
 
 
-def _roi_pool_backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+def _roi_pool_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     features, rois_xyxy, picture_index = ctx.saved_tensors
     with torch.enable_grad():
         again = features.detach().requires_grad_()
@@ -219,10 +220,12 @@ roi_pool.register_autograd(_roi_pool_backward, setup_context=_roi_pool_setup)
 
 @torch.library.custom_op("tombola::resize_u8", mutates_args=())
 def resize_u8(image_u8: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear resize of bytes, bit for bit as onnxruntime's Resize(linear, half_pixel) does it on uint8 NHWC.
+    """Bilinear resize of bytes, bit for bit as onnxruntime's Resize(linear, half_pixel) does it on uint8
+    NHWC.
 
-    image_u8: uint8 [H, W, 3]. Returns uint8 [height, width, 3]. Weights have 10 bits and the result is truncated,
-    so it is about a third of a grey level darker than a rounded one; the network must see these pixels.
+    image_u8: uint8 [H, W, 3]. Returns uint8 [height, width, 3]. Weights have 10 bits and the result is
+    truncated, so it is about a third of a grey level darker than a rounded one; the network must see these
+    pixels.
     """
     rows_a, rows_b, rows_w = _fixed_point_taps(image_u8.shape[0], height, image_u8.device)
     cols_a, cols_b, cols_w = _fixed_point_taps(image_u8.shape[1], width, image_u8.device)

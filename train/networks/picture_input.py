@@ -1,4 +1,5 @@
-"""From a picture of any size to what the network sees; the same arithmetic eagerly and in an exported graph."""
+"""From a picture of any size to what the network sees; the same arithmetic eagerly and in an exported
+graph."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +8,8 @@ from tombola.train.networks.operators import resize_u8
 
 
 class PictureInput(nn.Module):
-    """Resize so that the longer side is `size`, pad at the bottom and right to multiples of `divisor`, normalise.
+    """Resize so that the longer side is `size`, pad at the bottom and right to multiples of `divisor`,
+    normalise.
 
     The padding has the mean colour, which is 0 after (x - mean) * scale.
     """

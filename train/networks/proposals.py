@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from tombola.train.networks.anchors import Anchors
 from tombola.train.networks.boxes import clip, decode, encode
@@ -18,9 +18,9 @@ _OFFSET_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 class ProposalSettings:
     """How anchors are laid, matched, sampled and thinned out.
 
-    anchor_sizes_px: one tuple a pyramid level, square roots of areas in network pixels. anchor_ratios: height / width.
-    before_nms, after_nms: how many of the best anchors enter and leave NMS at run time; in training the
-    `training_` twins hold.
+    anchor_sizes_px: one tuple a pyramid level, square roots of areas in network pixels. anchor_ratios:
+    height / width. before_nms, after_nms: how many of the best anchors enter and leave NMS at run time; in
+    training the `training_` twins hold.
     """
 
     anchor_sizes_px: tuple[tuple[float, ...], ...]
@@ -47,7 +47,8 @@ class RegionProposals(nn.Module):
             for sizes, stride in zip(settings.anchor_sizes_px, strides, strict=True)
         )
         per_cell = len(settings.anchor_sizes_px[0]) * len(settings.anchor_ratios)
-        # Depthwise 5×5 sees as far as the classic 3×3 with its stride-16 VGG map, for a twentieth of the work.
+        # Depthwise 5×5 sees as far as the classic 3×3 with its stride-16 VGG map, for a twentieth of the
+        # work.
         self.slide = nn.Sequential(
             nn.Conv2d(channels, channels, 5, padding=2, groups=channels),
             nn.Conv2d(channels, channels, 1),
@@ -74,7 +75,8 @@ class RegionProposals(nn.Module):
     def propose(
         self, logits: Tensor, offsets: Tensor, anchors: Tensor, limits_xyxy: Tensor, *, training: bool
     ) -> Tensor:
-        """The proposals of one picture, best first: logits [A], offsets [A, 4], anchors [A, 4] -> [K, 4], clipped."""
+        """The proposals of one picture, best first: logits [A], offsets [A, 4], anchors [A, 4] -> [K, 4],
+        clipped."""
         settings = self.settings
         before = settings.training_before_nms if training else settings.before_nms
         after = settings.training_after_nms if training else settings.after_nms

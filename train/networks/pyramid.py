@@ -1,13 +1,14 @@
 """The neck: a feature pyramid (Lin et al. 2017), or a single map where speed is all."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 class FeaturePyramid(nn.Module):
     """Maps of strides 8, 16, 32 -> as many maps of `channels`, each told what the coarser ones saw.
 
-    1×1 laterals, nearest-neighbour top-down sums, a 3×3 convolution on each level (Lin et al. 2017, section 3).
+    1×1 laterals, nearest-neighbour top-down sums, a 3×3 convolution on each level (Lin et al. 2017, section
+    3).
     """
 
     def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
@@ -29,7 +30,8 @@ class FeaturePyramid(nn.Module):
 
 
 class SingleMap(nn.Module):
-    """The classic neck of Faster R-CNN: the stride-16 map alone, brought to `channels` by a 1×1 convolution."""
+    """The classic neck of Faster R-CNN: the stride-16 map alone, brought to `channels` by a 1×1
+    convolution."""
 
     def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
         super().__init__()

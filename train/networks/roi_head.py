@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from tombola.train.networks.boxes import decode, encode, generalized_iou
 from tombola.train.networks.operators import roi_align, roi_pool
@@ -66,8 +66,8 @@ class RoiHead(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Judge RoIs: maps [B, C, H_l, W_l], rois [K, 4], picture_index int64 [K].
 
-        Returns (order int64 [K], logits [K, classes + 1] with background last, offsets [K, box classes, 4]); rows are
-        in `order`, grouped by pyramid level, which spares the graph a scatter.
+        Returns (order int64 [K], logits [K, classes + 1] with background last, offsets [K, box classes, 4]);
+        rows are in `order`, grouped by pyramid level, which spares the graph a scatter.
         """
         sides = (rois_xyxy[:, 2:] - rois_xyxy[:, :2]).clamp(min=0)
         sqrt_area = (sides[:, 0] * sides[:, 1]).sqrt()
@@ -87,8 +87,10 @@ class RoiHead(nn.Module):
     def _pool(self, feature_map: Tensor, rois_xyxy: Tensor, picture_index: Tensor, stride: int) -> Tensor:
         size = self.settings.pooled_size
         if self.settings.pooling == "pool":
-            return roi_pool(feature_map, rois_xyxy, picture_index, 1.0 / stride, size)
-        return roi_align(
+            return roi_pool(  # type: ignore[no-any-return]
+                feature_map, rois_xyxy, picture_index, 1.0 / stride, size
+            )
+        return roi_align(  # type: ignore[no-any-return]
             feature_map, rois_xyxy, picture_index, 1.0 / stride, size, self.settings.sampling_ratio
         )
 

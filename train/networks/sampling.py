@@ -14,9 +14,9 @@ POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 class Target:
     """What is to be found in one picture.
 
-    boxes_xyxy: float32 [n, 4] in pixels of the network's picture. labels: int64 [n], 0-based. difficult: bool [n];
-    such objects are neither learned nor counted as background. seed: drives the sampling for this picture alone, so
-    that the result does not depend on which process handles it.
+    boxes_xyxy: float32 [n, 4] in pixels of the network's picture. labels: int64 [n], 0-based. difficult:
+    bool [n]; such objects are neither learned nor counted as background. seed: drives the sampling for this
+    picture alone, so that the result does not depend on which process handles it.
     """
 
     boxes_xyxy: Tensor
@@ -30,8 +30,8 @@ def match(
 ) -> tuple[Tensor, Tensor]:
     """Assign every candidate to an object (Ren et al. 2015, section 3.1.2).
 
-    Positive: IoU >= positive_iou with an object, or (`rescue`) the best candidate of an object that would have none.
-    Negative: IoU < negative_iou with all. Ignored: between, or closest to a difficult object.
+    Positive: IoU >= positive_iou with an object, or (`rescue`) the best candidate of an object that would
+    have none. Negative: IoU < negative_iou with all. Ignored: between, or closest to a difficult object.
     Returns (state int64 [N], index of the closest object int64 [N]; 0 where the picture has none).
     """
     count = len(candidates_xyxy)

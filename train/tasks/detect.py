@@ -43,7 +43,11 @@ class DetectTask:
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
 
     def recipe_toml(self) -> str:
-        return to_toml(self.recipe.model_copy(update={"data": self.recipe.data.model_copy(update={"classes": self.classes})}))
+        return to_toml(
+            self.recipe.model_copy(
+                update={"data": self.recipe.data.model_copy(update={"classes": self.classes})}
+            )
+        )
 
     def lineage(self) -> dict[str, Any]:
         weights = self.recipe.network.backbone_weights
@@ -109,7 +113,9 @@ class DetectTask:
             for values in (self.recipe.picture.mean, self.recipe.picture.scale)
         )
         images = (batch.images_u8.float() - mean) * scale
-        losses: Mapping[str, Tensor] = network(images.contiguous(memory_format=torch.channels_last), batch.targets)
+        losses: Mapping[str, Tensor] = network(
+            images.contiguous(memory_format=torch.channels_last), batch.targets
+        )
         return losses
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
@@ -137,7 +143,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> DetectRecipe:
     """A validated recipe with absolute paths. Raises RecipeError."""
     table = read_toml(path, overrides)
     if table.get("task") != "detect":
-        raise RecipeError(f"{path}: task = {table.get('task')!r} is not known; write task = \"detect\"")
+        raise RecipeError(f'{path}: task = {table.get("task")!r} is not known; write task = "detect"')
     return validate(DetectRecipe, table, str(path)).located(path.resolve().parent)
 
 
@@ -154,15 +160,19 @@ def load_network(run: Path, weights: str = "best") -> tuple[FasterRCNN, DetectRe
 
 
 def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
-    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not given."""
+    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not
+    given."""
     sources: tuple[DetectSource, ...] = getattr(recipe.data, split)
     if not sources:
-        raise RecipeError(f"the recipe has no data.{split}; add [[data.{split}]] with annotations and pictures")
+        raise RecipeError(
+            f"the recipe has no data.{split}; add [[data.{split}]] with annotations and pictures"
+        )
     load = _LOADERS[recipe.data.format]
     root = Path(recipe.data.root)
     wanted = classes or recipe.data.classes or None
     sets = [
-        load(root / source.annotations, root / source.pictures, wanted).fold(source.folds) for source in sources
+        load(root / source.annotations, root / source.pictures, wanted).fold(source.folds)
+        for source in sources
     ]
     return merge(sets)
 
@@ -191,8 +201,6 @@ def predict(network: FasterRCNN, recipe: DetectRecipe, data: DetectionSet) -> li
         )
         factor = boxes.new_tensor([image_u8.shape[1] / size_hw[1], image_u8.shape[0] / size_hw[0]] * 2)
         predictions.append(
-            Prediction(
-                np.asarray((boxes * factor).cpu()), np.asarray(scores.cpu()), np.asarray(labels.cpu())
-            )
+            Prediction(np.asarray((boxes * factor).cpu()), np.asarray(scores.cpu()), np.asarray(labels.cpu()))
         )
     return predictions

@@ -42,7 +42,13 @@ class Batch:
 
 
 def plan_epoch(
-    records: Sequence[DetectionRecord], *, batch_size: int, sizes: Sequence[int], divisor: int, seed: int, epoch: int
+    records: Sequence[DetectionRecord],
+    *,
+    batch_size: int,
+    sizes: Sequence[int],
+    divisor: int,
+    seed: int,
+    epoch: int,
 ) -> list[list[Request]]:
     """Shuffle, and put pictures of like shape together so that little of a canvas is padding.
 
@@ -53,15 +59,15 @@ def plan_epoch(
     shapes = np.array([_shape(records[index]) for index in order])
     # A stable sort keeps the shuffle inside each shape; whole batches are shuffled again below.
     order = order[np.argsort(shapes, kind="stable")]
-    groups = [order[start : start + batch_size] for start in range(0, len(order) - batch_size + 1, batch_size)]
+    groups = [
+        order[start : start + batch_size] for start in range(0, len(order) - batch_size + 1, batch_size)
+    ]
     batches = []
     for position in rng.permutation(len(groups)):
         group = groups[position]
         canvas_hw = _canvas_hw([_shape(records[i]) for i in group], int(rng.choice(sizes)), divisor)
         seeds = rng.integers(0, 2**31 - 2, size=len(group))
-        batches.append(
-            [Request(int(i), canvas_hw, int(s)) for i, s in zip(group, seeds, strict=True)]
-        )
+        batches.append([Request(int(i), canvas_hw, int(s)) for i, s in zip(group, seeds, strict=True)])
     return batches
 
 
@@ -84,7 +90,9 @@ def _canvas_hw(shapes: Sequence[int], size: int, divisor: int) -> tuple[int, int
 class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
     """Request -> (picture on its canvas, target in canvas pixels); the work of a loader process."""
 
-    def __init__(self, data: DetectionSet, settings: AugmentSettings, mean: tuple[float, float, float]) -> None:
+    def __init__(
+        self, data: DetectionSet, settings: AugmentSettings, mean: tuple[float, float, float]
+    ) -> None:
         self.data = data
         self.settings = settings
         self.mean = mean
@@ -117,7 +125,8 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
 def _fit(
     image: NDArray[np.uint8], canvas_hw: tuple[int, int], mean: tuple[float, float, float]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The picture as large as the canvas allows, at its top left; and the factors (x, y, x, y) on coordinates."""
+    """The picture as large as the canvas allows, at its top left; and the factors (x, y, x, y) on
+    coordinates."""
     height, width = image.shape[:2]
     factor = min(canvas_hw[0] / height, canvas_hw[1] / width)
     new_h, new_w = max(1, round(height * factor)), max(1, round(width * factor))

@@ -12,8 +12,8 @@ from tombola.train.recipe import Section, TrainingSettings
 
 
 class DetectSource(Section):
-    """One labelled set: paths under data.root, and the folds of it that are meant ("0/5": every fifth picture by file
-    name, starting with the first; "!0/5": all others)."""
+    """One labelled set: paths under data.root, and the folds of it that are meant ("0/5": every fifth
+    picture by file name, starting with the first; "!0/5": all others)."""
 
     annotations: str
     pictures: str
@@ -46,8 +46,8 @@ class DetectNetwork(Section):
 
 
 class DetectPicture(Section):
-    """What the network sees: the longer side in pixels (training draws from training_sizes), and (x - mean) * scale
-    on 0..255 RGB."""
+    """What the network sees: the longer side in pixels (training draws from training_sizes), and (x - mean)
+    * scale on 0..255 RGB."""
 
     size: int = Field(default=320, ge=32, le=4096)
     training_sizes: tuple[int, ...] = ()

@@ -1,0 +1,356 @@
+"""Every kind of picture file, good and bad, against pixels known beforehand."""
+
+import base64
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tombola.errors import PictureError
+from tombola.runtime.picture import read_rgb
+from tombola.runtime.picture_header import read_header
+
+Image = NDArray[np.uint8]
+
+# EXIF orientation -> how the stored rows and columns must be turned to stand upright (EXIF 2.3, tag 0x0112).
+UPRIGHT: dict[int, Any] = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda stored: np.rot90(stored, 1),
+}
+
+
+def encode(image_rgb: NDArray[Any], suffix: str, *options: int) -> bytes:
+    """Encode RGB, grey or RGBA of any depth that the format holds."""
+    if image_rgb.ndim == 3:
+        code = cv2.COLOR_RGB2BGR if image_rgb.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        image_rgb = cv2.cvtColor(image_rgb, code)
+    ok, encoded = cv2.imencode(suffix, image_rgb, options)
+    assert ok
+    return encoded.tobytes()
+
+
+def exif(orientation: int) -> bytes:
+    """A TIFF structure, big-endian, of one tag."""
+    return b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
+
+
+def with_exif(encoded: bytes, orientation: int) -> bytes:
+    """Put the orientation into a JPEG (APP1) or a PNG (eXIf after the header)."""
+    content = exif(orientation)
+    if encoded.startswith(b"\xff\xd8"):
+        return (
+            encoded[:2]
+            + b"\xff\xe1"
+            + struct.pack(">H", len(content) + 8)
+            + b"Exif\0\0"
+            + content
+            + encoded[2:]
+        )
+    chunk = b"eXIf" + content
+    return (
+        encoded[:33]
+        + struct.pack(">I", len(content))
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + encoded[33:]
+    )
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG of that size by its header, with no pixels behind it."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
+def difference(one: NDArray[Any], other: NDArray[Any]) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_lossless_formats_keep_every_pixel(photo: Image, suffix: str) -> None:
+    assert difference(read_rgb(encode(photo, suffix)), photo) == 0
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_lossy_formats_come_close(photo: Image, suffix: str) -> None:
+    image_rgb_u8 = read_rgb(encode(photo, suffix))
+    assert image_rgb_u8.dtype == np.uint8
+    assert difference(image_rgb_u8, photo) < 12  # a swap of red and blue would be over 100
+
+
+def test_path_text_bytes_and_array_agree(photo: Image, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(encode(photo, ".png"))
+    for source in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), photo):
+        assert difference(read_rgb(source), photo) == 0
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_turns_the_picture_upright(photo: Image, suffix: str, orientation: int, tmp_path: Path) -> None:
+    plain = encode(photo, suffix)
+    expected = UPRIGHT[orientation](read_rgb(plain))
+    data = with_exif(plain, orientation)
+    path = tmp_path / f"photo{suffix}"
+    path.write_bytes(data)
+    for source in (data, path):
+        assert difference(read_rgb(source), expected) == 0
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_exif_orientation_out_of_range_changes_nothing(photo: Image, orientation: int) -> None:
+    assert difference(read_rgb(with_exif(encode(photo, ".png"), orientation)), photo) == 0
+
+
+def test_16_bit_keeps_the_high_byte(photo: Image) -> None:
+    assert difference(read_rgb(encode(photo.astype(np.uint16) * 256 + 200, ".png")), photo) == 0
+
+
+def test_grey_becomes_three_equal_channels(photo: Image) -> None:
+    grey = np.ascontiguousarray(photo[:, :, 1])
+    expected = np.repeat(grey[:, :, None], 3, axis=2)
+    assert difference(read_rgb(encode(grey, ".png")), expected) == 0
+    assert difference(read_rgb(encode(grey.astype(np.uint16) * 256, ".png")), expected) == 0
+    assert difference(read_rgb(encode(grey, ".jpg")), expected) < 4
+    assert difference(read_rgb(grey), expected) == 0
+    assert difference(read_rgb(grey[:, :, None]), expected) == 0
+
+
+def test_alpha_is_dropped(photo: Image) -> None:
+    alpha = np.zeros((*photo.shape[:2], 1), np.uint8)
+    rgba = np.concatenate([photo, alpha], axis=2)
+    assert difference(read_rgb(encode(rgba, ".png")), photo) == 0
+    assert difference(read_rgb(rgba), photo) == 0
+    assert difference(read_rgb(np.ascontiguousarray(rgba[:, :, [2, 1, 0, 3]]), bgr=True), photo) == 0
+
+
+# A CMYK JPEG of 16x8 pixels, inverted as Adobe's programs write them: the left half all cyan ink, the right
+# half no ink. Made once with Pillow: quality=95, subsampling=0.
+CMYK_JPEG = base64.b64decode("""
+/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoK
+CgYICwwLCgwJCgoK/8AAFAgACAAQBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIB
+AwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZH
+SElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV
+1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwD+f+v38r9/K/fyv7/KKKK//9k=
+""")
+
+
+def test_cmyk_jpeg() -> None:
+    image_rgb_u8 = read_rgb(CMYK_JPEG)
+    assert image_rgb_u8.shape == (8, 16, 3)
+    assert difference(image_rgb_u8[:, :7], np.broadcast_to(np.uint8([0, 255, 255]), (8, 7, 3))) < 6
+    assert difference(image_rgb_u8[:, 9:], np.full((8, 7, 3), 255)) < 6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp"])
+def test_one_pixel(suffix: str) -> None:
+    pixel = np.full((1, 1, 3), 200, np.uint8)
+    assert difference(read_rgb(encode(pixel, suffix)), pixel) <= 3
+
+
+def test_bgr_arrays_are_turned_and_files_are_not(photo: Image) -> None:
+    assert difference(read_rgb(photo[:, :, ::-1], bgr=True), photo) == 0
+    assert difference(read_rgb(encode(photo, ".png"), bgr=True), photo) == 0
+
+
+def test_views_become_contiguous(photo: Image) -> None:
+    image_rgb_u8 = read_rgb(photo[::2, ::-1])
+    assert image_rgb_u8.flags.c_contiguous
+    assert difference(image_rgb_u8, photo[::2, ::-1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4, 3), np.float32), "uint8 .* float32"),
+        (np.zeros((4, 4, 3), np.uint16), "uint8 .* uint16"),
+        (np.zeros((0, 4, 3), np.uint8), r"\[0, 4, 3\]"),
+        (np.zeros((3, 4, 4, 3), np.uint8), r"\[3, 4, 4, 3\]"),
+        (np.zeros((4, 4, 2), np.uint8), r"\[4, 4, 2\]"),
+        (np.zeros(4, np.uint8), r"\[4\]"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(array: NDArray[Any], message: str) -> None:
+    with pytest.raises(PictureError, match=message):
+        read_rgb(array)
+
+
+def test_objects_that_are_no_picture_are_refused() -> None:
+    for thing in (None, 5, object()):
+        with pytest.raises(PictureError, match="pass a path, bytes or a numpy array"):
+            read_rgb(thing)  # type: ignore[arg-type]
+
+
+def test_missing_file_folder_and_impossible_name(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"gone\.jpg: no such file"):
+        read_rgb(tmp_path / "gone.jpg")
+    with pytest.raises(PictureError, match="is a folder"):
+        read_rgb(tmp_path)
+    with pytest.raises(PictureError, match="cannot be read"):
+        read_rgb("a\0b.jpg")
+    with pytest.raises(PictureError, match="cannot be read"):
+        read_rgb("x" * 5000)
+
+
+def test_file_without_permission(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    try:
+        path.read_bytes()
+    except PermissionError:
+        with pytest.raises(PictureError, match=r"secret\.png: cannot be read \(Permission denied\)"):
+            read_rgb(path)
+    else:
+        pytest.skip("this user may read everything")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"Dear reader, I am no picture.", "not a picture that Tombola reads"),
+        (b"GIF89a\x01\x00\x01\x00", "JPEG, PNG, WebP or BMP"),
+        (b"\xff\xd8\xff", "cut off within its header"),
+        (b"\xff\xd8\xff\xd9", "ends before any picture data"),
+        (b"\xff\xd8\xff\xda\x00\x02", "before its size is told"),
+        (b"\xff\xd8\xff\xe0\x00\x04ab-", "no marker"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIDAT", "does not start with its header"),
+        (b"BM", "cut off within its header"),
+        (b"RIFF\x04\0\0\0WEBP", "cut off within its header"),
+        (png_header(0, 5), "its size is 0x5"),
+    ],
+)
+def test_content_that_is_no_picture(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=rf"photo\.jpg: .*{message}"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".jpg", ()),
+        (".jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)),
+        (".jpg", (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)),
+        (".png", ()),
+        (".webp", ()),
+        (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)),
+        (".bmp", ()),
+    ],
+)
+def test_every_cut_of_a_picture_is_an_error(suffix: str, options: tuple[int, ...]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    data = encode(noise, suffix, *options)
+    assert read_rgb(data).shape == (24, 32, 3)
+    for length in range(0, len(data) - 12, 7):
+        with pytest.raises(PictureError):
+            read_rgb(data[:length])
+
+
+def test_cut_off_jpeg_is_told_before_decoding_could_fill_it_with_grey(photo: Image, tmp_path: Path) -> None:
+    path = tmp_path / "half.jpg"
+    data = encode(photo, ".jpg")
+    path.write_bytes(data[: len(data) - 2])  # only the end marker is gone
+    with pytest.raises(PictureError, match=r"half\.jpg: cut-off JPEG"):
+        read_rgb(path)
+
+
+def test_jpeg_with_something_behind_its_end_is_fine(photo: Image) -> None:
+    data = encode(photo, ".jpg")
+    assert difference(read_rgb(data + b"\0" * 64 + b"appended"), read_rgb(data)) == 0
+
+
+def test_jpeg_with_a_thumbnail_is_not_ended_by_it(photo: Image) -> None:
+    data, thumbnail = encode(photo, ".jpg"), encode(photo[::4, ::4], ".jpg")
+    app0 = b"\xff\xe2" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    whole = data[:2] + app0 + data[2:]
+    assert read_rgb(whole).shape == photo.shape
+    with pytest.raises(PictureError, match="cut-off"):
+        read_rgb(whole[:-20])
+
+
+def test_damaged_png_is_an_error(photo: Image) -> None:
+    data = bytearray(encode(photo, ".png"))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(PictureError, match=r"damaged PNG|cut-off PNG"):
+        read_rgb(bytes(data))
+
+
+def giant(suffix: str) -> bytes:
+    """The header of a 20000x20000 picture: a few bytes that would ask for 1.2 GB."""
+    if suffix == ".png":
+        return png_header(20000, 20000)
+    small = np.zeros((8, 8, 3), np.uint8)
+    data = bytearray(encode(small, suffix))
+    if suffix == ".jpg":
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = struct.pack(">HH", 20000, 20000)
+    elif suffix == ".bmp":
+        data[18:26] = struct.pack("<ii", 20000, -20000)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+def test_giant_picture_is_refused_before_decoding(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_decoding(*_: object) -> None:
+        raise AssertionError("decoded before its size was checked")
+
+    monkeypatch.setattr(cv2, "imdecode", no_decoding)
+    with pytest.raises(PictureError, match="20000x20000 is 400 megapixels, more than the limit of 100"):
+        read_rgb(giant(suffix))
+
+
+def test_limit_is_raised_and_lowered_by_the_option(photo: Image) -> None:
+    data = encode(photo, ".png")
+    assert read_rgb(data, max_pixels=60 * 80).shape == (60, 80, 3)
+    with pytest.raises(PictureError, match="raise max_pixels"):
+        read_rgb(data, max_pixels=60 * 80 - 1)
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (37, 501), (500, 3)])
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".jpg", ()),
+        (".png", ()),
+        (".bmp", ()),
+        (".webp", ()),
+        (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)),
+    ],
+)
+def test_header_tells_the_size_that_decoding_gives(
+    size_hw: tuple[int, int], suffix: str, options: tuple[int, ...]
+) -> None:
+    header = read_header(encode(np.zeros((*size_hw, 3), np.uint8), suffix, *options))
+    assert (header.size_hw, header.is_whole) == (size_hw, True)
+
+
+def test_header_of_an_extended_webp() -> None:
+    content = b"VP8X" + struct.pack("<IB3x", 10, 0) + (500).to_bytes(3, "little") + (36).to_bytes(3, "little")
+    data = b"RIFF" + struct.pack("<I", len(content) + 4) + b"WEBP" + content
+    assert read_header(data).size_hw == (37, 501)
+
+
+SIGNATURES = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WEBP", b"BM", b""]
+
+
+@given(start=st.sampled_from(SIGNATURES), rest=st.binary(max_size=80))
+def test_noise_is_a_picture_error_and_nothing_else(start: bytes, rest: bytes) -> None:
+    with pytest.raises(PictureError):
+        read_rgb(start + rest)

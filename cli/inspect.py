@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tombola.cli.options import JsonOption
+from tombola.cli.sizes import size_text
 from tombola.cli.table import one_line, table, terminal_columns, wrap
 
 if TYPE_CHECKING:
@@ -66,16 +67,6 @@ def inspect(
         rest = sum(one.nbytes for one in found[len(shown) :])
         lines.append(f"  and {len(found) - len(shown)} smaller, {size_text(rest)} together: --all lists them")
     typer.echo("\n".join(lines))
-
-
-def size_text(nbytes: int) -> str:
-    """Bytes in the unit that reads best, decimal: 999 B, 1.5 kB, 12.3 MB."""
-    size, unit = float(nbytes), "B"
-    for larger in ("kB", "MB", "GB"):
-        if size < 999.95:
-            break
-        size, unit = size / 1000, larger
-    return f"{nbytes} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:

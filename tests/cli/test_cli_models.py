@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tombola.cli.inspect import size_text
+from tombola.cli.sizes import size_text
 
 Tombola = Callable[..., Result]
 

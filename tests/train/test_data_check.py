@@ -12,6 +12,7 @@ from tombola.errors import DataError
 from tombola.train.data import formats
 from tombola.train.data.check import check
 from tombola.train.data.finding import Finding, Kind, as_rows, raise_first
+from tombola.train.data.pictures import FolderPictures
 from tombola.train.data.summary import summarize
 
 
@@ -192,3 +193,15 @@ def test_summary_of_nothing(tmp_path: Path) -> None:
     summary = summarize(formats.read(tmp_path / "x.json", tmp_path))
     assert (summary.picture_sizes_hw, summary.box_side_px, summary.boxes) == (None, None, 0)
     assert summary.rows()[0] == ("pictures", "0 (0 without boxes)")
+
+
+def test_a_picture_that_cannot_be_opened_is_a_finding(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: FolderPictures, name: str) -> bytes:
+        raise DataError(f"picture {name} cannot be read: Permission denied")
+
+    monkeypatch.setattr(FolderPictures, "read_bytes", refuse)
+    findings = check(formats.read(broken / "boxes.json", broken / "pictures"))
+    unread = {one.where: one.what for one in findings if one.kind is Kind.UNREADABLE_PICTURE}
+    assert len(unread) == 9
+    assert unread["sound.jpg"] == "picture sound.jpg cannot be read: Permission denied"
+    assert not any(one.kind is Kind.DUPLICATE_PICTURE for one in findings)

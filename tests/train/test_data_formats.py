@@ -169,6 +169,7 @@ def test_sizes_that_are_not_written_are_none(tmp_path: Path, pictures: Path) -> 
         ("annotations", 0, {"bbox": [10, 20, 0, 40]}, r"zero area: .*image 10 \(a\.jpg\), box 0"),
         ("annotations", 0, {"bbox": [10, 20, -5, 40]}, "zero area"),
         ("annotations", 0, {"bbox": [10, 20, 95, 40]}, "box outside: .*100×80 px"),
+        ("annotations", 0, {"bbox": [100, 20, 0.9, 40]}, "zero area: .*inside of the picture"),
         ("annotations", 0, {"bbox": [10, 20, float("nan"), 40]}, "not finite"),
         ("annotations", 0, {"bbox": [10, 20, 30]}, "bad annotation: boxes.json, annotation 0: "),
         ("annotations", 0, {"bbox": "10 20 30 40"}, "bad annotation"),
@@ -313,7 +314,11 @@ def test_yolo_txt_without_a_picture_and_a_broken_picture(tmp_path: Path, picture
     (root / "z.txt").write_text("0 0.5 0.5 0.2 0.2")
     with pytest.raises(DataError, match=r"missing picture: z\.txt: no picture named z in"):
         yolo.load(root, pictures)
-    (root / "z.txt").unlink()
+    (root / "z.txt").write_bytes(b"\xff\xfe0 0.5")
+    (root / "z.txt").rename(root / "a.txt")
+    with pytest.raises(DataError, match=r"bad annotation: a\.txt: not readable"):
+        yolo.load(root, pictures)
+    (root / "a.txt").unlink()
     (pictures / "b.jpg").write_bytes(b"text")
     with pytest.raises(DataError, match=r"unreadable picture: b\.jpg"):
         yolo.load(root, pictures)

@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -173,6 +174,45 @@ NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 def test_broken_pictures_are_named(data: bytes, words: str) -> None:
     with pytest.raises(PictureError, match=f"photo.jpg: .*({words})"):
         decode_rgb(data, "photo.jpg")
+
+
+def png_of_size(height: int, width: int) -> bytes:
+    """A PNG whose header claims that size and whose pixels are missing."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunks + encoded(NOISE, ".png")[33:]
+
+
+def test_a_header_of_impossible_size_is_refused() -> None:
+    with pytest.raises(PictureError, match=r"photo\.png: (OpenCV refuses it|not a picture)"):
+        decode_rgb(png_of_size(2_000_000, 2_000_000), "photo.png")
+
+
+def test_a_tar_that_is_gone_is_named(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "p.tar", {"a.jpg": b"a"})
+    pictures = open_pictures(path)
+    path.unlink()
+    with pytest.raises(DataError, match=r"p\.tar cannot be read: No such file"):
+        pictures.read_bytes("a.jpg")
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"",
+        b"XX\0\x2a",
+        b"MM\0\x2a\0\0",
+        b"MM\0\x2a\xff\xff\xff\xff",
+        struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0100, 3, 1, 6, 0, 0),  # width, not orientation
+        struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, 9, 0, 0),  # orientations end at 8
+        struct.pack(">2sHIH", b"MM", 42, 8, 60000),  # more entries than bytes
+    ],
+)
+def test_an_exif_block_that_says_nothing_leaves_the_picture_as_it_is(exif: bytes) -> None:
+    block = b"Exif\0\0" + exif
+    data = encoded(RED_BLUE)
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+    assert jpeg_size_hw(data) == decode_rgb(data, "x").shape[:2] == (40, 60)
 
 
 def test_bytes_behind_a_jpeg_do_not_make_it_broken() -> None:

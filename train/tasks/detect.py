@@ -1,12 +1,13 @@
 """Detection: what a batch, a loss and a score are for it."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -122,7 +123,8 @@ class DetectTask:
         if self.valid_data is None:
             return {}
         assert isinstance(network, FasterRCNN)
-        predictions = predict(network, self.recipe, self.valid_data)
+        predict = predictor(network, self.recipe)
+        predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
         scores = voc07_map(predictions, truths(self.valid_data), self.classes)
         return {"voc07_map": scores.mean_average_precision}
 
@@ -182,8 +184,8 @@ def truths(data: DetectionSet) -> list[Truth]:
     return [Truth(record.boxes_xyxy, record.labels, record.difficult) for record in data.records]
 
 
-def predict(network: FasterRCNN, recipe: DetectRecipe, data: DetectionSet) -> list[Prediction]:
-    """Detections in the pixels of each picture, with scores down to SCORING_THRESHOLD."""
+def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np.uint8]], Prediction]:
+    """The network as a function: image_rgb_u8 [h, w, 3] -> boxes in its pixels, scores from SCORING_THRESHOLD."""
     picture = recipe.picture
     device = next(network.parameters()).device
     picture_input = PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale).to(device)
@@ -192,15 +194,14 @@ def predict(network: FasterRCNN, recipe: DetectRecipe, data: DetectionSet) -> li
         torch.tensor(recipe.answer.iou_threshold, device=device),
         torch.tensor(recipe.answer.max_detections, device=device),
     )
-    predictions = []
-    for index in range(len(data)):
-        image_u8 = torch.from_numpy(data.read(index)).to(device)
-        image, size_hw = picture_input(image_u8)
+
+    def predict(image_rgb_u8: NDArray[np.uint8]) -> Prediction:
+        image, size_hw = picture_input(torch.from_numpy(image_rgb_u8).to(device))
         boxes, scores, labels = network.detect(
             image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds
         )
-        factor = boxes.new_tensor([image_u8.shape[1] / size_hw[1], image_u8.shape[0] / size_hw[0]] * 2)
-        predictions.append(
-            Prediction(np.asarray((boxes * factor).cpu()), np.asarray(scores.cpu()), np.asarray(labels.cpu()))
-        )
-    return predictions
+        height, width = image_rgb_u8.shape[:2]
+        factor = boxes.new_tensor([width / size_hw[1], height / size_hw[0]] * 2)
+        return Prediction((boxes * factor).cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy())
+
+    return predict

@@ -1,0 +1,65 @@
+"""Pictures -> run folder: the whole of `tombola train`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from tombola.errors import DeviceError, RecipeError
+from tombola.train.loop import open_fabric, train
+from tombola.train.recipe import to_toml
+from tombola.train.run_folder import RunFolder
+from tombola.train.tasks.detect import DetectTask, load_recipe
+
+
+def train_recipe(
+    recipe_path: Path,
+    run_path: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    device: str = "auto",
+    quiet: bool = False,
+) -> RunFolder:
+    """Train as the recipe says and return the run folder, runs/NAME by default.
+
+    device: auto, cpu or cuda. Under `torchrun` every process calls this, and they share each batch.
+    Raises RecipeError, DataError, TrainingError, DeviceError; Interrupted after SIGINT, with the state saved.
+    """
+    recipe = load_recipe(recipe_path, overrides)
+    device = _choose_device(device)
+    run = RunFolder(run_path or Path("runs") / recipe.name)
+    task = DetectTask(recipe)
+    if resume:
+        _same_recipe(task.recipe_toml(), run)
+    fabric = open_fabric(
+        recipe.training.precision, device=device, processes=int(os.environ.get("WORLD_SIZE", "1"))
+    )
+    train(task, run, resume=resume, fabric=fabric, quiet=quiet)
+    return run
+
+
+def _choose_device(device: str) -> str:
+    if device not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"device {device!r} is not known; choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            f"PyTorch {torch.__version__} sees no CUDA device; install a CUDA build of torch and a driver, "
+            "or use --device cpu"
+        )
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _same_recipe(toml: str, run: RunFolder) -> None:
+    """A resumed run ends as an uninterrupted one only if nothing of its recipe has changed."""
+    if not run.recipe_path.exists():
+        return
+    before = to_toml(load_recipe(run.recipe_path))
+    changed = sorted(set(toml.splitlines()) ^ set(before.splitlines()))
+    if changed:
+        keys = ", ".join(dict.fromkeys(line.partition(" = ")[0].strip() for line in changed))
+        raise RecipeError(
+            f"{run.path} was started with another recipe ({keys} differ); resume with "
+            f"tombola train {run.recipe_path} --out {run.path} --resume, or choose another --out"
+        )

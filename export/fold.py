@@ -1,0 +1,62 @@
+"""Batch norm with fixed statistics is a scale of the kernel before it: folded, one tensor is left."""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tombola.errors import ExportError
+from tombola.train.networks.convolution import ConvBatchNorm
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class FoldedConv(nn.Module):
+    """A ConvBatchNorm with its norm inside the kernel: `weight` [out, in / groups, k, k] and `bias` [out]."""
+
+    def __init__(self, source: ConvBatchNorm) -> None:
+        super().__init__()
+        with torch.no_grad():
+            weight, bias = source.folded()
+        self.weight = nn.Parameter(weight.clone(), requires_grad=False)
+        self.bias = nn.Parameter(bias.clone(), requires_grad=False)
+        self.uneven = source.uneven
+        self.stride = source.conv.stride
+        self.padding = source.conv.padding
+        self.groups = source.conv.groups
+        self.activation = source.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.uneven:
+            x = F.pad(x, self.uneven)
+        x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        return self.activation(x)  # type: ignore[no-any-return]
+
+
+def fold(network: Network) -> Network:
+    """A copy of the network for test time: float32, on the CPU, each ConvBatchNorm a FoldedConv.
+
+    Raises ExportError that names the first tensor with a number that is not finite.
+    """
+    check_finite(network)
+    folded = copy.deepcopy(network).float().cpu().eval()
+    for name, module in list(folded.named_modules()):
+        if isinstance(module, ConvBatchNorm):
+            parent, _, child = name.rpartition(".")
+            setattr(folded.get_submodule(parent), child, FoldedConv(module))
+    # Finite statistics can still fold into something else, a negative variance for one.
+    check_finite(folded)
+    return folded.requires_grad_(False)
+
+
+def check_finite(network: nn.Module) -> None:
+    """ExportError unless every number in the network is finite."""
+    for name, tensor in network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            wrong = int((~torch.isfinite(tensor)).sum())
+            raise ExportError(
+                f"{name} has {wrong} of {tensor.numel()} numbers that are NaN or infinite; "
+                "export earlier weights of the run, from before the loss went wrong."
+            )

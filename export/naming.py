@@ -1,0 +1,70 @@
+"""Names of nodes that tell which part of the way they are: `pre/`, `net/` or `post/`.
+
+A profile of the file can then say how much time is spent outside the network, and a reader finds a layer by
+the name it had in PyTorch.
+"""
+
+from collections import Counter, defaultdict
+
+import onnx
+
+
+def name_nodes(graph: onnx.GraphProto, *, prefix: str = "network.") -> None:
+    """Rename the nodes of a detector's graph, and its weights by leaving out their `prefix`.
+
+    pre:  all that the first convolution needs: sizes, resize, normalisation, padding.
+    post: the last NonMaxSuppression and all that follows, with the arithmetic that only this reads.
+    net:  the rest, proposals included.
+    After that comes the layer whose weights the node holds, or else its operator, and a number.
+    """
+    _shorten_weights(graph, prefix)
+    layers = {tensor.name for tensor in graph.initializer if tensor.name.endswith(".weight")}
+    count: Counter[str] = Counter()
+    for node, part in zip(graph.node, _parts(graph), strict=True):
+        layer = next((name for name in node.input if name in layers), None)
+        name = layer.removesuffix(".weight") if layer else node.op_type
+        node.name = f"{part}/{name}_{count[name]}"
+        count[name] += 1
+
+
+def _parts(graph: onnx.GraphProto) -> list[str]:
+    """`pre`, `net` or `post` for each node, in order; the nodes are sorted, inputs before their readers."""
+    first = next(i for i, node in enumerate(graph.node) if node.op_type == "Conv")
+    last = max((i for i, node in enumerate(graph.node) if node.op_type == "NonMaxSuppression"), default=None)
+    producer = {name: i for i, node in enumerate(graph.node) for name in node.output}
+    sources = [[producer[name] for name in node.input if name in producer] for node in graph.node]
+    readers: dict[int, list[int]] = defaultdict(list)
+    for i, feeding in enumerate(sources):
+        for source in feeding:
+            readers[source].append(i)
+
+    def reached(start: int, neighbours: dict[int, list[int]]) -> set[int]:
+        found, open_ends = set(), [start]
+        while open_ends:
+            i = open_ends.pop()
+            if i not in found:
+                found.add(i)
+                open_ends += neighbours[i]
+        return found
+
+    pre = reached(first, dict(enumerate(sources))) - {first}
+    net = reached(first, readers)
+    post = reached(last, readers) if last is not None else set()
+    parts = ["pre" if i in pre else "post" if i in post else "net" for i in range(len(graph.node))]
+    # Arithmetic on picture sizes and thresholds hangs on no layer; it belongs to whoever reads it.
+    for i in reversed(range(len(parts))):
+        if parts[i] == "net" and i not in net and readers[i] and all(parts[r] == "post" for r in readers[i]):
+            parts[i] = "post"
+    return parts
+
+
+def _shorten_weights(graph: onnx.GraphProto, prefix: str) -> None:
+    short = {
+        tensor.name: tensor.name.removeprefix(prefix)
+        for tensor in graph.initializer
+        if tensor.name.startswith(prefix)
+    }
+    for tensor in graph.initializer:
+        tensor.name = short.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.input[:] = [short.get(name, name) for name in node.input]

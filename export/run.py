@@ -1,0 +1,54 @@
+"""From a run folder to a contract file: what `tombola export` calls."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tombola.export.export import ExportReport, check_place, export_detector
+from tombola.runtime.picture import read_rgb
+from tombola.train.networks.picture_input import PictureInput
+from tombola.train.run_folder import RunFolder
+from tombola.train.tasks.detect import DetectTask, load_network
+from tombola.train.tasks.detect_recipe import DetectRecipe
+
+
+def export_run(
+    run: Path,
+    output: Path,
+    *,
+    weights: str = "best",
+    half: bool = True,
+    facts: Mapping[str, Any] | None = None,
+    photos: Sequence[Path] = (),
+) -> ExportReport:
+    """Write the network of the run folder `run` to the file `output`.
+
+    weights: best, last, initial or early-K. half: store weights as float16, computed in float32. facts: more
+    for the card (licence, protocol, metrics on the test split); a key given here replaces what the run says.
+    photos: picture files on which parity is checked too; the file carries them, made small, for `tombola
+    verify`.
+    Raises what `load_network`, `read_rgb` and `export_detector` raise.
+    """
+    check_place(output)
+    network, recipe = load_network(run, weights)
+    picture = recipe.picture
+    return export_detector(
+        network,
+        PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale),
+        output,
+        labels=recipe.data.classes,
+        defaults=recipe.answer.model_dump(),
+        facts={**_run_facts(RunFolder(run), recipe, weights), **(facts or {})},
+        photos=[read_rgb(path) for path in photos],
+        half=half,
+    )
+
+
+def _run_facts(folder: RunFolder, recipe: DetectRecipe, weights: str) -> dict[str, Any]:
+    measured = [row for row in folder.read_metrics() if DetectTask.score_name in row]
+    facts: dict[str, Any] = {"task": recipe.task, "name": recipe.name, "weights": weights}
+    if recipe.data.rights:
+        facts["data"] = recipe.data.rights
+    if measured and weights == "best":
+        facts["metrics"] = {"valid": max(measured, key=lambda row: row[DetectTask.score_name])}
+    return {**facts, "lineage": folder.read_lineage()}

@@ -117,6 +117,15 @@ def test_coco(tmp_path: Path, pictures: Path) -> None:
     assert_is_the_set(formats.load(path, pictures))
 
 
+def test_records_are_sorted_by_file_name(tmp_path: Path, pictures: Path) -> None:
+    content = coco_content()
+    content["images"].reverse()
+    content["annotations"].reverse()
+    one = coco.load(write_coco(tmp_path, content), pictures)
+    assert [record.file_name for record in one.records] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert one.records[1].boxes_xyxy.tolist() == [[30, 10, 60, 30]]
+
+
 def test_voc(tmp_path: Path, pictures: Path) -> None:
     root = write_voc(tmp_path)
     assert_is_the_set(voc.load(root, pictures))

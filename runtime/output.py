@@ -57,10 +57,11 @@ def save_picture(image_rgb_u8: NDArray[np.uint8], path: str | os.PathLike[str]) 
     if suffix not in PICTURE_OPTIONS:
         known = ", ".join(PICTURE_OPTIONS)
         raise OutputError(f"cannot write {target}: {suffix or 'no suffix'!r} is not one of {known}.")
-    try:
-        _, encoded = cv2.imencode(
-            suffix, cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2BGR), PICTURE_OPTIONS[suffix]
+    image_bgr_u8 = cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2BGR)
+    is_encoded, encoded = cv2.imencode(suffix, image_bgr_u8, PICTURE_OPTIONS[suffix])
+    if not is_encoded:
+        height, width = image_rgb_u8.shape[:2]
+        raise OutputError(
+            f"cannot write {target}: {width}x{height} cannot be encoded as {suffix}; .png holds any size."
         )
-    except cv2.error as error:  # JPEG and WebP hold at most 65535 and 16383 pixels a side
-        raise OutputError(f"cannot write {target}: OpenCV cannot encode it ({error.err}).") from error
     return save_bytes(encoded.tobytes(), target)

@@ -29,14 +29,15 @@ class Source:
 
 
 def expand(source: str | os.PathLike[str]) -> list[Source]:
-    """The files a source stands for, sorted: a file, a folder (not what lies deeper) or a glob (`**` too).
+    """The files a source stands for, sorted: a file, a folder, a glob (`**` too).
 
+    Of a folder, not what lies deeper and not hidden files.
     A file that is named is taken whatever its suffix, a folder's or glob's only where its suffix is known.
     PictureError where nothing is there.
     """
     path = Path(source)
     if path.is_dir():
-        found = _known(path.iterdir())
+        found = _known(entry for entry in path.iterdir() if not entry.name.startswith("."))
         if not found:
             raise PictureError(f"{path}: the folder holds no pictures or videos ({_suffixes()}).")
         return found

@@ -85,14 +85,12 @@ def annotate_video(
 
 
 def _check_written(part: Path, path: Path, frames: int) -> None:
-    """OpenCV's writer does not say when the disk is full, so the file is read again."""
+    """Read the file again: OpenCV's writer does not say when the disk is full, and its header lies."""
+    count = 0
     with quiet_opencv():
         capture = cv2.VideoCapture(str(part), cv2.CAP_FFMPEG)
-        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if count != frames:  # Matroska does not store the count, OpenCV guesses it
-            count = 0
-            while capture.grab():
-                count += 1
+        while capture.grab():
+            count += 1
         capture.release()
     if count != frames:
         raise OutputError(f"cannot write {path}: {count} of {frames} frames were stored; is the disk full?")

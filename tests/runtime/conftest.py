@@ -1,7 +1,10 @@
 """A toy model of the contract, small enough to know its answers by heart."""
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +56,7 @@ toy (uint8[height, width, 3] image, float score_threshold = {0.5}, float iou_thr
 
 def _contract(**changes: object) -> Contract:
     _, png = cv2.imencode(".png", np.zeros((8, 10, 3), np.uint8))
-    expected = {"boxes": [[5.0, 4.0, 10.0, 7.2]], "scores": [0.8], "labels": [1]}
+    expected: dict[str, list[Any]] = {"boxes": [[5.0, 4.0, 10.0, 7.2]], "scores": [0.8], "labels": [1]}
     values: dict[str, object] = {
         "task": "detect",
         "labels": LABELS,
@@ -90,7 +93,7 @@ def toy_text() -> str:
 
 @pytest.fixture(scope="session")
 def toy_bytes() -> bytes:
-    return _model().SerializeToString()
+    return bytes(_model().SerializeToString())
 
 
 @pytest.fixture
@@ -110,4 +113,21 @@ def photo() -> NDArray[np.uint8]:
     """A picture without symmetry, uint8 [60, 80, 3] RGB: smooth, so that JPEG changes it little."""
     y, x = np.mgrid[0:60, 0:80].astype(np.float32)
     channels = (250 - 2 * x, 30 + 3 * y, 60 + x + y)
-    return np.clip(np.stack(channels, axis=2), 0, 255).astype(np.uint8)
+    image_rgb_u8: NDArray[np.uint8] = np.clip(np.stack(channels, axis=2), 0, 255).astype(np.uint8)
+    return image_rgb_u8
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[Callable[[], None]]:
+    """ordinary_user(): give up root's rights until the test ends, for root may read and write everything."""
+    if sys.platform == "win32":
+        pytest.skip("permissions work otherwise there")
+    was_root = os.geteuid() == 0
+
+    def give_up() -> None:
+        if was_root:
+            os.seteuid(65534)
+
+    yield give_up
+    if was_root:
+        os.seteuid(0)

@@ -1,0 +1,123 @@
+"""Videos with boxes, whole or not there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tombola.errors import OutputError, PictureError
+from tombola.runtime.detections import Detections
+from tombola.runtime.detector import Detector
+from tombola.runtime.sources import Video
+from tombola.runtime.video import CODECS, annotate_video
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Nine frames of 120x160, ever brighter: the toy sees its first box from frame 5 on."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    for index in range(9):
+        writer.write(np.full((120, 160, 3), 10 + 25 * index, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_each_format_holds_every_frame_at_the_same_rate(
+    clip: Path, toy: Detector, suffix: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "out" / f"drawn{suffix}"
+    report = annotate_video(clip, target, toy)
+    assert (report.path, report.frames) == (target, 9)
+    assert report.boxes == 9 + 4  # the second box in each frame, the first from brightness 128 on
+    assert report.frames_per_second > 0
+    with Video(target) as video:
+        frames = list(video)
+        assert (video.size_hw, video.fps) == ((120, 160), 10.0)
+    assert len(frames) == 9
+    # The second box's left line, in the colour of class 1 on grey.
+    red, _, blue = frames[2][80, 80].astype(int)
+    assert blue - red > 60
+    assert [entry.name for entry in target.parent.iterdir()] == [target.name]
+
+
+def test_each_frame_is_told(clip: Path, toy: Detector, tmp_path: Path) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def on_frame(index: int, count: int, found: Detections) -> None:
+        told.append((index, count, len(found)))
+
+    annotate_video(clip, tmp_path / "out.avi", toy, score_threshold=0.9, on_frame=on_frame)
+    assert told == [(index, 9, 0) for index in range(9)]
+
+
+def test_source_and_target_may_be_the_same_file(clip: Path, toy: Detector) -> None:
+    annotate_video(clip, clip, toy)
+    with Video(clip) as video:
+        assert len(list(video)) == 9
+
+
+def test_bad_source_leaves_nothing(toy: Detector, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"no film")
+    with pytest.raises(PictureError, match=r"bad\.mp4"):
+        annotate_video(tmp_path / "bad.mp4", tmp_path / "out" / "drawn.mp4", toy)
+    assert not (tmp_path / "out").exists()
+
+
+def test_target_that_cannot_be_written(clip: Path, toy: Detector, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"'\.gif' is not one of"):
+        annotate_video(clip, tmp_path / "drawn.gif", toy)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write"):
+        annotate_video(clip, tmp_path / "file" / "drawn.mp4", toy)
+
+
+def test_error_on_the_way_leaves_the_old_file(clip: Path, toy: Detector, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "drawn.mp4"
+    target.parent.mkdir()
+    target.write_text("old")
+
+    def on_frame(index: int, _count: int, _found: Detections) -> None:
+        if index == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        annotate_video(clip, target, toy, on_frame=on_frame)
+    assert target.read_text() == "old"
+    assert [entry.name for entry in target.parent.iterdir()] == ["drawn.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as POSIX does")
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_disk_that_runs_full(toy_path: Path, tmp_path: Path, suffix: str) -> None:
+    noise = np.random.default_rng(0)
+    large = tmp_path / "large.avi"
+    writer = cv2.VideoWriter(str(large), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    for _ in range(9):
+        writer.write(noise.integers(0, 256, (120, 160, 3), dtype=np.uint8))
+    writer.release()
+    target = tmp_path / "out" / f"drawn{suffix}"
+    code = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import tombola
+from tombola.runtime.video import annotate_video
+detector = tombola.load(sys.argv[1], device="cpu")
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    annotate_video(sys.argv[2], sys.argv[3], detector)
+except tombola.OutputError as error:
+    print(error)
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", code, str(toy_path), str(large), str(target)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed.startswith(f"cannot write {target}: ")
+    assert list(target.parent.iterdir()) == []

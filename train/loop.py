@@ -136,11 +136,11 @@ class _Training:
 
     def _not_finite(self, losses: Any) -> str:
         parts = ", ".join(f"{name} {float(part.detach()):.3g}" for name, part in losses.items())
-        kept = "the last checkpoint is kept" if self.run.has_checkpoint else "no checkpoint was written yet"
+        kept = "the last checkpoint is kept" if self.run.has_checkpoint else "there is no checkpoint yet"
         return (
             f"the loss or its gradient is not finite at step {self.step + 1} ({parts}); {kept}. Try a "
-            f"lower training.learning_rate (now {self.settings.learning_rate:g}), a longer training.warmup_steps, "
-            "a smaller training.clip_norm, or training.precision = '32-true'"
+            f"lower training.learning_rate (now {self.settings.learning_rate:g}), a longer "
+            "training.warmup_steps, a smaller training.clip_norm, or training.precision = '32-true'"
         )
 
     def _judge_epoch(self) -> None:

@@ -13,24 +13,26 @@ from tombola.train.networks.resnet import BasicBlock, Bottleneck, ResNet
 
 Backbone = InvertedResidualNet | ResNet
 
-_BUILDERS: dict[str, Callable[[float], Backbone]] = {
-    "mobilenet_v2": lambda width: InvertedResidualNet(MOBILENET_V2, width=width),
-    "efficientnet_lite0": lambda width: InvertedResidualNet(EFFICIENTNET_LITE, width=width, lite=True),
-    "efficientnet_lite2": lambda width: InvertedResidualNet(
-        EFFICIENTNET_LITE, width=1.1 * width, depth=1.2, lite=True
+_BUILDERS: dict[str, Callable[[float, tuple[int, ...]], Backbone]] = {
+    "mobilenet_v2": lambda width, strides: InvertedResidualNet(MOBILENET_V2, strides=strides, width=width),
+    "efficientnet_lite0": lambda width, strides: InvertedResidualNet(
+        EFFICIENTNET_LITE, strides=strides, width=width, lite=True
     ),
-    "resnet18": lambda width: ResNet(BasicBlock, (2, 2, 2, 2), width=width),
-    "resnet34": lambda width: ResNet(BasicBlock, (3, 4, 6, 3), width=width),
-    "resnet50": lambda width: ResNet(Bottleneck, (3, 4, 6, 3), width=width),
+    "efficientnet_lite2": lambda width, strides: InvertedResidualNet(
+        EFFICIENTNET_LITE, strides=strides, width=1.1 * width, depth=1.2, lite=True
+    ),
+    "resnet18": lambda width, strides: ResNet(BasicBlock, (2, 2, 2, 2), strides=strides, width=width),
+    "resnet34": lambda width, strides: ResNet(BasicBlock, (3, 4, 6, 3), strides=strides, width=width),
+    "resnet50": lambda width, strides: ResNet(Bottleneck, (3, 4, 6, 3), strides=strides, width=width),
 }
 BACKBONES = tuple(_BUILDERS)
 
 
-def build_backbone(name: str, *, width: float = 1.0) -> Backbone:
+def build_backbone(name: str, *, width: float = 1.0, strides: tuple[int, ...] = (8, 16, 32)) -> Backbone:
     """A backbone with fresh weights. Raises RecipeError for a name that is not in BACKBONES."""
     if name not in _BUILDERS:
         raise RecipeError(f"network.backbone = {name!r} is not known; choose one of {', '.join(BACKBONES)}")
-    return _BUILDERS[name](width)
+    return _BUILDERS[name](width, strides)
 
 
 def load_imagenet_weights(backbone: Backbone, path: Path) -> None:

@@ -32,12 +32,11 @@ class FasterRCNN(nn.Module):
         roi: RoiSettings,
     ) -> None:
         super().__init__()
-        strides = backbone.strides if pyramid else (backbone.strides[1],)
         self.n_classes = n_classes
         self.backbone = backbone
         self.neck = (FeaturePyramid if pyramid else SingleMap)(backbone.channels, channels)
-        self.proposals = RegionProposals(channels, strides, proposals)
-        self.roi_head = RoiHead(channels, strides, n_classes, roi)
+        self.proposals = RegionProposals(channels, backbone.strides, proposals)
+        self.roi_head = RoiHead(channels, backbone.strides, n_classes, roi)
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Losses of a batch: objectness, proposal_box, class, box; each float32 [], the mean over

@@ -88,18 +88,23 @@ class InvertedResidual(nn.Module):
 
 
 class InvertedResidualNet(nn.Module):
-    """A backbone of inverted residuals that returns the last maps of strides 8, 16 and 32.
+    """A backbone of inverted residuals that returns the last maps of the asked strides, and ends there.
 
     Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem; `channels` and `strides`
     describe the returned maps.
     """
 
-    strides = (8, 16, 32)
-
     def __init__(
-        self, plan: tuple[Stage, ...], *, width: float = 1.0, depth: float = 1.0, lite: bool = False
+        self,
+        plan: tuple[Stage, ...],
+        *,
+        strides: tuple[int, ...] = (8, 16, 32),
+        width: float = 1.0,
+        depth: float = 1.0,
+        lite: bool = False,
     ) -> None:
         super().__init__()
+        self.strides = strides
         norm_eps = 1e-3 if lite else 1e-5
         # EfficientNet-Lite never scales its stem, nor how often the first and last stage repeat.
         stem_channels = 32 if lite else round_channels(32 * width)
@@ -118,6 +123,8 @@ class InvertedResidualNet(nn.Module):
         channels_by_stride: dict[int, tuple[int, int]] = {}
         stride = 2
         for index, stage in enumerate(plan):
+            if stride * stage.stride > max(strides):
+                break
             outer = index in (0, len(plan) - 1)
             repeats = stage.repeats if outer else math.ceil(stage.repeats * depth)
             blocks = []

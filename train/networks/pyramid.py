@@ -30,12 +30,12 @@ class FeaturePyramid(nn.Module):
 
 
 class SingleMap(nn.Module):
-    """The classic neck of Faster R-CNN: the stride-16 map alone, brought to `channels` by a 1×1
+    """The classic neck of Faster R-CNN: the last map alone, brought to `channels` by a 1×1
     convolution."""
 
     def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
         super().__init__()
-        self.lateral = nn.Conv2d(in_channels[1], channels, 1)
+        self.lateral = nn.Conv2d(in_channels[-1], channels, 1)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        return [self.lateral(maps[1]).relu()]
+        return [self.lateral(maps[-1]).relu()]

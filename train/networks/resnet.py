@@ -50,17 +50,21 @@ def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 
 
 class ResNet(nn.Module):
-    """A residual backbone that returns the maps of strides 8, 16 and 32.
+    """A residual backbone that returns the maps of the asked strides, and ends there.
 
     Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem.
     """
 
-    strides = (8, 16, 32)
-
     def __init__(
-        self, block: type[BasicBlock] | type[Bottleneck], repeats: tuple[int, ...], *, width: float = 1.0
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        repeats: tuple[int, ...],
+        *,
+        strides: tuple[int, ...] = (8, 16, 32),
+        width: float = 1.0,
     ) -> None:
         super().__init__()
+        self.strides = strides
         channels = round_channels(64 * width)
         self.stages = nn.ModuleList(
             [
@@ -70,21 +74,25 @@ class ResNet(nn.Module):
                 )
             ]
         )
-        widths = []
+        self.channels: tuple[int, ...] = ()
         for index, repeat in enumerate(repeats):
+            stride = 4 * 2**index
+            if stride > max(strides):
+                break
             inner = round_channels(64 * 2**index * width)
             blocks: list[nn.Module] = []
             for position in range(repeat):
                 blocks.append(block(channels, inner, 2 if index > 0 and position == 0 else 1))
                 channels = inner * block.expansion
             self.stages.append(nn.Sequential(*blocks))
-            widths.append(channels)
-        self.channels = tuple(widths[1:])
+            if stride in strides:
+                self.channels += (channels,)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.stages[1](self.stages[0](images))
         maps = []
-        for stage in list(self.stages)[2:]:
+        x = images
+        for index, stage in enumerate(self.stages):
             x = stage(x)
-            maps.append(x)
+            if 2 ** (index + 1) in self.strides and index > 0:
+                maps.append(x)
         return maps

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tombola.errors import RecipeError
-from tombola.train.data import coco, voc, yolo
+from tombola.train.data import formats
 from tombola.train.data.detection_set import DetectionSet, merge
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.matching import Prediction, Truth
@@ -24,7 +24,6 @@ from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.detect_batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect_recipe import DetectRecipe, DetectSource
 
-_LOADERS = {"coco": coco.load, "voc": voc.load, "yolo": yolo.load}
 # Low enough that average precision sees the whole curve.
 SCORING_THRESHOLD = 0.01
 
@@ -132,7 +131,11 @@ class DetectTask:
 def build_detector(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
     """The network of the recipe with fresh weights."""
     return FasterRCNN(
-        build_backbone(recipe.network.backbone, width=recipe.network.width),
+        build_backbone(
+            recipe.network.backbone,
+            width=recipe.network.width,
+            strides=(8, 16, 32) if recipe.network.pyramid else (16,),
+        ),
         n_classes,
         channels=recipe.network.channels,
         pyramid=recipe.network.pyramid,
@@ -169,11 +172,12 @@ def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None =
         raise RecipeError(
             f"the recipe has no data.{split}; add [[data.{split}]] with annotations and pictures"
         )
-    load = _LOADERS[recipe.data.format]
     root = Path(recipe.data.root)
     wanted = classes or recipe.data.classes or None
     sets = [
-        load(root / source.annotations, root / source.pictures, wanted).fold(source.folds)
+        formats.load(root / source.annotations, root / source.pictures, wanted, recipe.data.format).fold(
+            source.folds
+        )
         for source in sources
     ]
     return merge(sets)
@@ -185,7 +189,7 @@ def truths(data: DetectionSet) -> list[Truth]:
 
 
 def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np.uint8]], Prediction]:
-    """The network as a function: image_rgb_u8 [h, w, 3] -> boxes in its pixels, scores from SCORING_THRESHOLD."""
+    """The network as a function: image_rgb_u8 [h, w, 3] -> Prediction in that picture's own pixels."""
     picture = recipe.picture
     device = next(network.parameters()).device
     picture_input = PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale).to(device)

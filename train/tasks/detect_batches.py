@@ -13,6 +13,8 @@ from torch.utils.data import Dataset
 
 from tombola.train.data.augment import AugmentSettings, augment
 from tombola.train.data.detection_set import DetectionRecord, DetectionSet
+from tombola.train.data.mosaic import mosaic
+from tombola.train.data.window import Sample
 from tombola.train.networks.sampling import Target
 
 
@@ -100,15 +102,11 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
     def __getitem__(self, request: Request) -> tuple[NDArray[np.uint8], Target]:
         cv2.setNumThreads(0)
         rng = np.random.default_rng(request.seed)
-        record = self.data.records[request.index]
-        image, boxes, labels, difficult = augment(
-            self.data.read(request.index),
-            record.boxes_xyxy,
-            record.labels,
-            record.difficult,
-            settings=self.settings,
-            rng=rng,
-        )
+        sample = self._sample(request.index)
+        if self.settings.mosaic > 0 and rng.random() < self.settings.mosaic:
+            others = rng.integers(0, len(self.data), size=3)
+            sample = mosaic([sample, *(self._sample(int(index)) for index in others)], rng=rng)
+        image, boxes, labels, difficult = augment(*sample, settings=self.settings, rng=rng)
         canvas, factor = _fit(image, request.canvas_hw, self.mean)
         target = Target(
             torch.from_numpy(np.ascontiguousarray(boxes * factor, dtype=np.float32)),
@@ -120,6 +118,10 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def _sample(self, index: int) -> Sample:
+        record = self.data.records[index]
+        return self.data.read(index), record.boxes_xyxy, record.labels, record.difficult
 
 
 def _fit(

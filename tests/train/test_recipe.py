@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from tombola.errors import RecipeError
+from tombola.train.recipe import to_toml
+from tombola.train.tasks.detect import load_recipe
+
+
+def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(toy_recipe)
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(recipe))
+    assert load_recipe(again) == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", r"training\.epoch is not a known key"),
+        ("training.epochs=many", r"training\.epochs = 'many'"),
+        ("training.epochs=0", r"training\.epochs = 0: .*greater than or equal to 1"),
+        ("training.optimizer=adam", r"training\.optimizer = 'adam'.*'adamw' or 'sgd'"),
+        ("augment.flp=0.5", r"augment\.flp is not a known key"),
+        ("roi.pooling=max", r"roi\.pooling = 'max'.*'align' or 'pool'"),
+        ("proposals.anchor_sizes_px=[[8]]", r"anchor_sizes_px needs 3 lists"),
+        ("task=segment", r"task = 'segment' is not known"),
+        ("training.epochs", r"has no '='"),
+        ("seed.deep=1", r"seed is a value, not a table"),
+        ("seed=-1", r"seed = -1"),
+    ],
+)
+def test_a_wrong_setting_is_named(toy_recipe: Path, override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(toy_recipe, [override])
+
+
+def test_every_fault_is_named_at_once(toy_recipe: Path) -> None:
+    with pytest.raises(RecipeError, match=r"training\.epochs.*training\.colour"):
+        load_recipe(toy_recipe, ["training.epochs=-1", "training.colour='red'"])
+
+
+def test_overrides_are_toml_or_text(toy_recipe: Path) -> None:
+    recipe = load_recipe(
+        toy_recipe, ["training.epochs=7", "name=my detector", "picture.training_sizes=[32, 64]"]
+    )
+    assert (recipe.training.epochs, recipe.name) == (7, "my detector")
+    assert recipe.picture.training_sizes == (32, 64)
+
+
+def test_missing_or_broken_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="does not exist"):
+        load_recipe(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("task = ")
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        load_recipe(broken)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path)
+
+
+def test_paths_are_meant_from_the_recipe(toy_recipe: Path) -> None:
+    recipe = load_recipe(toy_recipe, ["data.root=pictures", "network.backbone_weights=w.safetensors"])
+    assert recipe.data.root == str(toy_recipe.parent.resolve() / "pictures")
+    assert recipe.network.backbone_weights == str(toy_recipe.parent.resolve() / "w.safetensors")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "train" / "recipes").glob("*.toml")))
+def test_recipes_that_ship_are_valid(path: Path) -> None:
+    assert load_recipe(path).name == path.stem

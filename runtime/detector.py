@@ -101,7 +101,7 @@ class Detector:
     def _detect(self, image_rgb_u8: NDArray[np.uint8], options: dict[str, NDArray[Any]]) -> Detections:
         answer = self._session.run({"image": image_rgb_u8, **options})
         boxes_xyxy, scores, labels = answer["boxes"], answer["scores"], answer["labels"]
-        if boxes_xyxy.shape != (len(scores), 4) or scores.ndim != 1 or labels.shape != scores.shape:
+        if scores.ndim != 1 or boxes_xyxy.shape != (len(scores), 4) or labels.shape != scores.shape:
             raise ModelError(
                 f"the model's answer is not [n, 4], [n] and [n] but {list(boxes_xyxy.shape)}, "
                 f"{list(scores.shape)} and {list(labels.shape)}; export it again."

@@ -19,7 +19,11 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     """
     position, end = 0, len(message)
     while position < end:
-        key, position = _varint(message, position)
+        # Nearly all keys and lengths are one byte long, and a call for each would be half of the time.
+        key = message[position]
+        position += 1
+        if key > 0x7F:
+            key, position = _varint(message, position - 1)
         number, wire_type = key >> 3, key & 7
         if number == 0:
             raise ModelError("the file is damaged: it is not a valid protobuf message.")
@@ -28,7 +32,10 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
             yield number, value
             continue
         if wire_type == LENGTH:
-            length, position = _varint(message, position)
+            if position < end and (length := message[position]) <= 0x7F:
+                position += 1
+            else:
+                length, position = _varint(message, position)
         elif wire_type == FIXED32:
             length = 4
         elif wire_type == FIXED64:
@@ -52,7 +59,7 @@ def varints(packed: memoryview) -> Iterator[int]:
 def to_text(value: Value) -> str:
     """A string field as str; ModelError where it is no text or no UTF-8."""
     try:
-        return bytes(to_view(value)).decode("utf-8")
+        return str(to_view(value), "utf-8")
     except UnicodeDecodeError as error:
         raise ModelError("the file is damaged: a name in it is not valid UTF-8.") from error
 

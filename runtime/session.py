@@ -30,20 +30,20 @@ class Session:
     """
 
     inference: Any
+    outputs: tuple[str, ...]
     device: str
     note: str
     threads: int
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Feed arrays by input name, get arrays by output name; inputs left out take their stored default."""
-        names = [output.name for output in self.inference.get_outputs()]
         try:
-            answers = self.inference.run(names, dict(feeds))
+            answers = self.inference.run(self.outputs, feeds)
         except Exception as error:  # onnxruntime's errors share no other base class
             raise ModelError(
                 f"the model failed while running on {self.device}: {_first_line(error)}"
             ) from error
-        return dict(zip(names, answers, strict=True))
+        return dict(zip(self.outputs, answers, strict=True))
 
 
 def open_session(
@@ -68,7 +68,7 @@ def open_session(
     threads = default_threads() if threads is None else threads
     options = _options(threads, profile_prefix)
     if device == "cpu":
-        return Session(_create(model, options, [CPU_PROVIDER]), "cpu", "the CPU was asked for", threads)
+        return _session(_create(model, options, [CPU_PROVIDER]), "the CPU was asked for", threads)
 
     reason = "this onnxruntime was built without CUDA" if not cuda.has_cuda_build() else ""
     # `auto` does not spend time on libraries that are useless without a driver.
@@ -77,13 +77,21 @@ def open_session(
     if not reason:
         inference, reason = _try_cuda(model, options)
         if inference is not None:
-            return Session(inference, "cuda", "", threads)
+            return _session(inference, "", threads)
     if device == "cuda":
         raise DeviceError(
             f"CUDA cannot be used: {reason}. Install what is missing, or use device='cpu'; "
             "`tombola doctor` lists what is found."
         )
-    return Session(_create(model, options, [CPU_PROVIDER]), "cpu", f"CUDA is not used: {reason}", threads)
+    return _session(_create(model, options, [CPU_PROVIDER]), f"CUDA is not used: {reason}", threads)
+
+
+def _session(inference: Any, note: str, threads: int) -> Session:
+    device = "cuda" if "CUDAExecutionProvider" in inference.get_providers() else "cpu"
+    # A session whose GPU run fails would print, fall back to the CPU and say nothing to the caller.
+    inference.disable_fallback()
+    outputs = tuple(output.name for output in inference.get_outputs())
+    return Session(inference, outputs, device, note, threads)
 
 
 def _options(threads: int, profile_prefix: str | None) -> ort.SessionOptions:

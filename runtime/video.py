@@ -1,12 +1,15 @@
-"""A video in, the same video with boxes out."""
+"""A video in, the same video with boxes out; and a writer whose file is whole or not there."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from tombola.errors import OutputError
 from tombola.runtime.detections import Detections
@@ -16,6 +19,8 @@ from tombola.runtime.sources import Video, quiet_opencv
 
 # Codecs that OpenCV's wheels can write on every system.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+
+WriteFrame = Callable[[NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True)
@@ -46,42 +51,58 @@ def annotate_video(
 
     Raises PictureError (source), OutputError (target), ModelError (detector). Nothing half-written is left.
     """
+    boxes = frames = 0
+    started = perf_counter()
+    with Video(source) as video, write_video(target, video.fps, video.size_hw) as write:
+        for image_rgb_u8 in video:
+            found = detector(
+                image_rgb_u8,
+                score_threshold=score_threshold,
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+            )
+            write(found.draw(image_rgb_u8))
+            if on_frame is not None:
+                on_frame(frames, video.frame_count, found)
+            boxes += len(found)
+            frames += 1
+    return VideoReport(Path(target), frames, boxes, frames / (perf_counter() - started))
+
+
+@contextmanager
+def write_video(target: str | os.PathLike[str], fps: float, size_hw: tuple[int, int]) -> Iterator[WriteFrame]:
+    """Give a function that appends a frame, uint8 [height, width, 3] RGB of `size_hw`, to the video `target`.
+
+    target: a file whose suffix is a key of CODECS; replaced at the end, left as it was after an error.
+    OutputError where it cannot be written, or does not hold every frame afterwards.
+    """
     path = Path(target)
     codec = CODECS.get(path.suffix.lower())
     if codec is None:
-        raise OutputError(
-            f"cannot write {path}: {path.suffix or 'no suffix'!r} is not one of {', '.join(CODECS)}."
-        )
-    boxes = frames = 0
-    started = perf_counter()
-    with Video(source) as video, write_beside(path) as part:
-        height, width = video.size_hw
+        suffix = path.suffix or "no suffix"
+        raise OutputError(f"cannot write {path}: {suffix!r} is not one of {', '.join(CODECS)}.")
+    frames = 0
+    with write_beside(path) as part:
         part.write_bytes(b"")  # tells a refused place from a missing codec
         with quiet_opencv():
             writer = cv2.VideoWriter(
-                str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), video.fps, (width, height)
+                str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, (size_hw[1], size_hw[0])
             )
         if not writer.isOpened():
             raise OutputError(
                 f"cannot write {path}: this OpenCV has no {codec} encoder; try the suffix .avi."
             )
+
+        def write(image_rgb_u8: NDArray[np.uint8]) -> None:
+            nonlocal frames
+            writer.write(cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2BGR))
+            frames += 1
+
         try:
-            for image_rgb_u8 in video:
-                found = detector(
-                    image_rgb_u8,
-                    score_threshold=score_threshold,
-                    iou_threshold=iou_threshold,
-                    max_detections=max_detections,
-                )
-                writer.write(cv2.cvtColor(found.draw(image_rgb_u8), cv2.COLOR_RGB2BGR))
-                if on_frame is not None:
-                    on_frame(frames, video.frame_count, found)
-                boxes += len(found)
-                frames += 1
+            yield write
         finally:
             writer.release()
         _check_written(part, path, frames)
-    return VideoReport(path, frames, boxes, frames / (perf_counter() - started))
 
 
 def _check_written(part: Path, path: Path, frames: int) -> None:
@@ -94,3 +115,5 @@ def _check_written(part: Path, path: Path, frames: int) -> None:
         capture.release()
     if count != frames:
         raise OutputError(f"cannot write {path}: {count} of {frames} frames were stored; is the disk full?")
+    if frames == 0:
+        raise OutputError(f"cannot write {path}: no frame came to be written.")

@@ -171,6 +171,12 @@ class FakeSession:
     def get_providers(self) -> list[str]:
         return self._providers
 
+    def get_outputs(self) -> list[object]:
+        return []
+
+    def disable_fallback(self) -> None:
+        pass
+
     def run(self, *_: object) -> list[object]:
         if self._fails:
             raise RuntimeError(self._fails)

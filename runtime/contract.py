@@ -185,8 +185,12 @@ def check_graph(
             if not _agrees(spec, by_name.pop(spec.name), varying_may_be_fixed=kind == "output"):
                 given = next(other for other in found if other.name == spec.name)
                 raise ModelError(f"the {task} contract asks for the {kind} {spec}, but the file has {given}.")
-        if by_name:
-            raise ModelError(f"the {task} contract has no {kind} {next(iter(by_name))!r}, but the file does.")
+        for name in by_name:
+            if kind == "input" and name in {spec.name for spec in signature.optional_inputs}:
+                raise ModelError(
+                    f"the input {name!r} must be optional: store its default in an initializer of that name."
+                )
+            raise ModelError(f"the {task} contract has no {kind} {name!r}, but the file does.")
 
 
 def _agrees(wanted: TensorSpec, found: TensorSpec, *, varying_may_be_fixed: bool) -> bool:

@@ -206,6 +206,11 @@ def test_graph_with_other_inputs_is_refused(image: list[TensorSpec], message: st
         check_graph("detect", image, DETECT.optional_inputs, DETECT.outputs)
 
 
+def test_optional_input_without_a_default_is_told_the_cure() -> None:
+    with pytest.raises(ModelError, match="'score_threshold' must be optional: store its default"):
+        check_graph("detect", [*DETECT.inputs, DETECT.optional_inputs[0]], [], DETECT.outputs)
+
+
 def test_each_optional_input_and_output_is_required() -> None:
     for index in range(3):
         optional = [spec for place, spec in enumerate(DETECT.optional_inputs) if place != index]

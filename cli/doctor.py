@@ -6,7 +6,9 @@ from tombola.cli.table import terminal_columns
 
 
 def doctor() -> None:
-    """Look at this installation: versions, devices, models, display, codecs, cameras.
+    """Look over this installation and say how to repair it.
+
+    Versions, doubles, devices and their libraries, the model that ships, display, codecs, cameras.
 
     Each line says ok, absent (optional, nothing wrong) or BROKEN, with the command that repairs it.
     Exits 1 if something is broken. Changes nothing.

@@ -1,2 +1,73 @@
-def train() -> None:
-    "stub"
+"""`tombola train`: labelled pictures become a run folder."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tombola.cli.options import Device
+
+if TYPE_CHECKING:
+    from tombola.train.run_folder import RunFolder
+
+
+def train(
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="The .toml that says what to train on what.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="RUN", help="Folder of the run.", show_default="runs/NAME"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
+    ] = None,
+    device: Annotated[Device, typer.Option("--device", help="Where to compute.")] = Device.auto,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Train a model by a recipe.
+
+    Writes weights, metrics.csv and curves.png to the run folder. Ctrl-C saves the state first; --resume
+    goes on to the same result as if nothing had happened. Several processes: start it under torchrun.
+
+    \b
+    Example:
+      tombola train recipe.toml --out runs/first --set training.epochs=3
+      tombola train recipe.toml --out runs/first --set training.epochs=3 --resume
+    """
+    from tombola.train.loop import Interrupted
+    from tombola.train.train import train_recipe
+
+    try:
+        run = train_recipe(
+            _find(recipe), out, overrides=changes or (), resume=resume, device=device.value, quiet=quiet
+        )
+    except Interrupted as stop:
+        typer.echo(str(stop), err=True)
+        raise typer.Exit(130) from None
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(_told(run))
+
+
+def _find(recipe: Path) -> Path:
+    """The recipe itself or, if there is no such file, the one of that name that ships."""
+    from tombola.train import recipes
+
+    shipped = Path(recipes.__path__[0]) / recipe.with_suffix(".toml").name
+    return shipped if not recipe.exists() and recipe.parent == Path() and shipped.is_file() else recipe
+
+
+def _told(run: "RunFolder") -> str:
+    from tombola.train.tasks.detect import DetectTask
+
+    name = f"valid_{DetectTask.score_name}"
+    scored = [row for row in run.read_metrics() if name in row]
+    best = max(scored, key=lambda row: row[name], default=None)
+    score = "" if best is None else f": best {DetectTask.score_name} {100 * best[name]:.1f}"
+    return f"{run.path}{score}\nNext: tombola export {run.path} -o detector.onnx"

@@ -139,7 +139,7 @@ def place_tag(found: Detection, size_hw: tuple[int, int], taken: list[Rect]) -> 
 def tag_size(text: str, size_hw: tuple[int, int]) -> tuple[int, int]:
     """Width and height in pixels of a text with its margin, at the letter size that suits the picture."""
     scale = _scale(size_hw)
-    (text_width, _), _ = cv2.getTextSize(text, FONT, scale, 1)
+    (text_width, _), _ = cv2.getTextSize(text, FONT, scale, _stroke(scale))
     ascent, descent = _line_height(scale)
     margin = _margin(scale)
     return text_width + 2 * margin, ascent + descent + 2 * margin
@@ -152,11 +152,15 @@ def _draw_tag(canvas: NDArray[np.uint8], tag: Tag, colour: Colour) -> None:
     margin = _margin(scale)
     canvas[rect.top : rect.bottom, rect.left : rect.right] = colour
     origin = (rect.left + margin, rect.top + margin + ascent)
-    cv2.putText(canvas, tag.text, origin, FONT, scale, ink_on(colour), 1, cv2.LINE_AA)
+    cv2.putText(canvas, tag.text, origin, FONT, scale, ink_on(colour), _stroke(scale), cv2.LINE_AA)
 
 
 def _scale(size_hw: tuple[int, int]) -> float:
     return max(SMALLEST_SCALE, min(size_hw) / 1000)
+
+
+def _stroke(scale: float) -> int:
+    return max(1, round(scale))
 
 
 def _margin(scale: float) -> int:
@@ -165,7 +169,7 @@ def _margin(scale: float) -> int:
 
 def _line_height(scale: float) -> tuple[int, int]:
     """Pixels above and below the line that letters stand on."""
-    (_, ascent), descent = cv2.getTextSize("Ág", FONT, scale, 1)
+    (_, ascent), descent = cv2.getTextSize("Ág", FONT, scale, _stroke(scale))
     return ascent, descent
 
 

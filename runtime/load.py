@@ -1,6 +1,7 @@
 """From a model file to something that answers."""
 
 import os
+import stat
 from pathlib import Path
 
 from tombola.errors import ModelError
@@ -60,12 +61,15 @@ def read_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tuple[s
         raise ModelError(f"cannot load a model from {type(source).__name__}; pass a path or bytes.")
     path = Path(source)
     try:
-        _check_size(str(path), path.stat().st_size, max_bytes)
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ModelError(f"{path}: is a folder, not a model file.")
+        if not stat.S_ISREG(status.st_mode):  # a device or a pipe may have no end
+            raise ModelError(f"{path}: is not a regular file.")
+        _check_size(str(path), status.st_size, max_bytes)
         return str(path), path.read_bytes()
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file.") from error
-    except IsADirectoryError as error:
-        raise ModelError(f"{path}: is a folder, not a model file.") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 

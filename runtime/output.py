@@ -1,6 +1,7 @@
 """Results on disk: whole or not at all."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ def write_beside(path: Path) -> Iterator[Path]:
     Makes the folder where it is missing. OutputError where the operating system refuses.
     """
     # The suffix stays last: video writers choose their format by it.
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

@@ -1,6 +1,7 @@
 """A picture from a path, bytes or an array, always as upright RGB."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,14 @@ def read_rgb(source: PictureSource, *, bgr: bool = False, max_pixels: int = MAX_
 
 def _read_file(path: Path) -> bytes:
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise PictureError(f"{path}: is a folder, not a picture.")
+        if not stat.S_ISREG(mode):  # a device or a pipe may have no end
+            raise PictureError(f"{path}: is not a regular file.")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file.") from error
-    except IsADirectoryError as error:
-        raise PictureError(f"{path}: is a folder, not a picture.") from error
     except (OSError, ValueError) as error:
         raise PictureError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."

@@ -171,9 +171,11 @@ def quiet_opencv() -> Iterator[None]:
     """Keep OpenCV's log silent while it opens something: the outcome is told by our own errors."""
     # ffmpeg's complaints are its own, and it reads this once, when it is first used.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(0)
+    # OpenCV 5 moved these two functions.
+    log: Any = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
+    level = log.getLogLevel()
+    log.setLogLevel(0)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        log.setLogLevel(level)

@@ -73,7 +73,9 @@ def test_name_is_written_in_ink_on_its_colour() -> None:
     drawn = detections([(50, 200, 350, 390)], (400, 400)).draw(image)
     inside = drawn[tag.rect.top : tag.rect.bottom, tag.rect.left : tag.rect.right].reshape(-1, 3)
     assert (inside == draw.PALETTE[0]).all(axis=1).mean() > 0.4
-    assert (inside == draw.ink_on(draw.PALETTE[0])).all(axis=1).mean() > 0.03
+    ink, ground = np.array(draw.ink_on(draw.PALETTE[0])), np.array(draw.PALETTE[0])
+    is_ink = np.abs(inside - ink).sum(axis=1) < np.abs(inside - ground).sum(axis=1)
+    assert 0.05 < is_ink.mean() < 0.5
 
 
 sides = st.floats(-50, 400, width=32)

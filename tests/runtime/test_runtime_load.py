@@ -49,6 +49,12 @@ def test_missing_folder_empty_and_text(tmp_path: Path) -> None:
         load(5)  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
+def test_device_without_an_end() -> None:
+    with pytest.raises(ModelError, match="/dev/zero: is not a regular file"):
+        load("/dev/zero")
+
+
 def test_cut_off_file(toy_path: Path) -> None:
     data = toy_path.read_bytes()
     toy_path.write_bytes(data[: len(data) // 2])

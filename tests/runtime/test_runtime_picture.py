@@ -207,6 +207,12 @@ def test_missing_file_folder_and_impossible_name(tmp_path: Path) -> None:
         read_rgb("x" * 5000)
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
+def test_device_without_an_end() -> None:
+    with pytest.raises(PictureError, match="/dev/zero: is not a regular file"):
+        read_rgb("/dev/zero")
+
+
 def test_file_without_permission(tmp_path: Path, ordinary_user: Callable[[], None]) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(b"x")

@@ -1,0 +1,92 @@
+"""`tombola bench`: the frame it measures on, and what it prints."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import Result
+
+from tombola.cli.bench import frame_size
+from tombola.runtime.bench import BenchResult
+
+Tombola = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+def measured(name: str, p50_ms: float, peak_memory_mib: float | None = 160.4) -> BenchResult:
+    return BenchResult(
+        Path(name), 2_345_678, "cpu", 2, 50, p50_ms, p50_ms * 1.1, 1000 / p50_ms, peak_memory_mib, 0.123
+    )
+
+
+def test_models_stand_side_by_side(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def bench(models: list[Path], image_rgb_u8: np.ndarray[Any, Any], **options: Any) -> list[BenchResult]:
+        given.update(models=models, shape=image_rgb_u8.shape, **options)
+        return [measured("dense.onnx", 20.0), measured("int8.onnx", 8.0, None)]
+
+    monkeypatch.setattr("tombola.runtime.bench.bench", bench)
+    result = tombola("bench", "dense.onnx", "int8.onnx", "--rounds", "3", "--device", "cpu", "--threads", "2")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "noise of 1920×1080 on cpu, 2 threads, 50 calls each\n"
+        "  model         size      p50      p95  frames/s  speed   memory  outside\n"
+        "  dense.onnx  2.3 MB  20.0 ms  22.0 ms      50.0  ×1.00  160 MiB     12 %\n"
+        "  int8.onnx   2.3 MB   8.0 ms   8.8 ms     125.0  ×2.50        -     12 %\n"
+    )
+    assert given == {
+        "models": [Path("dense.onnx"), Path("int8.onnx")],
+        "shape": (1080, 1920, 3),
+        "rounds": 3,
+        "device": "cpu",
+        "threads": 2,
+    }
+
+
+def test_a_real_measurement_in_json(tombola: Tombola) -> None:
+    result = tombola("bench", "model.onnx", "--rounds", "2", "--size", "64x48", "--device", "cpu", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["path"], told["calls"], told["frame_size_hw"]) == ("model.onnx", 10, [48, 64])
+    assert 0 < told["latency_p50_ms"] <= told["latency_p95_ms"]
+
+
+@pytest.mark.parametrize(
+    ("options", "frame"),
+    [
+        ([], "photo.jpg of 200×100"),
+        (["--size", "40x30"], "photo.jpg of 40×30"),
+        (["--size", "720P"], "1280×720"),
+    ],
+)
+def test_a_picture_is_measured_at_its_own_size_or_another(
+    tombola: Tombola, options: list[str], frame: str
+) -> None:
+    result = tombola("bench", "model.onnx", "--picture", "photo.jpg", "--rounds", "1", *options)
+    assert frame in result.stdout.splitlines()[0]
+    assert re.search(r"model\.onnx +1\.6 kB", result.stdout)
+
+
+@pytest.mark.parametrize(("text", "size"), [("480p", (854, 480)), ("4K", (3840, 2160)), ("7x9", (7, 9))])
+def test_frame_size(text: str, size: tuple[int, int]) -> None:
+    assert frame_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "0x5", "12", "5x", "999999x5", "-3x4", "3×4"])
+def test_a_wrong_frame_size_is_a_usage_error(tombola: Tombola, text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        frame_size(text)
+    assert tombola("bench", "model.onnx", f"--size={text}").exit_code == 2
+
+
+def test_a_missing_model(tombola: Tombola) -> None:
+    result = tombola("bench", "model.onnx", "missing.onnx")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: missing.onnx: no such file.\n"

@@ -1,0 +1,181 @@
+"""Every command's --help shows examples, and they run; shells complete the commands."""
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from tombola.cli.main import app, detect_app
+
+Tombola = Callable[..., Result]
+Shell = Callable[..., "subprocess.CompletedProcess[str]"]
+
+COMMANDS = [
+    "detect",
+    "webcam",
+    "train",
+    "evaluate",
+    "export",
+    "verify",
+    "inspect",
+    "bench",
+    "doctor",
+    "data check",
+]
+
+
+def examples(command: str) -> Iterator[str]:
+    """The lines below "Example:" in the help of `command`."""
+    text = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="tombola").stdout
+    block = re.search(r"^  Example:\n((?:    .+\n)+)", text, re.MULTILINE)
+    assert block, f"tombola {command} --help has no example"
+    return (line.strip() for line in block[1].splitlines())
+
+
+def test_every_command_is_listed_with_its_help(tombola: Tombola) -> None:
+    listed = re.findall(
+        r"^  (\w+)  +\w.*[^.]\.?$", tombola("--help").stdout.partition("Commands:")[2], re.MULTILINE
+    )
+    assert listed == [command.split()[0] for command in COMMANDS]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("columns", [60, 100])
+def test_help_fits_the_terminal(command: str, columns: int) -> None:
+    text = CliRunner().invoke(app, [*command.split(), "--help"], terminal_width=columns).stdout
+    # Examples are never wrapped: they are there to be copied.
+    written = re.sub(r"^  Example:\n(    .+\n)+", "", text, flags=re.MULTILINE)
+    assert "Example" not in written
+    assert max(map(len, written.splitlines())) <= columns
+
+
+@pytest.fixture
+def workshop(place: Path, picture: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds whatever the examples name, with the slow parts of the library replaced."""
+    for name in ("detector", "dense", "pruned", "int8", "voc-detector"):
+        Path(f"{name}.onnx").write_bytes(Path("model.onnx").read_bytes())
+    monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
+    picture("photos/a.jpg")
+    writer = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
+    for _ in range(3):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    content: dict[str, list[dict[str, Any]]] = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 100, 50]}],
+        "categories": [{"id": n, "name": name} for n, name in enumerate(("cat", "dog", "person"), start=1)],
+    }
+    Path("annotations.json").write_text(json.dumps(content))
+    Path("recipe.toml").touch()
+    Path("runs/first").mkdir(parents=True)
+    return place
+
+
+# `train`, `export` and `webcam` need minutes or a camera; test_cli_train and test_cli_video run them.
+@pytest.mark.usefixtures("workshop")
+@pytest.mark.parametrize(
+    "example",
+    [
+        line
+        for command in COMMANDS
+        if command not in ("train", "export", "webcam", "doctor")
+        for line in examples(command)
+        if "runs/" not in line
+    ],
+)
+def test_examples_run(tombola: Tombola, example: str) -> None:
+    program, *arguments = shlex.split(example)
+    assert program == "tombola"
+    result = tombola(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "export", "webcam", "doctor", "evaluate"])
+def test_the_other_examples_are_understood(
+    tombola: Tombola, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The command line parses: Ctrl-C comes right after, where the library would be called."""
+    import importlib
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    for name in (
+        "tombola.train.train.train_recipe",
+        "tombola.export.run.export_run",
+        "tombola.runtime.window.check_display",
+        "tombola.cli.webcam.model_or_shipped",
+        "tombola.cli.checkup.checkup",
+        "tombola.cli.evaluate._of_run",
+        "tombola.cli.evaluate._of_model",
+    ):
+        importlib.import_module(name.rpartition(".")[0])
+        monkeypatch.setattr(name, stop)
+    for line in examples(command):
+        assert tombola(*shlex.split(line)[1:]).exit_code == 130, line
+
+
+def test_detect_is_the_short_name(shell: Shell, place: Path) -> None:  # noqa: ARG001
+    long, short = (
+        shell("tombola detect photo.jpg -m model.onnx --json"),
+        shell("detect photo.jpg -m model.onnx --json"),
+    )
+    assert long.stdout == short.stdout
+    assert json.loads(short.stdout)["source"] == "photo.jpg"
+    assert (
+        CliRunner()
+        .invoke(detect_app, ["--help"], prog_name="detect")
+        .stdout.startswith("Usage: detect [OPTIONS]")
+    )
+
+
+def complete(shell: Shell, words: str) -> list[str]:
+    """What bash would offer for `words`."""
+    result = shell(
+        words.split()[0],
+        **{f"_{words.split()[0].upper()}_COMPLETE": "complete_bash"},
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split(" ")) - 1),
+    )
+    return result.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("tombola d", ["detect", "doctor", "data"]),
+        ("tombola data ", ["check"]),
+        ("tombola detect photo.jpg --de", ["--device"]),
+        ("tombola detect photo.jpg --device c", ["cpu", "cuda"]),
+        ("detect photo.jpg --thr", ["--threads"]),
+    ],
+)
+def test_bash_completes(shell: Shell, words: str, offered: list[str]) -> None:
+    assert complete(shell, words) == offered
+
+
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish", "powershell"])
+def test_completion_scripts_are_shown(shell: Shell, kind: str) -> None:
+    result = shell("tombola", _TOMBOLA_COMPLETE=f"source_{kind}")
+    assert result.returncode == 0
+    assert "_TOMBOLA_COMPLETE" in result.stdout
+
+
+def test_version(tombola: Tombola) -> None:
+    from importlib.metadata import version
+
+    assert tombola("--version").stdout == f"tombola {version('tombola')}\n"
+
+
+def test_no_arguments_show_the_help(tombola: Tombola) -> None:
+    assert "Commands:" in tombola().output
+    assert "check" in tombola("data").output

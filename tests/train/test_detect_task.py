@@ -1,0 +1,162 @@
+"""The whole training side on the toy data set: batches, training, interruption, two processes, evaluation."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tombola.errors import DataError, DeviceError, RecipeError, TrainingError
+from tombola.train.evaluate import evaluate, evaluate_run
+from tombola.train.metrics.matching import Prediction
+from tombola.train.run_folder import RunFolder
+from tombola.train.tasks.detect import DetectTask, load_network, load_recipe, load_split, truths
+from tombola.train.tasks.detect_batches import Request, collate
+from tombola.train.train import train_recipe
+
+RUN = """
+import sys
+from pathlib import Path
+from tombola.train.train import train_recipe
+train_recipe(Path(sys.argv[1]), Path(sys.argv[2]), overrides=sys.argv[3:])
+"""
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def assert_same_weights(one: Path, other: Path, *, tolerance: float = 0.0) -> None:
+    mine, others = RunFolder(one).read_weights("last"), RunFolder(other).read_weights("last")
+    assert mine.keys() == others.keys()
+    for name, tensor in mine.items():
+        torch.testing.assert_close(tensor, others[name], atol=tolerance, rtol=tolerance, msg=name)
+
+
+def test_batches_depend_on_seed_and_epoch_alone(toy_recipe: Path) -> None:
+    task = DetectTask(load_recipe(toy_recipe))
+    plan = task.plan_epoch(0)
+    assert [len(batch) for batch in plan] == [4, 4]
+    indices = [request.index for batch in plan for request in batch]
+    assert sorted(indices) == list(range(8))
+    assert task.plan_epoch(0) == plan
+    assert task.plan_epoch(1) != plan
+    assert DetectTask(load_recipe(toy_recipe, ["seed=6"])).plan_epoch(0) != plan
+
+
+def test_boxes_follow_their_pixels_onto_the_canvas(toy_recipe: Path) -> None:
+    # Everything random off: the 48×64 picture lands on a 96×128 canvas, doubled.
+    off = [
+        f"augment.{name}=0"
+        for name in ("flip", "crop", "stretch", "brightness", "contrast", "saturation", "hue")
+    ]
+    task = DetectTask(load_recipe(toy_recipe, [*off, "augment.scale=[1.0, 1.0]"]))
+    image, target = task.examples()[Request(0, (96, 128), 1)]
+    assert image.shape == (96, 128, 3)
+    torch.testing.assert_close(target.boxes_xyxy, torch.from_numpy(task.train_data.records[0].boxes_xyxy * 2))
+    x1, y1, x2, y2 = (int(v) for v in target.boxes_xyxy[1])
+    assert image[(y1 + y2) // 2, (x1 + x2) // 2].tolist() == [30, 60, 220]
+
+
+def test_mosaic_brings_in_other_pictures(toy_recipe: Path) -> None:
+    task = DetectTask(load_recipe(toy_recipe, ["augment.mosaic=1.0", "augment.crop=0"]))
+    batch = collate([task.examples()[Request(i, (64, 64), i)] for i in range(4)])
+    assert batch.images_u8.shape == (4, 3, 64, 64)
+    assert max(len(target.boxes_xyxy) for target in batch.targets) > 2
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path) -> None:
+    run = train_recipe(toy_recipe, tmp_path / "run", quiet=True, device="cpu")
+    network, recipe = load_network(run.path)
+    assert recipe.data.classes == ("red", "blue")
+    assert not network.training
+    scores = evaluate_run(run.path)
+    assert scores.pictures == 4
+    assert 0 <= scores.voc07.mean_average_precision <= 1
+    assert run.read_lineage() == {"parent": None, "early_steps": [1], "levels": []}
+    assert len(run.read_metrics()) == 2
+
+
+def test_a_perfect_detector_scores_one(toy_recipe: Path) -> None:
+    data = load_split(load_recipe(toy_recipe), "test")
+    answers = iter([Prediction(t.boxes_xyxy, np.ones(len(t.labels)), t.labels) for t in truths(data)])
+    scores = evaluate(lambda _: next(answers), data)
+    assert scores.voc07.mean_average_precision == pytest.approx(1.0)
+    assert scores.coco.mean_average_precision == pytest.approx(1.0)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_killed_at_any_moment_and_resumed_equals_uninterrupted(toy_recipe: Path, tmp_path: Path) -> None:
+    # A checkpoint after every step; the kill comes after the second, in the middle of whatever follows.
+    often = ["training.checkpoint_minutes=1e-9", "training.epochs=3"]
+    train_recipe(toy_recipe, tmp_path / "whole", overrides=often, quiet=True, device="cpu")
+    killed = tmp_path / "killed"
+    arguments = [sys.executable, "-c", RUN, str(toy_recipe), str(killed)]
+    process = subprocess.Popen([*arguments, *often], env=environment(), stderr=subprocess.DEVNULL)
+    checkpoint, seen = killed / "checkpoint.safetensors", set()
+    deadline = time.monotonic() + 120
+    while len(seen) < 2 and process.poll() is None and time.monotonic() < deadline:
+        if checkpoint.exists():
+            seen.add(checkpoint.stat().st_mtime_ns)
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training ended before it could be killed"
+    train_recipe(toy_recipe, killed, overrides=often, resume=True, quiet=True, device="cpu")
+    assert_same_weights(tmp_path / "whole", killed)
+    whole, again = (RunFolder(path).read_metrics() for path in (tmp_path / "whole", killed))
+    assert whole == again
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_give_the_model_of_one(toy_recipe: Path, tmp_path: Path) -> None:
+    # SGD: Adam's first steps divide rounding noise by itself.
+    plain = ["training.optimizer='sgd'", "training.learning_rate=0.01", "training.epochs=1"]
+    train_recipe(toy_recipe, tmp_path / "one", overrides=plain, quiet=True, device="cpu")
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [str(script), str(toy_recipe), str(tmp_path / "two"), *plain]
+    done = subprocess.run(
+        [*torchrun, *arguments],
+        env=environment() | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_same_weights(tmp_path / "one", tmp_path / "two", tolerance=1e-5)
+
+
+def test_resuming_with_another_recipe_is_refused(toy_recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_recipe(toy_recipe, run, overrides=["training.epochs=1"], quiet=True, device="cpu")
+    with pytest.raises(RecipeError, match=r"epochs.*--resume"):
+        train_recipe(toy_recipe, run, overrides=["training.epochs=2"], resume=True, quiet=True, device="cpu")
+
+
+def test_wrong_input_is_named(toy_recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="auto, cpu or cuda"):
+        train_recipe(toy_recipe, tmp_path / "run", device="tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="sees no CUDA device"):
+            train_recipe(toy_recipe, tmp_path / "run", device="cuda")
+    with pytest.raises(DataError, match=r"none\.json"):
+        train_recipe(toy_recipe, tmp_path / "run", overrides=["data.test=[]", "data.valid=[]",
+            'data.train=[{annotations="none.json", pictures="pictures"}]'])  # fmt: skip
+    with pytest.raises(RecipeError, match=r"no data\.valid"):
+        load_split(load_recipe(toy_recipe, ["data.valid=[]"]), "valid")
+    with pytest.raises(TrainingError, match="more than there are"):
+        train_recipe(toy_recipe, tmp_path / "run", overrides=["training.batch_size=99"], device="cpu")
+    with pytest.raises(RecipeError, match=r"recipe\.toml does not exist"):
+        load_network(tmp_path)
+    assert not (tmp_path / "run").exists()

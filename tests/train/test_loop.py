@@ -1,0 +1,235 @@
+"""The training loop on a task of three numbers, so that it is tested apart from detection."""
+
+import csv
+import math
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from tombola.errors import OutputError, TrainingError
+from tombola.train.average import WeightAverage
+from tombola.train.loop import Interrupted, train
+from tombola.train.recipe import TrainingSettings
+from tombola.train.run_folder import RunFolder, write_atomic
+from tombola.train.schedule import learning_rate_factor
+
+
+class Line(nn.Module):
+    """y = w x + b, with dropout, whose random numbers must repeat after a resume."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+        self.b = nn.Parameter(torch.zeros(1))
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.dropout(self.w * x) + self.b
+        return out
+
+
+class Points(Dataset[float]):
+    def __getitem__(self, request: float) -> float:
+        return request
+
+
+@dataclass
+class LineTask:
+    """Fit y = 2 x + 1. `broken_at` makes the loss NaN at that step; `scores` overrides what evaluate says."""
+
+    settings: TrainingSettings
+    seed: int = 1
+    score_name: str = "closeness"
+    broken_at: int = -1
+    interrupt_at: int = -1
+    scores: list[float] = field(default_factory=list)
+    calls: int = 0
+
+    def recipe_toml(self) -> str:
+        return "task = 'line'\n"
+
+    def lineage(self) -> dict[str, Any]:
+        return {"parent": None}
+
+    def build_network(self) -> Line:
+        return Line()
+
+    def prepare(self, network: nn.Module) -> None:
+        network.train()
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        return [{"params": list(network.parameters()), "rate": 1.0, "weight_decay": 0.0}]
+
+    def plan_epoch(self, epoch: int) -> list[list[Any]]:
+        generator = torch.Generator().manual_seed(self.seed * 100 + epoch)
+        return torch.randn(5, 4, generator=generator).tolist()  # type: ignore[no-any-return]
+
+    def examples(self) -> Dataset[Any]:
+        return Points()
+
+    def collate(self, examples: Sequence[Any]) -> Tensor:
+        return torch.tensor(examples)
+
+    def losses(self, network: nn.Module, batch: Tensor) -> Mapping[str, Tensor]:
+        self.calls += 1
+        if self.calls == self.interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+        error = network(batch) - (2 * batch + 1)
+        loss = (error**2).mean()
+        return {"square": loss * math.nan if self.calls == self.broken_at else loss}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, Line)
+        if self.scores:
+            return {"closeness": self.scores.pop(0)}
+        return {"closeness": -float((network.w - 2).abs() + (network.b - 1).abs())}
+
+
+def settings(**changes: Any) -> TrainingSettings:
+    defaults = {"epochs": 4, "batch_size": 4, "learning_rate": 0.05, "warmup_steps": 2, "workers": 0}
+    return TrainingSettings(**(defaults | {"checkpoint_minutes": 0, "early_steps": (3,)} | changes))
+
+
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def run_to_end(task: LineTask, path: Path, *, resume: bool = False) -> RunFolder:
+    run = RunFolder(path)
+    train(task, run, resume=resume, fabric=fabric(), quiet=True)
+    return run
+
+
+def test_a_run_leaves_everything_behind(tmp_path: Path) -> None:
+    run = run_to_end(LineTask(settings(epochs=15, learning_rate=0.15, ema_decay=0)), tmp_path / "run")
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        "recipe.toml", "lineage.json", "metrics.csv", "curves.png", "checkpoint.safetensors",
+        "initial.safetensors", "early-3.safetensors", "best.safetensors", "last.safetensors",
+    }  # fmt: skip
+    assert run.read_weights("initial")["w"].item() == 0.0
+    # Dropout pulls w from 2 to 2 E[m] / E[m²] = 1.6, m being 1 / 0.8 or 0: a number that proves it was on.
+    assert run.read_weights("last")["w"].item() == pytest.approx(1.6, abs=0.15)
+    with (run.path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows[:2]] == ["1", "2"]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert rows[0]["loss"] == rows[0]["loss_square"]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("step", [1, 4, 5, 6, 13])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, optimizer: str, step: int) -> None:
+    wanted = settings(optimizer=optimizer)
+    whole = run_to_end(LineTask(wanted), tmp_path / "whole")
+    with pytest.raises(Interrupted, match=f"stopped after step {step}"):
+        run_to_end(LineTask(wanted, interrupt_at=step), tmp_path / "parts")
+    parts = run_to_end(LineTask(wanted), tmp_path / "parts", resume=True)
+    for name in ("last", "best", "early-3"):
+        for key, tensor in whole.read_weights(name).items():
+            assert torch.equal(tensor, parts.read_weights(name)[key]), (name, key)
+    assert (whole.path / "metrics.csv").read_bytes() == (parts.path / "metrics.csv").read_bytes()
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    run = run_to_end(LineTask(settings()), tmp_path / "run")
+    before = run.read_weights("last")["w"]
+    run_to_end(LineTask(settings()), tmp_path / "run", resume=True)
+    assert torch.equal(run.read_weights("last")["w"], before)
+
+
+def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"not finite at step 8 .*square nan.*learning_rate"):
+        run_to_end(LineTask(settings(), broken_at=8), tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    tensors, progress = run.read_checkpoint()
+    assert progress["step"] == 5
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def test_best_weights_are_those_of_the_best_score(tmp_path: Path) -> None:
+    run = run_to_end(LineTask(settings(epochs=3), scores=[0.5, 0.9, 0.7]), tmp_path / "run")
+    one = run_to_end(LineTask(settings(epochs=3), scores=[0.5, 0.9, 0.9]), tmp_path / "tie")
+    assert torch.equal(run.read_weights("best")["w"], one.read_weights("best")["w"])
+    assert not torch.equal(run.read_weights("best")["w"], run.read_weights("last")["w"])
+
+
+def test_early_stopping(tmp_path: Path) -> None:
+    task = LineTask(settings(epochs=50, early_stopping_epochs=2), scores=[0.1, 0.5, 0.4, 0.3, 0.2])
+    run = run_to_end(task, tmp_path / "run")
+    assert len(run.read_metrics()) == 4
+
+
+def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
+    run_to_end(LineTask(settings()), tmp_path / "run")
+    with pytest.raises(TrainingError, match="--resume"):
+        run_to_end(LineTask(settings()), tmp_path / "run")
+
+
+def test_resume_without_or_with_a_damaged_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        run_to_end(LineTask(settings()), tmp_path / "none", resume=True)
+    run = run_to_end(LineTask(settings()), tmp_path / "run")
+    whole = (run.path / "checkpoint.safetensors").read_bytes()
+    (run.path / "checkpoint.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match="damaged"):
+        run_to_end(LineTask(settings()), tmp_path / "run", resume=True)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.csv"
+    write_atomic(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_too_few_pictures_for_one_batch(tmp_path: Path) -> None:
+    task = LineTask(settings())
+    task.plan_epoch = lambda epoch: []  # type: ignore[method-assign,assignment]  # noqa: ARG005
+    with pytest.raises(TrainingError, match="more than there are training pictures"):
+        run_to_end(task, tmp_path / "run")
+
+
+def test_runs_outside_the_main_thread(tmp_path: Path) -> None:
+    thread = threading.Thread(target=run_to_end, args=(LineTask(settings()), tmp_path / "run"))
+    thread.start()
+    thread.join()
+    assert (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_learning_rate_by_hand() -> None:
+    def factor(step: int) -> float:
+        return learning_rate_factor(step, total_steps=110, warmup_steps=10, final_rate=0.1)
+
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(9) == pytest.approx(1.0)
+    assert factor(10) == pytest.approx(1.0)
+    assert factor(60) == pytest.approx(0.55)
+    assert factor(110) == pytest.approx(0.1)
+    assert factor(500) == pytest.approx(0.1)
+
+
+def test_the_average_by_hand() -> None:
+    network = Line()
+    average = WeightAverage(network, decay=0.5)
+    network.w.data.fill_(1.0)
+    average.update(network, step=0)  # decay is 1/10 at first
+    assert average.tensors["w"].item() == pytest.approx(0.9)
+    average.update(network, step=1000)
+    assert average.tensors["w"].item() == pytest.approx(0.95)

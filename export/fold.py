@@ -13,6 +13,15 @@ from tombola.train.networks.convolution import ConvBatchNorm
 Network = TypeVar("Network", bound=nn.Module)
 
 
+class _Clamp(nn.Module):
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(self.low, self.high)
+
+
 class FoldedConv(nn.Module):
     """A ConvBatchNorm with its norm inside the kernel: `weight` [out, in / groups, k, k] and `bias` [out]."""
 
@@ -26,7 +35,8 @@ class FoldedConv(nn.Module):
         self.stride = source.conv.stride
         self.padding = source.conv.padding
         self.groups = source.conv.groups
-        self.activation = source.activation
+        # Out of place, and as the operator that the exporter follows fastest; the numbers are the same.
+        self.activation = _Clamp(0.0, 6.0) if isinstance(source.activation, nn.ReLU6) else source.activation
 
     def forward(self, x: Tensor) -> Tensor:
         if self.uneven:

@@ -11,7 +11,8 @@ import torch
 from onnx import TensorProto
 from onnxscript import opset20
 
-import tombola.train.networks.operators  # noqa: F401  (registers torch.ops.tombola)
+import tombola.export.wrap
+import tombola.train.networks.operators  # noqa: F401  (they register torch.ops.tombola)
 
 OPSET = 20
 
@@ -80,9 +81,14 @@ def resize_u8(image_u8: Value, height: Value, width: Value) -> Value:
     return op.Squeeze(resized, zero)
 
 
+def any_size(pixels: Value, divisor: int) -> Value:  # noqa: ARG001
+    return op.Identity(pixels)
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.tombola.batched_nms.default: batched_nms,
     torch.ops.tombola.roi_align.default: roi_align,
     torch.ops.tombola.roi_pool.default: roi_pool,
     torch.ops.tombola.resize_u8.default: resize_u8,
+    torch.ops.tombola.any_size.default: any_size,
 }

@@ -13,6 +13,22 @@ from tombola.train.networks.faster_rcnn import FasterRCNN
 from tombola.train.networks.picture_input import PictureInput
 
 
+@torch.library.custom_op("tombola::any_size", mutates_args=())
+def any_size(pixels: Tensor, divisor: int) -> Tensor:  # noqa: ARG001
+    """`pixels` float32 [1, C, H, W] unchanged; for the exporter, of some new height and width divisible by `divisor`.
+
+    Otherwise it carries the way from the source's size to this one through every shape of the network and guards
+    each step of it, which makes the export several times slower and the graph longer.
+    """
+    return pixels.clone()
+
+
+@any_size.register_fake
+def _(pixels: Tensor, divisor: int) -> Tensor:
+    height, width = (torch.library.get_ctx().new_dynamic_size(min=1) for _ in range(2))
+    return pixels.new_empty((1, pixels.shape[1], height * divisor, width * divisor))
+
+
 class DetectPicture(nn.Module):
     """Picture to boxes in that picture's own pixels."""
 
@@ -31,7 +47,11 @@ class DetectPicture(nn.Module):
         """
         pixels, (height, width) = self.picture_input(image)
         boxes, scores, labels = self.network.detect(
-            pixels, (height, width), score_threshold, iou_threshold, max_detections
+            any_size(pixels, self.picture_input.divisor),
+            (height, width),
+            score_threshold,
+            iou_threshold,
+            max_detections,
         )
         limits = _corner(image.shape[1], image.shape[0])
         return clip(boxes * (limits / _corner(width, height)), limits), scores, labels

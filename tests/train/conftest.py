@@ -16,7 +16,8 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("toy-data")
     (root / "pictures").mkdir()
     rng = np.random.default_rng(3)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for index in range(12):
         image = np.full((48, 64, 3), 128, np.uint8)
         for kind in (0, 1):

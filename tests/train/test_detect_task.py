@@ -104,7 +104,8 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(toy_recipe: Path,
     killed = tmp_path / "killed"
     arguments = [sys.executable, "-c", RUN, str(toy_recipe), str(killed)]
     process = subprocess.Popen([*arguments, *often], env=environment(), stderr=subprocess.DEVNULL)
-    checkpoint, seen = killed / "checkpoint.safetensors", set()
+    checkpoint = killed / "checkpoint.safetensors"
+    seen: set[int] = set()
     deadline = time.monotonic() + 120
     while len(seen) < 2 and process.poll() is None and time.monotonic() < deadline:
         if checkpoint.exists():

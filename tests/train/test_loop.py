@@ -71,7 +71,7 @@ class LineTask:
 
     def plan_epoch(self, epoch: int) -> list[list[Any]]:
         generator = torch.Generator().manual_seed(self.seed * 100 + epoch)
-        return torch.randn(5, 4, generator=generator).tolist()  # type: ignore[no-any-return]
+        return torch.randn(5, 4, generator=generator).tolist()
 
     def examples(self) -> Dataset[Any]:
         return Points()
@@ -95,7 +95,7 @@ class LineTask:
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    defaults = {"epochs": 4, "batch_size": 4, "learning_rate": 0.05, "warmup_steps": 2, "workers": 0}
+    defaults: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 0.05, "warmup_steps": 2, "workers": 0}
     return TrainingSettings(**(defaults | {"checkpoint_minutes": 0, "early_steps": (3,)} | changes))
 
 
@@ -201,7 +201,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path: Path, monkeypatch: p
 
 def test_too_few_pictures_for_one_batch(tmp_path: Path) -> None:
     task = LineTask(settings())
-    task.plan_epoch = lambda epoch: []  # type: ignore[method-assign,assignment]  # noqa: ARG005
+    task.plan_epoch = lambda epoch: []  # type: ignore[method-assign]  # noqa: ARG005
     with pytest.raises(TrainingError, match="more than there are training pictures"):
         run_to_end(task, tmp_path / "run")
 

@@ -95,8 +95,10 @@ class LineTask:
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    defaults: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 0.05, "warmup_steps": 2, "workers": 0}
-    return TrainingSettings(**(defaults | {"checkpoint_minutes": 0, "early_steps": (3,)} | changes))
+    defaults: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 0.05, "warmup_steps": 2}
+    return TrainingSettings(
+        **(defaults | {"workers": 0, "checkpoint_minutes": 0, "early_steps": (3,)} | changes)
+    )
 
 
 def fabric() -> Fabric:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
 
 def default_threads() -> int:
     """Physical cores this process may use: two threads of one core share its arithmetic units."""
@@ -21,7 +23,7 @@ def _siblings(cpu: int) -> str:
 def _quota() -> int:
     """Whole CPUs that a container (cgroup v2) grants; many where there is no limit."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
+        quota, period = CPU_MAX.read_text().split()[:2]
         return max(1, int(quota) // int(period))
     except (OSError, ValueError):
         return 1 << 16

@@ -113,3 +113,17 @@ def test_threads_follow_cores_affinity_and_quota(monkeypatch: pytest.MonkeyPatch
     assert default_threads() == 2
     monkeypatch.setattr(threads, "_quota", lambda: 1)
     assert default_threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "cpus"),
+    [("150000 100000\n", 1), ("400000 100000\n", 4), ("50000 100000\n", 1), ("max 100000\n", 65536)],
+)
+def test_quota_of_a_container(
+    content: str, cpus: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tombola.runtime import threads
+
+    (tmp_path / "cpu.max").write_text(content)
+    monkeypatch.setattr(threads, "CPU_MAX", tmp_path / "cpu.max")
+    assert threads._quota() == cpus

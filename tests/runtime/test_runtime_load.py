@@ -251,6 +251,9 @@ def test_inspect_tells_contract_and_graph_without_running(toy_path: Path) -> Non
     assert graph.op_counts["NonMaxSuppression"] == 1
     with pytest.raises(ModelError, match="no such file"):
         inspect_model(toy_path.with_name("gone.onnx"))
+    toy_path.write_bytes(toy_path.read_bytes()[:500])
+    with pytest.raises(ModelError, match=r"toy\.onnx: the file is damaged or cut off"):
+        inspect_model(toy_path)
 
 
 def run_python(code: str, *arguments: str) -> str:

@@ -12,7 +12,7 @@ from tombola.errors import OutputError, PictureError
 from tombola.runtime.detections import Detections
 from tombola.runtime.detector import Detector
 from tombola.runtime.sources import Video
-from tombola.runtime.video import CODECS, annotate_video
+from tombola.runtime.video import CODECS, annotate_video, write_video
 
 
 @pytest.fixture
@@ -74,6 +74,28 @@ def test_target_that_cannot_be_written(clip: Path, toy: Detector, tmp_path: Path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
         annotate_video(clip, tmp_path / "file" / "drawn.mp4", toy)
+
+
+def test_video_without_a_frame_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no frame came"), write_video(tmp_path / "none.mp4", 10, (60, 80)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_encoder_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoWriter:
+        fourcc = cv2.VideoWriter.fourcc
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return False
+
+    monkeypatch.setattr(cv2, "VideoWriter", NoWriter)
+    with pytest.raises(OutputError, match="no mp4v encoder"), write_video(tmp_path / "a.mp4", 10, (60, 80)):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_error_on_the_way_leaves_the_old_file(clip: Path, toy: Detector, tmp_path: Path) -> None:

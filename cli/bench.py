@@ -77,9 +77,16 @@ def bench(
         f"{what} of {width}×{height} on {results[0].device}, {results[0].threads} threads, "
         f"{results[0].calls} calls each"
     )
-    header = ("model", "size", "p50", "p95", "frames/s", "speed", "memory", "outside")
-    rows = [_row(one, results[0]) for one in results]
-    typer.echo("\n".join(table(header, rows, "<>>>>>>>", indent="  ", columns=terminal_columns())))
+    header: tuple[str, ...] = ("model", "size", "p50", "p95", "frames/s", "memory", "outside")
+    rows: list[tuple[str, ...]] = [_row(one) for one in results]
+    if len(results) > 1:
+        header += ("speed",)
+        rows = [
+            (*row, f"×{results[0].latency_p50_ms / one.latency_p50_ms:.2f}")
+            for row, one in zip(rows, results, strict=True)
+        ]
+    align = "<" + ">" * (len(header) - 1)
+    typer.echo("\n".join(table(header, rows, align, columns=terminal_columns())))
 
 
 def _frame(picture: Path | None, size_wh: tuple[int, int] | None) -> tuple["NDArray[np.uint8]", str]:
@@ -99,14 +106,13 @@ def _frame(picture: Path | None, size_wh: tuple[int, int] | None) -> tuple["NDAr
     return image_rgb_u8, str(picture)
 
 
-def _row(one: "BenchResult", first: "BenchResult") -> tuple[str, ...]:
+def _row(one: "BenchResult") -> tuple[str, ...]:
     return (
         str(one.path),
         size_text(one.file_bytes),
         f"{one.latency_p50_ms:.1f} ms",
         f"{one.latency_p95_ms:.1f} ms",
         f"{one.throughput_fps:.1f}",
-        f"×{first.latency_p50_ms / one.latency_p50_ms:.2f}",
         "-" if one.peak_memory_mib is None else f"{one.peak_memory_mib:.0f} MiB",
         f"{100 * one.outside_share:.0f} %",
     )

@@ -76,7 +76,7 @@ def data_check(
             typer.echo(dumps({**fault, "stops_training": one.kind.stops_training}))
     else:
         columns = terminal_columns()
-        lines = table(("", ""), summarize(entries).rows(), "<>", columns=columns)
+        lines = table(("", ""), summarize(entries).rows(), "<<", columns=columns)
         typer.echo("\n".join([*lines, *_report(findings, None if every else SHOWN_PER_KIND, columns)]))
     if any(one.kind.stops_training for one in findings):
         raise typer.Exit(1)

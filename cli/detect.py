@@ -27,6 +27,7 @@ from tombola.cli.table import one_line, shorten, terminal_columns
 from tombola.errors import OutputError, PictureError
 
 if TYPE_CHECKING:
+    from tombola.cli.read_ahead import ReadAhead
     from tombola.runtime.detections import Detections
     from tombola.runtime.detector import Detector
     from tombola.runtime.sources import Source
@@ -73,18 +74,22 @@ def detect(
     """
     # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from tombola.cli.read_ahead import ReadAhead
     from tombola.runtime.load import load
     from tombola.runtime.picture import MAX_PIXELS
 
     files, failed = _expand(sources)
     if files:
+        limit = MAX_PIXELS if max_pixels is None else max_pixels
+        # The first picture is read while the model is loaded.
+        pictures = ReadAhead([file.path for file in files if file.kind == "picture"], limit)
         job = _Job(
             detector=load(model_or_shipped(model), device.value, threads),
             options={"score_threshold": score, "iou_threshold": iou, "max_detections": most},
             folder=None if save is None else SaveFolder(save, [file.path for file in files]),
             json=json,
             columns=terminal_columns(),
-            max_pixels=MAX_PIXELS if max_pixels is None else max_pixels,
+            pictures=pictures,
         )
         _warn_of_idle_gpu(job.detector, device)
         done = sum(_try_one(job, file) for file in files)
@@ -104,7 +109,7 @@ class _Job:
     folder: SaveFolder | None
     json: bool
     columns: int | None
-    max_pixels: int
+    pictures: "ReadAhead"
 
 
 def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
@@ -133,10 +138,8 @@ def _try_one(job: _Job, file: "Source") -> bool:
 
 
 def _one_picture(job: _Job, path: Path) -> None:
-    from tombola.runtime.picture import read_rgb
-
+    image_rgb_u8 = job.pictures.take()
     started = perf_counter()
-    image_rgb_u8 = read_rgb(path, max_pixels=job.max_pixels)
     detections = job.detector(image_rgb_u8, **job.options)
     latency_ms = (perf_counter() - started) * 1000
     saved = None

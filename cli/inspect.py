@@ -70,7 +70,7 @@ def inspect(
 
 
 def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
-    nodes = ", ".join(f"{kind} {count}" for kind, count in list(graph.op_counts.items())[:6])
+    nodes = ", ".join(f"{kind}×{count}" for kind, count in list(graph.op_counts.items())[:6])
     return [
         ("task", contract.task),
         ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),

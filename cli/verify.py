@@ -32,12 +32,16 @@ def verify(
             str(probe.found_count),
             f"{probe.box_difference_px:.2g}",
             f"{probe.score_difference:.2g}",
-            probe.problem or "ok",
+            "differs" if probe.problem else "ok",
         )
         for probe in report.probes
     ]
     header = ("picture", "expected", "found", "off by px", "off by score", "result")
-    typer.echo("\n".join(table(header, rows, ">>>>><", columns=terminal_columns())) if rows else "no probes")
+    lines = table(header, rows, ">>>>><", columns=terminal_columns()) if rows else ["no probes"]
+    lines += [
+        f"{row[0]}: {probe.problem}" for row, probe in zip(rows, report.probes, strict=True) if probe.problem
+    ]
+    typer.echo("\n".join(lines))
     allowed = f"allowed are {report.box_tolerance_px:g} px and {report.score_tolerance:g} of score"
     if report.ok:
         typer.echo(f"{file} answers on {report.device} as it did when it was made ({allowed})")

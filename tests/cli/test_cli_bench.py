@@ -37,9 +37,9 @@ def test_models_stand_side_by_side(tombola: Tombola, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 0
     assert result.stdout == (
         "noise of 1920×1080 on cpu, 2 threads, 50 calls each\n"
-        "  model         size      p50      p95  frames/s  speed   memory  outside\n"
-        "  dense.onnx  2.3 MB  20.0 ms  22.0 ms      50.0  ×1.00  160 MiB     12 %\n"
-        "  int8.onnx   2.3 MB   8.0 ms   8.8 ms     125.0  ×2.50        -     12 %\n"
+        "model         size      p50      p95  frames/s   memory  outside  speed\n"
+        "dense.onnx  2.3 MB  20.0 ms  22.0 ms      50.0  160 MiB     12 %  ×1.00\n"
+        "int8.onnx   2.3 MB   8.0 ms   8.8 ms     125.0        -     12 %  ×2.50\n"
     )
     assert given == {
         "models": [Path("dense.onnx"), Path("int8.onnx")],

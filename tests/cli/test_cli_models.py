@@ -24,7 +24,7 @@ def test_inspect(tombola: Tombola) -> None:
         "  labels    3: cat, dog, person\n"
         "  defaults  score_threshold 0.5, iou_threshold 0.5, max_detections 10\n"
         "  weights   30, 26.7 % of them zero\n"
-        "  nodes     10: Gather 5, Cast 1, Mul 1, NonMaxSuppression 1, Shape 1, Unsqueeze 1\n"
+        "  nodes     10: Gather×5, Cast×1, Mul×1, NonMaxSuppression×1, Shape×1, Unsqueeze×1\n"
         "  format    contract 1, opset 20, written by an unnamed tool\n"
         "  probes    1: `tombola verify` runs them\n"
         "\n"
@@ -115,7 +115,7 @@ def test_verify_a_file_that_answers_differently(
     Path("off.onnx").write_bytes(model_bytes(probes=(probe(), probe(shift_px=2))))
     result = tombola("verify", "off.onnx", "--device", "cpu")
     assert result.exit_code == 1
-    assert "a box is 2 px off, 0.1 allowed" in result.stdout
+    assert result.stdout.endswith("  differs\n20×10: a box is 2 px off, 0.1 allowed\n")
     assert result.stderr == "error: off.onnx: 1 of 2 answers differ on cpu; copy or export it again\n"
 
 

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import tombola
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("train", "export", "runtime", "cli")
+SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+
+
+def folders_of_python() -> list[Path]:
+    folders = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    return sorted(folder.relative_to(ROOT) for folder in folders)
+
+
+def test_every_folder_is_packaged() -> None:
+    wanted = {f"tombola.{'.'.join(folder.parts)}": str(folder) for folder in folders_of_python()}
+    assert SETUPTOOLS["package-dir"] == {"tombola": "tombola", **wanted}
+    assert set(SETUPTOOLS["packages"]) == {"tombola", *wanted}
+
+
+def test_every_folder_is_a_package() -> None:
+    assert [folder for folder in folders_of_python() if not (ROOT / folder / "__init__.py").exists()] == []
+
+
+def test_the_public_face_is_what_it_says() -> None:
+    assert tombola.__all__ == sorted(tombola.__all__)
+    for name in tombola.__all__:
+        assert getattr(tombola, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'detect'"):
+        _ = tombola.detect
+
+
+def test_the_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == tombola.__version__
+
+
+def test_files_that_ship_are_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "runtime" / "models").glob("*.onnx")}
+    assert sizes
+    assert max(sizes.values()) < 15 * 2**20
+    assert sum(sizes.values()) < 40 * 2**20
+
+
+@pytest.mark.parametrize("room", ["tombola", "tombola.train", "tombola.train.recipe"])
+def test_rooms_do_not_pull_in_the_runtime(room: str) -> None:
+    code = f"import sys, {room}; print([m for m in ('onnxruntime', 'cv2', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

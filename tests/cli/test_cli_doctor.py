@@ -4,15 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from tombola.cli.checks import Check, section
+from tombola.cli.checkup import checkup
 from tombola.cli.doctor_cuda import check_cuda, check_providers, cuda_libraries, where_found
-from tombola.cli.doctor_live import check_cameras, check_codecs, check_display, writes_clip
+from tombola.cli.doctor_live import camera_size, check_cameras, check_codecs, check_display, writes_clip
 from tombola.cli.doctor_packages import (
     ONNXRUNTIMES,
     OPENCVS,
     Distribution,
     check_double,
+    check_import,
     check_versions,
     installed,
     wanted_onnxruntime,
@@ -219,3 +222,80 @@ def test_section_puts_the_cure_under_its_finding() -> None:
         "                 pip install x",
         "                 pip check",
     ]
+
+
+def test_an_import_that_fails_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "left_behind").mkdir()
+    (tmp_path / "no_libgl.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    good = Check("opencv-python", "ok", "5.0")
+    assert check_import("json", "loads", good) == []
+    (damaged,) = check_import("left_behind", "InferenceSession", good)
+    assert damaged.found == "left_behind has no InferenceSession: its files are damaged"
+    assert damaged.cure.endswith("-m pip install --force-reinstall --no-deps opencv-python")
+    (broken,) = check_import("no_libgl", "imdecode", good)
+    assert broken.found == "libGL.so.1: cannot open shared object file"
+    double = Check("a + b", "broken", "both", "the repair")
+    assert check_import("left_behind", "x", double)[0].cure == "the repair"
+    absent = Check("opencv-python", "broken", "not installed", "the install")
+    assert check_import("no_such_module", "x", absent) == [
+        Check("import no_such_module", "broken", "not installed", "the install")
+    ]
+
+
+def test_broken_findings_are_exit_1(tombola: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [("Parts", [Check("a", "ok", "1"), Check("b", "absent", "none")])]
+    monkeypatch.setattr("tombola.cli.checkup.checkup", lambda: iter(groups))
+    good = tombola("doctor")
+    assert (good.exit_code, good.stdout) == (
+        0,
+        "\nParts\n  ok      a  1\n  absent  b  none\n\nNothing is broken.\n",
+    )
+    groups.append(("More", [Check("c", "broken", "bad", "pip install c")]))
+    bad = tombola("doctor")
+    assert bad.exit_code == 1
+    assert bad.stdout.endswith(
+        "pip install c\n\n1 broken: run the commands above, then `tombola doctor` again.\n"
+    )
+
+
+@pytest.mark.usefixtures("place")
+def test_the_round_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run where Tombola works: all that is installed is whole, and the model that ships answers."""
+    Path("model.onnx").rename("voc-detector.onnx")
+    monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
+    found = dict(checkup())
+    assert list(found) == ["Versions", "Installed once", "Devices", "Model that ships", "Live"]
+    assert found["Devices"][0] == Check("cpu", "ok", "a session on it runs")
+    assert found["Model that ships"] == [
+        Check("detector", "ok", "voc-detector.onnx answers as it did when it was made")
+    ]
+    assert {check.state for check in found["Versions"] + found["Installed once"]} <= {"ok", "absent"}
+
+
+@pytest.mark.usefixtures("place")
+def test_a_missing_or_wrong_model_is_found(
+    monkeypatch: pytest.MonkeyPatch, model_bytes: Callable[..., bytes], probe: Callable[..., object]
+) -> None:
+    monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
+    (missing,) = dict(checkup())["Model that ships"]
+    assert missing.state == "broken"
+    Path("voc-detector.onnx").write_bytes(model_bytes(probes=(probe(shift_px=2),)))
+    (wrong,) = dict(checkup())["Model that ships"]
+    assert (wrong.state, wrong.found) == (
+        "broken",
+        "voc-detector.onnx answers differently from when it was made",
+    )
+
+
+def test_groups_that_need_what_is_broken_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "cv2", None)  # makes `import cv2` fail
+    found = dict(checkup())
+    assert list(found) == ["Versions", "Installed once", "Devices"]
+    assert [check.name for check in found["Installed once"] if check.state == "broken"] == ["import cv2"]
+
+
+def test_a_camera_that_is_not_there_opens_not() -> None:
+    assert camera_size(63) is None

@@ -45,7 +45,7 @@ def evaluate(
         typer.Option(
             "--fold",
             metavar="K/N",
-            help="Only every N-th picture by name, from the K-th; !K/N is all others.",
+            help="Of the pictures by name every N-th, from number K (0 is the first); !K/N is all others.",
         ),
     ] = None,
     format_: FormatOption = None,

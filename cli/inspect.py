@@ -7,7 +7,7 @@ import typer
 
 from tombola.cli.options import JsonOption
 from tombola.cli.sizes import size_text
-from tombola.cli.table import one_line, table, terminal_columns, wrap
+from tombola.cli.table import GAP, one_line, table, terminal_columns, width, wrap
 
 if TYPE_CHECKING:
     from tombola.cli.layers import Layer
@@ -87,30 +87,33 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
 
 
 def _facts(facts: list[tuple[str, str]], columns: int | None) -> list[str]:
-    edge = max((len(name) for name, _ in facts), default=0)
-    lines = []
-    for name, value in facts:
-        first, *more = wrap(one_line(value), indent=" " * (edge + 4), columns=columns)
-        lines += [f"  {name.ljust(edge)}  {first.lstrip()}", *more]
-    return [one.rstrip() for one in lines]
+    names = table(("",), [(name,) for name, _ in facts], "<", indent=GAP)
+    edge = max(map(width, names), default=0) + len(GAP)
+    lines: list[str] = []
+    for name, (_, value) in zip(names, facts, strict=True):
+        first, *more = wrap(one_line(value), indent=" " * edge, columns=columns)
+        lines += [name + first[width(name) :], *more]
+    return lines
 
 
 def _flat(card: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """The leaves of nested JSON as ("metrics.voc07_map", "0.641"); a list of plain values is one leaf."""
+    """The leaves of nested JSON as ("metrics.voc07_map", "0.641"); a list of values is one leaf."""
     if isinstance(card, dict):
         return [
             leaf
             for key, value in card.items()
             for leaf in _flat(value, f"{prefix}.{key}" if prefix else str(key))
         ]
-    if isinstance(card, list) and any(isinstance(value, dict | list) for value in card):
+    if isinstance(card, list) and any(isinstance(value, dict) for value in card):
         return [leaf for place, value in enumerate(card) for leaf in _flat(value, f"{prefix}[{place}]")]
     if isinstance(card, list):
-        return [(prefix, ", ".join(map(_plain, card)))]
+        return [(prefix, ", ".join(map(_plain, card)) or "none")]
     return [(prefix, _plain(card))]
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

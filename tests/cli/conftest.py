@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,12 @@ SCORES = np.array([0.9, 0.6, 0.3], np.float32)
 DEFAULTS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}
 
 
-def three_box_model(*, labels: tuple[str, ...] = LABELS, probes: tuple[Probe, ...] = ()) -> bytes:
+CARD = {"licence": "CC0-1.0", "metrics": {"voc07_map": 0.5}, "input_size_hw": [32, 32]}
+
+
+def three_box_model(
+    *, labels: tuple[str, ...] = LABELS, card: Mapping[str, Any] = CARD, probes: tuple[Probe, ...] = ()
+) -> bytes:
     """An .onnx file that finds BOXES with SCORES in every picture: cat 0.9, dog 0.6, person 0.3."""
 
     def constant(name: str, value: Any) -> TensorProto:
@@ -75,7 +80,6 @@ def three_box_model(*, labels: tuple[str, ...] = LABELS, probes: tuple[Probe, ..
         initializers,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    card = {"licence": "CC0-1.0", "metrics": {"voc07_map": 0.5}, "input_size_hw": [32, 32]}
     contract = Contract("detect", labels, DEFAULTS, card, probes)
     helper.set_model_props(model, contract.to_metadata())
     onnx.checker.check_model(model)

@@ -45,6 +45,29 @@ def test_inspect(tombola: Tombola) -> None:
     )
 
 
+def test_a_card_of_any_shape_is_shown_flat(tombola: Tombola, model_bytes: Callable[..., bytes]) -> None:
+    card = {
+        "parity": {"sizes_hw": [[64, 64], [1, 1]], "off_px": 1.23456789e-7},
+        "lineage": [{"level": 1, "kept": 0.8}, {"level": 2, "kept": 0.64}],
+        "parent": None,
+        "notes": [],
+        "two\nlines": "a\nb",
+    }
+    Path("card.onnx").write_bytes(model_bytes(card=card))
+    text = tombola("inspect", "card.onnx").stdout
+    assert text.partition("Card\n")[2].partition("\n\n")[0] == (
+        "  parity.sizes_hw   [64, 64], [1, 1]\n"
+        "  parity.off_px     1.23457e-07\n"
+        "  lineage[0].level  1\n"
+        "  lineage[0].kept   0.8\n"
+        "  lineage[1].level  2\n"
+        "  lineage[1].kept   0.64\n"
+        "  parent            none\n"
+        "  notes             none\n"
+        "  two lines         a b"
+    )
+
+
 def test_inspect_json_has_what_the_table_has(tombola: Tombola) -> None:
     told = json.loads(tombola("inspect", "model.onnx", "--json").stdout)
     assert told["labels"] == ["cat", "dog", "person"]

@@ -56,8 +56,10 @@ class Tensor:
     def has_nan(self) -> bool:
         """Whether one of its values is not a number. Infinities are allowed: masks are made of them."""
         values = self._values()
-        if self.dtype == "bfloat16":
-            return bool(np.any((values & np.uint16(0x7FFF)) > 0x7F80))
+        if self.dtype in ("bfloat16", "float16"):
+            # On the bits: NumPy computes in float16 ten times slower than in integers.
+            largest_number = 0x7F80 if self.dtype == "bfloat16" else 0x7C00
+            return bool(np.any((values.view("<u2") & np.uint16(0x7FFF)) > largest_number))
         # min() hands a NaN on and makes no array of the same size.
         return values.dtype.kind == "f" and values.size > 0 and bool(np.isnan(values.min()))
 

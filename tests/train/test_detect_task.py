@@ -124,10 +124,9 @@ def test_two_processes_give_the_model_of_one(toy_recipe: Path, tmp_path: Path) -
     # SGD: Adam's first steps divide rounding noise by itself.
     plain = ["training.optimizer='sgd'", "training.learning_rate=0.01", "training.epochs=1"]
     train_recipe(toy_recipe, tmp_path / "one", overrides=plain, quiet=True, device="cpu")
-    script = tmp_path / "run.py"
-    script.write_text(RUN)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = [str(script), str(toy_recipe), str(tmp_path / "two"), *plain]
+    changes = [part for change in plain for part in ("--set", change)]
+    arguments = ["-m", "tombola.cli", "train", str(toy_recipe), "--out", str(tmp_path / "two"), *changes]
     done = subprocess.run(
         [*torchrun, *arguments],
         env=environment() | {"CUDA_VISIBLE_DEVICES": ""},

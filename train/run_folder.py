@@ -1,5 +1,6 @@
 """The run folder: what a training leaves behind, every file written beside its place and renamed."""
 
+import contextlib
 import csv
 import io
 import json
@@ -27,7 +28,8 @@ def write_atomic(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}); free space or choose another place"
         ) from error

@@ -187,7 +187,8 @@ def _bin_cells(
     """Which cells each bin covers, along y bool [K, S, H] and along x bool [K, S, W]."""
     height, width = features.shape[2:]
     # Half away from zero, as C's round() has it, not to the even neighbour.
-    corners = torch.floor(rois_xyxy.to(features.dtype) * spatial_scale + 0.5)
+    corners = rois_xyxy.to(features.dtype) * spatial_scale
+    corners = corners.sign() * torch.floor(corners.abs() + 0.5)
     edges = torch.arange(output_size, device=corners.device, dtype=corners.dtype)
 
     def along(low: Tensor, high: Tensor, length: int) -> Tensor:
@@ -225,7 +226,8 @@ def resize_u8(image_u8: Tensor, height: int, width: int) -> Tensor:
 
     image_u8: uint8 [H, W, 3]. Returns uint8 [height, width, 3]. Weights have 10 bits and the result is
     truncated, so it is about a third of a grey level darker than a rounded one; the network must see these
-    pixels.
+    pixels. Only where the height stays and the width changes, onnxruntime goes another way, at most 1 level
+    off.
     """
     rows_a, rows_b, rows_w = _fixed_point_taps(image_u8.shape[0], height, image_u8.device)
     cols_a, cols_b, cols_w = _fixed_point_taps(image_u8.shape[1], width, image_u8.device)

@@ -36,7 +36,7 @@ def to_graph(
         }
         for spec in inputs
     )
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 module,
@@ -63,7 +63,7 @@ def to_graph(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter prints progress, logs that torchvision is absent and warns of its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

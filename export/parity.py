@@ -84,7 +84,8 @@ def compare(
     wanted = _torch_answer(module, image_rgb_u8, options)
     height, width = image_rgb_u8.shape[:2]
     difference = _difference(found, wanted)
-    if difference is None or difference[0] > BOX_TOLERANCE_PX or difference[1] > SCORE_TOLERANCE:
+    # Written so that NaN is too much.
+    if difference is None or not (difference[0] <= BOX_TOLERANCE_PX and difference[1] <= SCORE_TOLERANCE):
         apart = (
             f"finds {_count(found)}, PyTorch {_count(wanted)}"
             if difference is None
@@ -143,15 +144,15 @@ def _difference(found: Answer, wanted: Answer) -> tuple[float, float] | None:
     if sorted(found["labels"].tolist()) != sorted(wanted["labels"].tolist()):
         return None
     unused = np.ones(len(found["labels"]), bool)
-    box_difference = score_difference = 0.0
-    for box, score, label in zip(wanted["boxes"], wanted["scores"], wanted["labels"], strict=True):
+    order = []
+    for box, label in zip(wanted["boxes"], wanted["labels"], strict=True):
         distance = np.abs(found["boxes"] - box).max(axis=1)
         distance[~unused | (found["labels"] != label)] = np.inf
-        nearest = int(distance.argmin())
-        unused[nearest] = False
-        box_difference = max(box_difference, float(distance[nearest]))
-        score_difference = max(score_difference, abs(float(found["scores"][nearest] - score)))
-    return box_difference, score_difference
+        order.append(int(distance.argmin()))
+        unused[order[-1]] = False
+    boxes = np.abs(found["boxes"][order] - wanted["boxes"])
+    scores = np.abs(found["scores"][order] - wanted["scores"])
+    return float(boxes.max(initial=0.0)), float(scores.max(initial=0.0))
 
 
 def _count(one: Answer) -> str:

@@ -45,10 +45,12 @@ def export_run(
 
 
 def _run_facts(folder: RunFolder, recipe: DetectRecipe, weights: str) -> dict[str, Any]:
-    measured = [row for row in folder.read_metrics() if DetectTask.score_name in row]
+    score = f"valid_{DetectTask.score_name}"
+    measured = [row for row in folder.read_metrics() if score in row]
     facts: dict[str, Any] = {"task": recipe.task, "name": recipe.name, "weights": weights}
     if recipe.data.rights:
         facts["data"] = recipe.data.rights
     if measured and weights == "best":
-        facts["metrics"] = {"valid": max(measured, key=lambda row: row[DetectTask.score_name])}
+        best = max(measured, key=lambda row: row[score])
+        facts["metrics"] = {key: value for key, value in best.items() if key.startswith(("epoch", "valid_"))}
     return {**facts, "lineage": folder.read_lineage()}

@@ -15,10 +15,10 @@ from tombola.train.networks.picture_input import PictureInput
 
 @torch.library.custom_op("tombola::any_size", mutates_args=())
 def any_size(pixels: Tensor, divisor: int) -> Tensor:  # noqa: ARG001
-    """`pixels` float32 [1, C, H, W] unchanged; for the exporter, of some new height and width divisible by `divisor`.
+    """`pixels` float32 [1, C, H, W] unchanged; to the exporter, of a new size divisible by `divisor`.
 
-    Otherwise it carries the way from the source's size to this one through every shape of the network and guards
-    each step of it, which makes the export several times slower and the graph longer.
+    Otherwise it would carry the way from the source's size to this one through every shape of the network and
+    guard each step, which makes the export several times slower and the graph longer.
     """
     return pixels.clone()
 

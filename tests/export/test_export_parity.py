@@ -1,0 +1,158 @@
+"""Parity, probes and the card, with a session and a module that answer what the test tells them to."""
+
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tombola.errors import ExportError
+from tombola.export.card import make_card
+from tombola.export.parity import Comparison, compare, summary
+from tombola.export.probes import PROBE_SIDE_PX, drawn_picture, make_probe, probe_pictures
+from tombola.export.size import PartSize
+
+OPTIONS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}
+Rows = list[tuple[list[float], float, int]]
+TWO: Rows = [([0, 0, 10, 10], 0.9, 1), ([20, 20, 40, 60], 0.8, 0)]
+
+
+class Said(nn.Module):
+    """A network that always answers the same."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, *_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        boxes, scores, labels = arrays(self.rows)
+        return torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(labels)
+
+
+class Session:
+    """As much of an InferenceSession as parity uses."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def run(self, names: list[str], feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        assert names == ["boxes", "scores", "labels"]
+        assert {name: (value.dtype.name, value.ndim) for name, value in feeds.items()} == {
+            "image": ("uint8", 3),
+            "score_threshold": ("float32", 0),
+            "iou_threshold": ("float32", 0),
+            "max_detections": ("int64", 0),
+        }
+        return list(arrays(self.rows))
+
+
+def arrays(rows: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return (
+        np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in rows], np.float32),
+        np.array([label for _, _, label in rows], np.int64),
+    )
+
+
+def between(file: Rows, network: Rows) -> Comparison:
+    image = np.zeros((30, 50, 3), np.uint8)
+    return compare(Said(network), cast(ort.InferenceSession, Session(file)), "test", image, OPTIONS)
+
+
+def test_no_answers_agree() -> None:
+    assert between([], []) == Comparison("test", (30, 50), 0.5, 0, 0.0, 0.0)
+
+
+def test_differences_are_the_largest_ones() -> None:
+    file: Rows = [([0, 0.03, 10, 10], 0.9, 1), ([20, 20, 40, 60.0625], 0.8005, 0)]
+    found = between(file, TWO)
+    assert found.detections == 2
+    assert found.box_difference_px == pytest.approx(0.0625)
+    assert found.score_difference == pytest.approx(0.0005, rel=1e-3)
+
+
+def test_equal_scores_may_change_places() -> None:
+    tied: Rows = [([0, 0, 10, 10], 0.8, 1), ([20, 20, 40, 60], 0.8, 1)]
+    assert between(tied[::-1], tied).box_difference_px == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (TWO[:1], r"finds 1 objects with labels \[1\], PyTorch 2 objects with labels \[0, 1\]"),
+        ([*TWO, TWO[0]], "finds 3 objects"),
+        ([TWO[0], (TWO[1][0], 0.8, 2)], r"labels \[1, 2\], PyTorch 2 objects with labels \[0, 1\]"),
+        ([([0, 0, 10, 10.2], 0.9, 1), TWO[1]], "is 0.2 px and 0 of score away"),
+        ([(TWO[0][0], 0.902, 1), TWO[1]], "0.002 of score away"),
+        ([(TWO[0][0], float("nan"), 1), TWO[1]], "nan of score away"),
+        ([TWO[0], TWO[0]], r"with labels \[1\]"),
+    ],
+)
+def test_a_difference_is_an_error_that_says_where(file: Rows, message: str) -> None:
+    with pytest.raises(ExportError, match=message) as caught:
+        between(file, TWO)
+    assert "on the test picture of 50x30 px, at score_threshold 0.5" in str(caught.value)
+
+
+def test_one_box_is_not_paired_twice() -> None:
+    near: Rows = [([0, 0, 10, 10], 0.9, 1), ([0, 0, 10, 10.05], 0.9, 1)]
+    with pytest.raises(ExportError, match="away from PyTorch"):
+        between([near[0], ([0, 0, 10, 11], 0.9, 1)], near)
+
+
+def test_summary_is_of_all_comparisons() -> None:
+    figures = summary(
+        [Comparison("a", (4, 5), 0.5, 2, 0.01, 0.0), Comparison("a", (4, 5), 0.05, 30, 0.02, 1e-5)]
+    )
+    assert (figures["pictures"], figures["boxes"]) == (1, 32)
+    assert (figures["box_difference_px"], figures["score_difference"]) == (0.02, 1e-5)
+    assert figures["reference"].startswith("PyTorch 2.")
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (37, 501), (1080, 1920)])
+def test_drawn_pictures_repeat(size_hw: tuple[int, int]) -> None:
+    image = drawn_picture(size_hw, seed=3)
+    assert image.shape == (*size_hw, 3)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, drawn_picture(size_hw, seed=3))
+    if size_hw != (1, 1):
+        assert image.std() > 10
+
+
+def test_photos_become_small_probes() -> None:
+    photos = [drawn_picture((600, 900)), drawn_picture((20, 30)), drawn_picture((1, 4000))]
+    small = probe_pictures(photos)
+    assert [one.shape for one in small] == [(171, PROBE_SIDE_PX, 3), (20, 30, 3), (1, PROBE_SIDE_PX, 3)]
+    np.testing.assert_array_equal(small[1], photos[1])
+
+
+def test_a_probe_holds_the_picture_exactly() -> None:
+    image = drawn_picture((40, 60))
+    boxes, scores, labels = arrays(TWO)
+    probe = make_probe(image, {"boxes": boxes, "scores": scores, "labels": labels})
+    decoded = cv2.imdecode(np.frombuffer(probe.png, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    np.testing.assert_array_equal(decoded[..., ::-1], image)
+    assert probe.expected["boxes"] == [[0, 0, 10, 10], [20, 20, 40, 60]]
+    assert probe.expected["labels"] == [1, 0]
+
+
+def test_the_card_counts_and_keeps_facts() -> None:
+    parts = [PartSize("backbone", 90, 10, 360), PartSize("roi_head", 10, 10, 20)]
+    card = make_card(
+        {"licence": "Apache-2.0", "lineage": {"levels": []}},
+        parity={"boxes": 3},
+        sizes=parts,
+        input_size=320,
+        half=False,
+    )
+    assert card["licence"] == "Apache-2.0"
+    assert card["input_size_hw"] == [320, 320]
+    assert card["sizes"] == {
+        "weights": 100, "sparsity": 0.2, "stored_as": "float32", "nbytes": {"backbone": 360, "roi_head": 20}
+    }  # fmt: skip
+    assert card["created"].endswith("+00:00")

@@ -1,0 +1,163 @@
+"""From a run folder to a file, by the public door; and the kinds of network that can be exported."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import cv2
+import onnx
+import pytest
+import torch
+
+import tombola.export.run as run_module
+from tombola.errors import PictureError, TrainingError
+from tombola.export.export import export_detector
+from tombola.export.probes import drawn_picture
+from tombola.export.run import export_run
+from tombola.train.networks.backbones import build_backbone
+from tombola.train.networks.faster_rcnn import FasterRCNN
+from tombola.train.networks.picture_input import PictureInput
+from tombola.train.networks.proposals import ProposalSettings
+from tombola.train.networks.roi_head import RoiSettings
+from tombola.train.run_folder import RunFolder
+from tombola.train.tasks.detect import build_detector, load_recipe
+
+RECIPE = """
+task = "detect"
+name = "fruit"
+data.rights = "All pictures are our own."
+data.classes = ["apple", "brick", "candle"]
+data.train = [{ annotations = "none.json", pictures = "none" }]
+network = { backbone = "mobilenet_v2", width = 0.125, channels = 16 }
+roi = { width = 16 }
+picture.size = 64
+answer = { score_threshold = 0.3, iou_threshold = 0.6, max_detections = 7 }
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder after two epochs, the first of which was the better."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_recipe(RECIPE)
+    torch.manual_seed(0)
+    network = build_detector(load_recipe(folder.recipe_path), 3)
+    folder.write_weights("best", network.state_dict(), {})
+    folder.write_metrics(
+        [
+            {"epoch": 1, "step": 10, "loss": 2.0, "valid_voc07_map": 0.5},
+            {"epoch": 2, "step": 20, "loss": 1.0, "valid_voc07_map": 0.4},
+        ]
+    )
+    folder.write_lineage({"parent": None, "levels": []})
+    return folder.path
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `export_run` asks of `export_detector`."""
+    given: dict[str, Any] = {}
+
+    def remember(network: FasterRCNN, picture_input: PictureInput, output: Path, **settings: Any) -> None:
+        given.update(network=network, picture_input=picture_input, output=output, **settings)
+
+    monkeypatch.setattr(run_module, "export_detector", remember)
+    return given
+
+
+def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), drawn_picture((30, 40)))
+    export_run(run, tmp_path / "m.onnx", facts={"licence": "CC0-1.0", "name": "mine"}, photos=[photo])
+    assert asked["labels"] == ("apple", "brick", "candle")
+    assert asked["defaults"] == {"score_threshold": 0.3, "iou_threshold": 0.6, "max_detections": 7}
+    assert asked["picture_input"].size == 64
+    assert asked["half"] is True
+    assert [one.shape for one in asked["photos"]] == [(30, 40, 3)]
+    assert asked["facts"] == {
+        "task": "detect",
+        "name": "mine",
+        "weights": "best",
+        "data": "All pictures are our own.",
+        "metrics": {"epoch": 1, "valid_voc07_map": 0.5},
+        "lineage": {"parent": None, "levels": []},
+        "licence": "CC0-1.0",
+    }
+
+
+def test_weights_that_are_not_there_are_told(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"last\.safetensors does not exist; weights in this run: best"):
+        export_run(run, tmp_path / "m.onnx", weights="last")
+
+
+def test_a_photo_that_is_none_is_told_before_the_export(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("not a picture")
+    with pytest.raises(PictureError):
+        export_run(run, tmp_path / "m.onnx", photos=[tmp_path / "photo.jpg"])
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_one_map_pooling_and_boxes_by_class_export(
+    make_network: Any, make_input: Any, tmp_path: Path
+) -> None:
+    """The other half of the choices; the shared file has a pyramid, alignment and one box for all classes."""
+    network = make_network(pyramid=False, pooling="pool", box_classes="per-class")
+    report = export_detector(
+        network,
+        make_input(),
+        tmp_path / "m.onnx",
+        labels=("apple", "brick", "candle"),
+        defaults={"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 20},
+        half=False,
+    )
+    assert sum(one.detections for one in report.comparisons) > 100
+    kinds = {node.op_type for node in onnx.load(report.path).graph.node}
+    assert "MaxRoiPool" in kinds
+    assert "RoiAlign" not in kinds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "pyramid", "pooling", "box_classes"),
+    itertools.product(
+        ("mobilenet_v2", "efficientnet_lite0", "resnet18", "resnet50"),
+        (True, False),
+        ("align", "pool"),
+        ("agnostic", "per-class"),
+    ),
+)
+def test_every_kind_of_network_exports(
+    backbone: str, pyramid: bool, pooling: Any, box_classes: Any, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    sizes = ((20.0, 32.0), (56.0, 90.0), (144.0, 230.0)) if pyramid else ((32.0, 64.0, 128.0),)
+    network = FasterRCNN(
+        build_backbone(backbone, width=0.25, strides=(8, 16, 32) if pyramid else (16,)),
+        4,
+        channels=32,
+        pyramid=pyramid,
+        proposals=ProposalSettings(sizes),
+        roi=RoiSettings(pooling=pooling, box_classes=box_classes, width=32),
+    )
+    with torch.no_grad():
+        network.roi_head.classes.weight *= 100
+        network.roi_head.offsets.weight *= 100
+    report = export_detector(
+        network.eval(),
+        PictureInput(160, FasterRCNN.size_divisor, (127.0,) * 3, (1 / 128,) * 3),
+        tmp_path / "m.onnx",
+        labels=("a", "b", "c", "d"),
+        defaults={"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 50},
+    )
+    assert sum(one.detections for one in report.comparisons) > 100
+
+
+@pytest.mark.slow
+def test_a_run_folder_becomes_a_file_that_verifies(run: Path, tmp_path: Path) -> None:
+    from tombola.runtime.load import load
+    from tombola.runtime.verify import verify
+
+    report = export_run(run, tmp_path / "m.onnx")
+    assert verify(report.path).ok
+    assert load(report.path).labels == ("apple", "brick", "candle")

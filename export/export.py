@@ -1,7 +1,8 @@
 """A trained detector becomes one contract file: picture in, boxes out, checked before anything is written."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def export_detector(
         raise ExportError(
             f"the network knows {network.n_classes} classes, but {len(labels)} labels were given."
         )
+    promised = _contract(labels, defaults, facts or {})
     folded = fold(network)
     if half:
         round_weights(folded)
@@ -80,24 +82,19 @@ def export_detector(
     session = _session(model)
     comparisons = check_parity(module, session, defaults, photos)
     parts = sizes(model.graph)
-    try:
-        contract = Contract(
-            task="detect",
-            labels=tuple(labels),
-            defaults=dict(defaults),
-            card=make_card(
-                facts or {},
-                parity=summary(comparisons),
-                sizes=parts,
-                input_size=picture_input.size,
-                half=half,
-            ),
-            probes=tuple(
-                make_probe(picture, answer(session, picture, defaults)) for picture in probe_pictures(photos)
-            ),
-        )
-    except ModelError as error:
-        raise ExportError(f"the file would not keep the contract: {error}") from error
+    contract = replace(
+        promised,
+        card=make_card(
+            promised.card,
+            parity=summary(comparisons),
+            sizes=parts,
+            input_size=picture_input.size,
+            half=half,
+        ),
+        probes=tuple(
+            make_probe(picture, answer(session, picture, defaults)) for picture in probe_pictures(photos)
+        ),
+    )
     onnx.helper.set_model_props(model, contract.to_metadata())
     content = model.SerializeToString(deterministic=True)
     write_atomic(output, content)
@@ -114,6 +111,21 @@ def check_place(output: Path) -> None:
         raise OutputError(
             f"{output} does not end in .onnx, so no tool would take it for a model; add the suffix"
         )
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise OutputError(f"{output} cannot be written: {folder} is not a folder you may write to")
+
+
+def _contract(
+    labels: Sequence[str], defaults: Mapping[str, float | int], facts: Mapping[str, Any]
+) -> Contract:
+    """What can be promised before the long work begins; ExportError for what no file may say."""
+    try:
+        contract = Contract("detect", tuple(labels), dict(defaults), card=dict(facts))
+        contract.to_metadata()
+    except ModelError as error:
+        raise ExportError(f"the file would not keep the contract: {error}") from error
+    return contract
 
 
 def check(model: onnx.ModelProto) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,23 @@ def test_labels_must_keep_the_contract(again: Again, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"defaults": {"score_threshold": 1.5, "iou_threshold": 0.5, "max_detections": 1}}, "1.5 must be"),
+        ({"defaults": {"score_threshold": 0.5}}, "must name score_threshold, iou_threshold"),
+        ({"facts": {"made": date(2026, 1, 2)}}, "a value that JSON cannot"),
+        ({"facts": {"metrics": {"map": float("nan")}}}, "a value that JSON cannot"),
+    ],
+)
+def test_what_no_file_may_say_is_refused_at_once(
+    wrong: dict[str, Any], message: str, again: Again, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=message):
+        again(tmp_path / "m.onnx", **wrong)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_answers_otherwise_is_refused(again: Again, tmp_path: Path) -> None:
     def shift_a_row(graph: onnx.GraphProto) -> None:
         tensor = next(t for t in graph.initializer if t.name.endswith("roi_head.classes.weight"))
@@ -117,8 +135,18 @@ def test_another_suffix_is_refused(again: Again, tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_the_folder_is_told(again: Again, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
-    with pytest.raises(OutputError, match=r"m\.onnx cannot be written"):
+    with pytest.raises(OutputError, match=r"m\.onnx cannot be written: .*taken is not a folder"):
         again(tmp_path / "taken" / "m.onnx")
+
+
+def test_a_folder_without_permission_is_told(
+    again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not by chmod: an administrator may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)
+    with pytest.raises(OutputError, match="is not a folder you may write to"):
+        again(tmp_path / "new" / "m.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])

@@ -1,5 +1,6 @@
 """The training loop: one for every task, on one process or many, and the same after an interruption."""
 
+import copy
 import math
 import signal
 import time
@@ -11,11 +12,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from tombola.errors import TrainingError
 from tombola.train.average import WeightAverage
 from tombola.train.curves import draw_curves
+from tombola.train.loader import load_batches
 from tombola.train.progress import ProgressLine
 from tombola.train.run_folder import RunFolder
 from tombola.train.schedule import learning_rate_factor
@@ -29,7 +30,8 @@ class Interrupted(Exception):  # noqa: N818  # not an error: the user asked for 
 def train(task: Task, run: RunFolder, *, resume: bool, fabric: Fabric, quiet: bool = False) -> None:
     """Train until the epochs are done or the score no longer rises; everything lands in `run`.
 
-    The result depends on the recipe and its seed, not on the number of processes nor on interruptions.
+    The result depends on the recipe and its seed, not on interruptions; nor on the number of processes,
+    unless the network has parts that look at a whole batch or draw random numbers.
     Raises TrainingError (loss not finite, damaged checkpoint, a run that exists already) and Interrupted.
     """
     _Training(task, run, fabric, resume=resume, quiet=quiet).run_all()
@@ -76,15 +78,13 @@ class _Training:
         self._save_weights("last")
 
     def _train_epoch(self, stopped: list[bool]) -> None:
-        last_save = time.monotonic()
+        minutes, last_save = self.settings.checkpoint_minutes, time.monotonic()
         for batch in self._batches():
             self._train_step(batch)
             if self._any(stopped[0]):
                 self._save_checkpoint()
                 raise Interrupted(f"stopped after step {self.step}; continue with --resume")
-            # All processes must agree, so the clock of the first one decides.
-            due = time.monotonic() - last_save > self.settings.checkpoint_minutes * 60
-            if self.settings.checkpoint_minutes and self.fabric.world_size == 1 and due:
+            if minutes and self._any(time.monotonic() - last_save > minutes * 60):
                 self._save_checkpoint()
                 last_save = time.monotonic()
 
@@ -92,15 +92,7 @@ class _Training:
         """The rest of this epoch's batches, this process's share of each."""
         rank, world = self.fabric.global_rank, self.fabric.world_size
         plan = [batch[rank::world] for batch in self.task.plan_epoch(self.epoch)[self.epoch_step :]]
-        loader = DataLoader(
-            self.task.examples(),
-            batch_sampler=plan,
-            collate_fn=self.task.collate,
-            num_workers=self.settings.workers,
-            prefetch_factor=3 if self.settings.workers else None,
-            worker_init_fn=_ignore_interrupt,
-        )
-        yield from loader
+        yield from load_batches(self.task, plan, workers=self.settings.workers)
 
     def _train_step(self, batch: Any) -> None:
         # Seeded by the step, so that dropout and the like repeat after a resume.
@@ -145,21 +137,18 @@ class _Training:
 
     def _judge_epoch(self) -> None:
         """Score the averaged weights, keep them if they are the best so far, and write the row."""
-        sums = torch.tensor(list(self.sums.values()), device=self.fabric.device)
-        means = self.fabric.all_reduce(sums, reduce_op="mean")
-        assert isinstance(means, Tensor)
-        means = means / self.epoch_step
         row = {"epoch": float(self.epoch + 1), "step": float(self.step)}
-        row |= dict(zip(self.sums, means.tolist(), strict=True))
+        row |= {name: value / self.epoch_step for name, value in self._mean_sums().items()}
         last = self.epoch + 1 == self.settings.epochs
         if last or (self.epoch + 1) % self.settings.evaluate_every == 0:
-            row |= {f"valid_{name}": value for name, value in self._scores().items()}
+            scores = self._scores().items()
+            row |= {f"valid_{name}": value for name, value in scores if math.isfinite(value)}
         self.history.append(row)
         score = row.get(f"valid_{self.task.score_name}")
         if score is not None and score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
             self._save_weights("best")
-        elif not any(f"valid_{self.task.score_name}" in past for past in self.history) and last:
+        elif last and self.best_epoch < 0:
             # Nothing to judge by: the last weights are the best known.
             self._save_weights("best")
         self._save_weights("last")
@@ -172,7 +161,7 @@ class _Training:
     def _scores(self) -> dict[str, float]:
         scores: dict[str, float] = {}
         if self.fabric.is_global_zero:
-            judged = self.task.build_network().to(self.fabric.device)
+            judged = copy.deepcopy(self.bare)
             judged.load_state_dict(self._deployed())
             with torch.inference_mode():
                 scores = self.task.evaluate(judged.eval())
@@ -180,7 +169,9 @@ class _Training:
 
     def _is_stale(self) -> bool:
         patience = self.settings.early_stopping_epochs
-        stale = patience > 0 and self.best_epoch >= 0 and self.epoch - 1 - self.best_epoch >= patience
+        name = f"valid_{self.task.score_name}"
+        last_judged = max((int(row["epoch"]) - 1 for row in self.history if name in row), default=-1)
+        stale = patience > 0 and self.best_epoch >= 0 and last_judged - self.best_epoch >= patience
         if stale:
             self.progress.say(f"no better score for {patience} epochs; stopping early")
         return stale
@@ -206,6 +197,8 @@ class _Training:
             self.run.write_recipe(self.task.recipe_toml())
             self.run.write_lineage(self.task.lineage())
         self._write("initial", self.bare.state_dict())
+        # From here on a run that is killed can be resumed.
+        self._save_checkpoint()
 
     def _restore(self) -> None:
         tensors, progress = self.run.read_checkpoint()
@@ -243,7 +236,7 @@ class _Training:
             "history": self.history,
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
-            "sums": dict(self.sums),
+            "sums": self._mean_sums(),
         }
         if self.fabric.is_global_zero:
             self.run.write_checkpoint(tensors, progress)
@@ -251,6 +244,13 @@ class _Training:
                 self.run.write_metrics(self.history)
                 self.run.write_curves(draw_curves(self.history, self.task.score_name))
         self.fabric.barrier()
+
+    def _mean_sums(self) -> dict[str, float]:
+        """The epoch's sums of losses so far, each the mean over processes."""
+        sums = torch.tensor([0.0, *self.sums.values()], dtype=torch.float64)
+        means = self.fabric.all_reduce(sums, reduce_op="mean")
+        assert isinstance(means, Tensor)
+        return dict(zip(self.sums, means[1:].tolist(), strict=True))
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         by_name: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
@@ -280,14 +280,9 @@ class _Training:
         settings = self.settings
         if settings.optimizer == "sgd":
             return torch.optim.SGD(
-                groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=True
+                groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
             )
         return torch.optim.AdamW(groups, lr=settings.learning_rate)
-
-
-def _ignore_interrupt(_: int) -> None:
-    # Ctrl-C reaches the loader processes too; they must live until the state is saved.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -40,7 +40,7 @@ class TrainingSettings(Section):
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float = Field(default=10.0, gt=0)
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     evaluate_every: int = Field(default=1, ge=1)
     early_stopping_epochs: int = Field(default=0, ge=0)
     checkpoint_minutes: float = Field(default=3.0, ge=0)

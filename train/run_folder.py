@@ -99,7 +99,7 @@ class RunFolder:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows([{key: f"{value:.6g}" for key, value in row.items()} for row in rows])
+        writer.writerows([{key: f"{value:.10g}" for key, value in row.items()} for row in rows])
         write_atomic(self.path / "metrics.csv", text.getvalue().encode())
 
     def write_curves(self, png: bytes) -> None:

@@ -1,8 +1,10 @@
 """Pictures -> run folder: the whole of `tombola train`."""
 
 import os
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,7 +12,8 @@ from tombola.errors import DeviceError, RecipeError
 from tombola.train.loop import open_fabric, train
 from tombola.train.recipe import to_toml
 from tombola.train.run_folder import RunFolder
-from tombola.train.tasks.detect import DetectTask, load_recipe
+from tombola.train.tasks.detect import DetectTask, load_recipe, trains_batch_norm
+from tombola.train.tasks.detect_recipe import DetectRecipe
 
 
 def train_recipe(
@@ -30,12 +33,13 @@ def train_recipe(
     recipe = load_recipe(recipe_path, overrides)
     device = _choose_device(device)
     run = RunFolder(run_path or Path("runs") / recipe.name)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1:
+        _check_shares(recipe)
     task = DetectTask(recipe)
     if resume:
         _same_recipe(task.recipe_toml(), run)
-    fabric = open_fabric(
-        recipe.training.precision, device=device, processes=int(os.environ.get("WORLD_SIZE", "1"))
-    )
+    fabric = open_fabric(recipe.training.precision, device=device, processes=processes)
     train(task, run, resume=resume, fabric=fabric, quiet=quiet)
     return run
 
@@ -51,15 +55,35 @@ def _choose_device(device: str) -> str:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
+def _check_shares(recipe: DetectRecipe) -> None:
+    """Refuse what would make the model depend on how many processes share a batch."""
+    if trains_batch_norm(recipe):
+        raise RecipeError(
+            "network.batch_norm would learn from each process's share of a batch alone; use one process, or "
+            "pretrained network.backbone_weights with batch_norm = 'frozen'"
+        )
+    if recipe.roi.dropout > 0:
+        raise RecipeError(
+            f"roi.dropout = {recipe.roi.dropout} would drop other units in each process; use one, or 0"
+        )
+
+
 def _same_recipe(toml: str, run: RunFolder) -> None:
     """A resumed run ends as an uninterrupted one only if nothing of its recipe has changed."""
     if not run.recipe_path.exists():
         return
-    before = to_toml(load_recipe(run.recipe_path))
-    changed = sorted(set(toml.splitlines()) ^ set(before.splitlines()))
+    now, before = (_flat(tomllib.loads(text)) for text in (toml, to_toml(load_recipe(run.recipe_path))))
+    changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
     if changed:
-        keys = ", ".join(dict.fromkeys(line.partition(" = ")[0].strip() for line in changed))
         raise RecipeError(
-            f"{run.path} was started with another recipe ({keys} differ); resume with "
+            f"{run.path} was started with another recipe ({', '.join(changed)} differ); resume with "
             f"tombola train {run.recipe_path} --out {run.path} --resume, or choose another --out"
         )
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -64,6 +64,7 @@ test = [{{ annotations = "boxes.json", pictures = "pictures", folds = ["0/3"] }}
 
 [network]
 backbone = "mobilenet_v2"
+batch_norm = "frozen"
 width = 0.25
 channels = 16
 

@@ -1,6 +1,7 @@
 """The whole training side on the toy data set: batches, training, interruption, two processes, evaluation."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ import pytest
 import torch
 
 from tombola.errors import DataError, DeviceError, RecipeError, TrainingError
+from tombola.train.data.detection_set import DetectionRecord
 from tombola.train.evaluate import evaluate, evaluate_run
+from tombola.train.loader import load_batches
 from tombola.train.metrics.matching import Prediction
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.detect import DetectTask, load_network, load_recipe, load_split, truths
-from tombola.train.tasks.detect_batches import Request, collate
+from tombola.train.tasks.detect_batches import Request, collate, plan_epoch
 from tombola.train.train import train_recipe
 
 RUN = """
@@ -142,6 +145,74 @@ def test_resuming_with_another_recipe_is_refused(toy_recipe: Path, tmp_path: Pat
     train_recipe(toy_recipe, run, overrides=["training.epochs=1"], quiet=True, device="cpu")
     with pytest.raises(RecipeError, match=r"epochs.*--resume"):
         train_recipe(toy_recipe, run, overrides=["training.epochs=2"], resume=True, quiet=True, device="cpu")
+
+
+def test_a_recipe_with_the_same_lines_in_another_order_is_another(toy_recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_recipe(toy_recipe, run, overrides=["training.epochs=1"], quiet=True, device="cpu")
+    for change in ("data.classes=['blue', 'red']", "proposals.anchor_sizes_px=[[30.0], [20.0], [12.0]]"):
+        with pytest.raises(RecipeError, match=change.partition("=")[0]):
+            train_recipe(toy_recipe, run, overrides=["training.epochs=1", change], resume=True, device="cpu")
+
+
+def test_bf16_trains(toy_recipe: Path, tmp_path: Path) -> None:
+    changes = ["training.precision='bf16-mixed'", "training.epochs=1"]
+    run = train_recipe(toy_recipe, tmp_path / "run", overrides=changes, quiet=True, device="cpu")
+    assert 0 < run.read_metrics()[0]["loss"] < 20
+
+
+def test_a_picture_that_vanishes_is_named_not_traced(
+    toy_data: Path, toy_recipe: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(toy_data, copy)
+    task = DetectTask(load_recipe(toy_recipe, [f"data.root={str(copy)!r}"]))
+    (copy / "pictures" / "004.png").unlink()
+    with pytest.raises(DataError, match=r"004\.png") as caught:
+        list(load_batches(task, task.plan_epoch(0), workers=1))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_every_picture_gets_its_turn() -> None:
+    def record(index: int, size_hw: tuple[int, int]) -> DetectionRecord:
+        nothing = np.zeros(0, np.int64)
+        return DetectionRecord(f"{index}", np.zeros((0, 4), np.float32), nothing, nothing > 0, size_hw)
+
+    records = [record(i, (64, 48)) for i in range(18)] + [record(i, (48, 64)) for i in range(18, 22)]
+    seen: set[int] = set()
+    for epoch in range(20):
+        plan = plan_epoch(records, batch_size=8, sizes=[64], divisor=32, seed=1, epoch=epoch)
+        assert [len(batch) for batch in plan] == [8, 8]
+        seen |= {request.index for batch in plan for request in batch}
+    assert seen == set(range(22))
+
+
+def test_several_processes_refuse_what_depends_on_their_number(
+    toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for change in ("network.batch_norm='trained'", "network.batch_norm='auto'", "roi.dropout=0.1"):
+        with pytest.raises(RecipeError, match=change.partition("=")[0]):
+            train_recipe(toy_recipe, tmp_path / "run", overrides=[change], device="cpu")
+
+
+def test_frozen_stages_keep_their_statistics(toy_recipe: Path) -> None:
+    task = DetectTask(load_recipe(toy_recipe, ["network.batch_norm='trained'", "network.frozen_stages=2"]))
+    network = task.build_network()
+    task.prepare(network)
+    training = [stage.training for stage in network.backbone.stages]
+    assert training[:3] == [False, False, True]
+    with pytest.raises(RecipeError, match="frozen_stages = 99"):
+        DetectTask(load_recipe(toy_recipe, ["network.frozen_stages=99"])).build_network()
+
+
+def test_weights_of_another_recipe_are_refused(toy_recipe: Path, tmp_path: Path) -> None:
+    run = train_recipe(
+        toy_recipe, tmp_path / "run", overrides=["training.epochs=1"], quiet=True, device="cpu"
+    )
+    run.recipe_path.write_text(run.recipe_path.read_text().replace("channels = 16", "channels = 24"))
+    with pytest.raises(TrainingError, match=r"best\.safetensors does not fit"):
+        load_network(run.path)
 
 
 def test_wrong_input_is_named(toy_recipe: Path, tmp_path: Path) -> None:

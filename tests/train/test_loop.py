@@ -3,6 +3,7 @@
 import csv
 import math
 import signal
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -169,6 +170,28 @@ def test_early_stopping(tmp_path: Path) -> None:
     task = LineTask(settings(epochs=50, early_stopping_epochs=2), scores=[0.1, 0.5, 0.4, 0.3, 0.2])
     run = run_to_end(task, tmp_path / "run")
     assert len(run.read_metrics()) == 4
+
+
+def test_early_stopping_counts_what_was_judged(tmp_path: Path) -> None:
+    wanted = settings(epochs=9, evaluate_every=3, early_stopping_epochs=2)
+    run = run_to_end(LineTask(wanted, scores=[0.1, 0.2, 0.3]), tmp_path / "run")
+    assert len(run.read_metrics()) == 9
+
+
+def test_a_score_that_is_no_number_does_not_lose_the_weights(tmp_path: Path) -> None:
+    run = run_to_end(LineTask(settings(epochs=2), scores=[math.nan, math.nan]), tmp_path / "run")
+    assert torch.equal(run.read_weights("best")["w"], run.read_weights("last")["w"])
+    assert "valid_closeness" not in run.read_metrics()[0]
+
+
+def test_killed_before_the_first_epoch_ends_and_resumed(tmp_path: Path) -> None:
+    whole = run_to_end(LineTask(settings()), tmp_path / "whole")
+    task = LineTask(settings())
+    task.losses = lambda *_: sys.exit("killed")  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        run_to_end(task, tmp_path / "parts")
+    parts = run_to_end(LineTask(settings()), tmp_path / "parts", resume=True)
+    assert torch.equal(whole.read_weights("last")["w"], parts.read_weights("last")["w"])
 
 
 def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -6,12 +7,21 @@ from torch import Tensor
 
 from tombola.train.networks.backbones import build_backbone
 from tombola.train.networks.faster_rcnn import FasterRCNN
+from tombola.train.networks.operators import roi_align, roi_pool
 from tombola.train.networks.picture_input import PictureInput
 from tombola.train.networks.proposals import ProposalSettings
 from tombola.train.networks.roi_head import RoiSettings
 from tombola.train.networks.sampling import Target
 
 N_CLASSES = 3
+
+
+def roi_align_of(features: Tensor, rois_xyxy: Tensor) -> Tensor:
+    return roi_align(features, rois_xyxy, torch.zeros(len(rois_xyxy), dtype=torch.int64), 0.125, 3, 2)  # type: ignore[no-any-return]
+
+
+def roi_pool_of(features: Tensor, rois_xyxy: Tensor) -> Tensor:
+    return roi_pool(features, rois_xyxy, torch.zeros(len(rois_xyxy), dtype=torch.int64), 0.125, 3)  # type: ignore[no-any-return]
 
 
 def build(*, pyramid: bool = True, **roi: Any) -> FasterRCNN:
@@ -30,7 +40,7 @@ def build(*, pyramid: bool = True, **roi: Any) -> FasterRCNN:
 
 def target(boxes: list[list[float]], labels: list[int], seed: int = 0) -> Target:
     return Target(
-        torch.tensor(boxes).view(-1, 4),
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
         torch.tensor(labels, dtype=torch.int64),
         torch.zeros(len(labels), dtype=torch.bool),
         seed,
@@ -83,6 +93,21 @@ def test_a_batch_of_two_equals_each_alone() -> None:
         torch.testing.assert_close(value, (alone[0][name] + alone[1][name]) / 2, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("pool", [roi_align_of, roi_pool_of])
+def test_pooling_keeps_its_precision_under_autocast(pool: Callable[[Tensor, Tensor], Tensor]) -> None:
+    torch.manual_seed(2)
+    features = torch.randn(1, 4, 32, 40, requires_grad=True)
+    rois = torch.tensor([[101.3, 33.7, 133.9, 70.2], [200.6, 150.1, 299.4, 251.8]])
+    exact = pool(features, rois)
+    exact.sum().backward()
+    gradient, features.grad = features.grad, None
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = pool(features.bfloat16(), rois)
+    rounded.float().sum().backward()
+    torch.testing.assert_close(rounded.float(), exact, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(features.grad, gradient, atol=0.02, rtol=0.02)
+
+
 def test_thresholds_are_obeyed() -> None:
     network = build()
     image = torch.randn(1, 3, 64, 64)
@@ -103,7 +128,7 @@ def test_overfits_one_picture() -> None:
     image[:, 0, 8:40, 16:56] = 1.0
     wanted = target([[16, 8, 56, 40]], [1])
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    for _ in range(60):
+    for _ in range(150):
         optimizer.zero_grad()
         sum(network(image, [wanted]).values()).backward()
         optimizer.step()

@@ -6,7 +6,7 @@ from tombola.train.networks.sampling import IGNORED, NEGATIVE, POSITIVE, Target,
 
 def target(boxes: list[list[float]], difficult: list[bool] | None = None) -> Target:
     return Target(
-        torch.tensor(boxes).view(-1, 4),
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
         torch.arange(len(boxes)),
         torch.tensor(difficult or [False] * len(boxes), dtype=torch.bool),
         seed=1,
@@ -45,6 +45,16 @@ def test_rescue_gives_every_object_its_best_candidate() -> None:
     state, closest = match(candidates, objects, positive_iou=0.7, negative_iou=0.5, rescue=True)
     assert state.tolist() == [POSITIVE, NEGATIVE, POSITIVE]
     assert closest.tolist()[2] == 1
+
+
+def test_rescue_takes_no_candidate_from_an_object_it_fits_better() -> None:
+    # The only candidate near the second object overlaps the first almost entirely.
+    candidates = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]])
+    state, closest = match(
+        candidates, target([[0, 0, 10, 10.5], [0, 0, 10, 2]]), positive_iou=0.7, negative_iou=0.3, rescue=True
+    )
+    assert state.tolist() == [POSITIVE, NEGATIVE]
+    assert closest[0] == 0
 
 
 def test_a_difficult_object_is_neither_learned_nor_background() -> None:

@@ -28,6 +28,16 @@ def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) ->
         ("training.epochs", r"has no '='"),
         ("seed.deep=1", r"seed is a value, not a table"),
         ("seed=-1", r"seed = -1"),
+        ("roi.width=0", r"roi\.width = 0"),
+        ("roi.dropout=1.0", r"roi\.dropout = 1\.0"),
+        ("roi.samples=0", r"roi\.samples = 0"),
+        ("proposals.positive_share=2.0", r"proposals\.positive_share = 2\.0"),
+        ("proposals.after_nms=0", r"proposals\.after_nms = 0"),
+        ("proposals.anchor_ratios=[0.0]", r"proposals\.anchor_ratios\.0 = 0\.0"),
+        ("proposals.anchor_sizes_px=[[], [], []]", r"proposals\.anchor_sizes_px\.0"),
+        ("picture.training_sizes=[16]", r"picture\.training_sizes\.0 = 16"),
+        ("picture.scale=[0, 0, 0]", r"picture\.scale\.0 = 0"),
+        ("picture.mean=[300, 0, 0]", r"picture\.mean\.0 = 300"),
     ],
 )
 def test_a_wrong_setting_is_named(toy_recipe: Path, override: str, message: str) -> None:
@@ -46,6 +56,12 @@ def test_overrides_are_toml_or_text(toy_recipe: Path) -> None:
     )
     assert (recipe.training.epochs, recipe.name) == (7, "my detector")
     assert recipe.picture.training_sizes == (32, 64)
+
+
+def test_one_key_of_a_section_keeps_the_other_defaults(toy_recipe: Path) -> None:
+    recipe = load_recipe(toy_recipe, ["proposals={ after_nms = 30 }"])
+    assert recipe.proposals.after_nms == 30
+    assert len(recipe.proposals.anchor_sizes_px) == 3
 
 
 def test_missing_or_broken_files_are_named(tmp_path: Path) -> None:

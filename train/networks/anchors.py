@@ -16,7 +16,6 @@ class Anchors(nn.Module):
     def __init__(self, sizes: tuple[float, ...], ratios: tuple[float, ...], stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.per_cell = len(sizes) * len(ratios)
         halves_hw = [(size * ratio**0.5 / 2, size / ratio**0.5 / 2) for size in sizes for ratio in ratios]
         corners = torch.tensor(
             [(-w, -h, w, h) for h, w in halves_hw], dtype=torch.float32

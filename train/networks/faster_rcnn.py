@@ -1,5 +1,7 @@
 """Faster R-CNN (Ren et al. 2015): a backbone, proposals from its maps, and a second look at each proposal."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ class FasterRCNN(nn.Module):
         self.proposals = RegionProposals(channels, backbone.strides, proposals)
         self.roi_head = RoiHead(channels, backbone.strides, n_classes, roi)
 
-    def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, targets: Iterable[Target]) -> dict[str, Tensor]:
         """Losses of a batch: objectness, proposal_box, class, box; each float32 [], the mean over
         pictures."""
         maps = self.neck(self.backbone(images))

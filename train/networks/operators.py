@@ -143,6 +143,13 @@ def _roi_align_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 roi_align.register_autograd(_roi_align_backward, setup_context=_roi_align_setup)
+# Corners rounded to bfloat16 would be off by a pixel.
+for _device in ("cpu", "cuda"):
+    roi_align.register_autocast(_device, torch.float32)
+
+
+# Each RoI is pooled from a copy of its whole map; this many copies exist at a time.
+_POOLED_AT_ONCE = 64
 
 
 @torch.library.custom_op("tombola::roi_pool", mutates_args=())
@@ -153,7 +160,11 @@ def roi_pool(
 
     Arguments and result as for `roi_align`; an empty bin is 0.
     """
-    return _max_in_bins(features, rois_xyxy, picture_index, spatial_scale, output_size)
+    chunks = [
+        _max_in_bins(features, rois_xyxy[part], picture_index[part], spatial_scale, output_size)
+        for part in torch.arange(len(rois_xyxy)).split(_POOLED_AT_ONCE)
+    ]
+    return torch.cat(chunks)
 
 
 @roi_pool.register_fake
@@ -209,14 +220,18 @@ def _roi_pool_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _roi_pool_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     features, rois_xyxy, picture_index = ctx.saved_tensors
-    with torch.enable_grad():
-        again = features.detach().requires_grad_()
-        pooled = _max_in_bins(again, rois_xyxy, picture_index, *ctx.settings)
-        (grad_features,) = torch.autograd.grad(pooled, again, grad)
+    grad_features = torch.zeros_like(features)
+    again = features.detach().requires_grad_()
+    for part in torch.arange(len(rois_xyxy)).split(_POOLED_AT_ONCE):
+        with torch.enable_grad():
+            pooled = _max_in_bins(again, rois_xyxy[part], picture_index[part], *ctx.settings)
+            grad_features += torch.autograd.grad(pooled, again, grad[part])[0]
     return grad_features, None, None, None, None
 
 
 roi_pool.register_autograd(_roi_pool_backward, setup_context=_roi_pool_setup)
+for _device in ("cpu", "cuda"):
+    roi_pool.register_autocast(_device, torch.float32)
 
 
 @torch.library.custom_op("tombola::resize_u8", mutates_args=())

@@ -1,8 +1,11 @@
 """The region proposal network (Ren et al. 2015, section 3.1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt, Le, Len
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,6 +15,11 @@ from tombola.train.networks.operators import batched_nms
 from tombola.train.networks.sampling import Target, match, sample
 
 _OFFSET_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+
+# Ranges that a recipe is held to.
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Le(1)]
+Positives = Annotated[tuple[Annotated[float, Gt(0)], ...], Len(1)]
 
 
 @dataclass(frozen=True)
@@ -23,17 +31,17 @@ class ProposalSettings:
     training the `training_` twins hold.
     """
 
-    anchor_sizes_px: tuple[tuple[float, ...], ...]
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    positive_iou: float = 0.7
-    negative_iou: float = 0.3
-    samples: int = 128
-    positive_share: float = 0.5
-    nms_iou: float = 0.7
-    before_nms: int = 300
-    after_nms: int = 60
-    training_before_nms: int = 1000
-    training_after_nms: int = 300
+    anchor_sizes_px: Annotated[tuple[Positives, ...], Len(1)] = ((20.0, 32.0), (56.0, 90.0), (144.0, 230.0))
+    anchor_ratios: Positives = (0.5, 1.0, 2.0)
+    positive_iou: Share = 0.7
+    negative_iou: Share = 0.3
+    samples: Count = 128
+    positive_share: Share = 0.5
+    nms_iou: Share = 0.7
+    before_nms: Count = 300
+    after_nms: Count = 60
+    training_before_nms: Count = 1000
+    training_after_nms: Count = 300
 
 
 class RegionProposals(nn.Module):
@@ -93,7 +101,7 @@ class RegionProposals(nn.Module):
         return boxes.index_select(0, kept[:, 1])
 
     def loss(
-        self, logits: Tensor, offsets: Tensor, anchors: Tensor, targets: list[Target]
+        self, logits: Tensor, offsets: Tensor, anchors: Tensor, targets: Iterable[Target]
     ) -> tuple[Tensor, Tensor]:
         """Objectness and offset losses (Ren et al. 2015, equation 1), each the mean over pictures."""
         settings = self.settings

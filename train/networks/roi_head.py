@@ -1,15 +1,18 @@
 """The second stage: pool each proposal, say what it is, and mend its box (Girshick 2015; Ren et al. 2015)."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.boxes import decode, encode, generalized_iou
 from tombola.train.networks.operators import roi_align, roi_pool
+from tombola.train.networks.proposals import Count, Share
 from tombola.train.networks.sampling import Target, match, sample
 
 _OFFSET_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -24,16 +27,16 @@ class RoiSettings:
     """
 
     pooling: Literal["align", "pool"] = "align"
-    pooled_size: int = 7
-    sampling_ratio: int = 2
-    finest_px: float = 96.0
-    width: int = 256
+    pooled_size: Count = 7
+    sampling_ratio: Count = 2
+    finest_px: Annotated[float, Gt(0)] = 96.0
+    width: Count = 256
     box_classes: Literal["agnostic", "per-class"] = "agnostic"
     box_loss: Literal["smooth-l1", "giou"] = "smooth-l1"
-    samples: int = 64
-    positive_share: float = 0.25
-    positive_iou: float = 0.5
-    dropout: float = 0.0
+    samples: Count = 64
+    positive_share: Share = 0.25
+    positive_iou: Share = 0.5
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
 
 
 class RoiHead(nn.Module):
@@ -99,7 +102,7 @@ class RoiHead(nn.Module):
         return decode(offsets, rois_xyxy[:, None, :], _OFFSET_WEIGHTS)
 
     def loss(
-        self, maps: list[Tensor], proposals: list[Tensor], targets: list[Target]
+        self, maps: list[Tensor], proposals: list[Tensor], targets: Iterable[Target]
     ) -> tuple[Tensor, Tensor]:
         """Class and box losses over sampled RoIs, each the mean over pictures (Girshick 2015, equation 1)."""
         rois, pictures, labels, wanted, weights = [], [], [], [], []
@@ -111,7 +114,7 @@ class RoiHead(nn.Module):
             pictures.append(torch.full_like(label, picture))
             # Each picture weighs the same, however many RoIs it could offer.
             weights.append(
-                torch.full((len(label),), 1.0 / max(len(label), 1) / len(targets), device=label.device)
+                torch.full((len(label),), 1.0 / max(len(label), 1) / len(proposals), device=label.device)
             )
         all_rois = torch.cat(rois)
         order, logits, offsets = self(maps, all_rois, torch.cat(pictures))

@@ -1,5 +1,6 @@
 """Which anchor or RoI answers for which object, and which of them enter the loss."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -25,13 +26,35 @@ class Target:
     seed: int
 
 
+class Targets:
+    """One Target a picture, in the order of the batch.
+
+    No list, because Fabric walks into lists to cast floats to its precision, and boxes must stay exact.
+    """
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._targets = tuple(targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._targets)
+
+    def to(self, device: torch.device) -> "Targets":
+        """The same on another device."""
+        return Targets(
+            Target(t.boxes_xyxy.to(device), t.labels.to(device), t.difficult.to(device), t.seed) for t in self
+        )
+
+
 def match(
     candidates_xyxy: Tensor, target: Target, *, positive_iou: float, negative_iou: float, rescue: bool
 ) -> tuple[Tensor, Tensor]:
     """Assign every candidate to an object (Ren et al. 2015, section 3.1.2).
 
-    Positive: IoU >= positive_iou with an object, or (`rescue`) the best candidate of an object that would
-    have none. Negative: IoU < negative_iou with all. Ignored: between, or closest to a difficult object.
+    Positive: IoU >= positive_iou with an object, or (`rescue`) the best candidate of an object, at IoU > 0.1.
+    Negative: IoU < negative_iou with all. Ignored: between, or closest to a difficult object.
     Returns (state int64 [N], index of the closest object int64 [N]; 0 where the picture has none).
     """
     count = len(candidates_xyxy)
@@ -46,7 +69,7 @@ def match(
     if rescue:
         best_of_object = iou.max(dim=0).values  # [n]
         lifted = (iou == best_of_object) & (best_of_object > 0.1)
-        rows = lifted.any(dim=1)
+        rows = lifted.any(dim=1) & (state != POSITIVE)
         state[rows] = POSITIVE
         closest[rows] = (iou * lifted)[rows].argmax(dim=1)
     state[(state == POSITIVE) & target.difficult[closest]] = IGNORED

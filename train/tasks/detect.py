@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from tombola.errors import RecipeError
+from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.data import formats
 from tombola.train.data.detection_set import DetectionSet, merge
 from tombola.train.metrics.average_precision import voc07_map
@@ -62,16 +62,23 @@ class DetectTask:
         network = build_detector(self.recipe, len(self.classes))
         if self.recipe.network.backbone_weights:
             load_imagenet_weights(network.backbone, Path(self.recipe.network.backbone_weights))
-        for stage in list(network.backbone.stages)[: self.recipe.network.frozen_stages]:
+        frozen, stages = self.recipe.network.frozen_stages, list(network.backbone.stages)
+        if frozen > len(stages):
+            raise RecipeError(
+                f"network.frozen_stages = {frozen}, but {self.recipe.network.backbone} has {len(stages)}"
+            )
+        for stage in stages[:frozen]:
             stage.requires_grad_(False)
         return network
 
     def prepare(self, network: nn.Module) -> None:
         network.train()
-        if self.recipe.network.batch_norm == "frozen":
-            for module in network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d) and not trains_batch_norm(self.recipe):
+                module.eval()
+            if isinstance(module, FasterRCNN):  # Fabric and DDP wrap it
+                for stage in list(module.backbone.stages)[: self.recipe.network.frozen_stages]:
+                    stage.eval()
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Pretrained or new, decayed or not: biases and norms are not decayed."""
@@ -160,8 +167,20 @@ def load_network(run: Path, weights: str = "best") -> tuple[FasterRCNN, DetectRe
     folder = RunFolder(run)
     recipe = load_recipe(folder.recipe_path)
     network = build_detector(recipe, len(recipe.data.classes))
-    network.load_state_dict(folder.read_weights(weights))
+    try:
+        network.load_state_dict(folder.read_weights(weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise TrainingError(
+            f"{folder.weights_path(weights)} does not fit {folder.recipe_path}: {reason}"
+        ) from None
     return network.eval(), recipe
+
+
+def trains_batch_norm(recipe: DetectRecipe) -> bool:
+    """Whether batch norm learns its own statistics rather than keep those of pretrained weights."""
+    choice = recipe.network.batch_norm
+    return choice == "trained" or (choice == "auto" and not recipe.network.backbone_weights)
 
 
 def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
@@ -180,7 +199,12 @@ def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None =
         )
         for source in sources
     ]
-    return merge(sets)
+    merged = merge(sets)
+    if not any((~record.difficult).any() for record in merged.records):
+        raise DataError(
+            f"the {len(merged)} pictures of data.{split} hold no box to find; choose other folds or sets"
+        )
+    return merged
 
 
 def truths(data: DetectionSet) -> list[Truth]:

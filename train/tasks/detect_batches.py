@@ -15,7 +15,7 @@ from tombola.train.data.augment import AugmentSettings, augment
 from tombola.train.data.detection_set import DetectionRecord, DetectionSet
 from tombola.train.data.mosaic import mosaic
 from tombola.train.data.window import Sample
-from tombola.train.networks.sampling import Target
+from tombola.train.networks.sampling import Target, Targets
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,11 @@ class Batch:
     """images_u8: uint8 [B, 3, H, W], padded with the mean colour. targets: one a picture."""
 
     images_u8: Tensor
-    targets: list[Target]
+    targets: Targets
 
     def to(self, device: torch.device, **_: Any) -> "Batch":
         """The batch on another device."""
-        moved = [
-            Target(t.boxes_xyxy.to(device), t.labels.to(device), t.difficult.to(device), t.seed)
-            for t in self.targets
-        ]
-        return Batch(self.images_u8.to(device), moved)
+        return Batch(self.images_u8.to(device), self.targets.to(device))
 
 
 def plan_epoch(
@@ -54,10 +50,10 @@ def plan_epoch(
 ) -> list[list[Request]]:
     """Shuffle, and put pictures of like shape together so that little of a canvas is padding.
 
-    A function of its arguments alone. The last pictures that do not fill a batch wait for another epoch.
+    A function of its arguments alone. The pictures that do not fill a batch wait for another epoch.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(records))
+    order = rng.permutation(len(records))[: len(records) // batch_size * batch_size]
     shapes = np.array([_shape(records[index]) for index in order])
     # A stable sort keeps the shuffle inside each shape; whole batches are shuffled again below.
     order = order[np.argsort(shapes, kind="stable")]
@@ -144,4 +140,4 @@ def _fit(
 def collate(examples: Sequence[tuple[NDArray[np.uint8], Target]]) -> Batch:
     """Stack equal canvases into a batch."""
     images = np.stack([image for image, _ in examples]).transpose(0, 3, 1, 2)
-    return Batch(torch.from_numpy(np.ascontiguousarray(images)), [target for _, target in examples])
+    return Batch(torch.from_numpy(np.ascontiguousarray(images)), Targets(target for _, target in examples))

@@ -1,7 +1,7 @@
 """The recipe of a detector."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,9 @@ from tombola.train.data.augment import AugmentSettings
 from tombola.train.networks.proposals import ProposalSettings
 from tombola.train.networks.roi_head import RoiSettings
 from tombola.train.recipe import Section, TrainingSettings
+
+Level = Annotated[float, Field(ge=0, le=255)]
+Scale = Annotated[float, Field(gt=0)]
 
 
 class DetectSource(Section):
@@ -33,14 +36,16 @@ class DetectData(Section):
 
 
 class DetectNetwork(Section):
-    """Backbone and neck. frozen_stages counts from the stem; batch_norm "frozen" keeps the statistics of the
-    pretrained weights, "trained" needs large batches."""
+    """Backbone and neck. frozen_stages counts from the stem. batch_norm "frozen" keeps the statistics of
+    pretrained weights, "trained" learns its own, which needs large batches; "auto" is frozen with
+    backbone_weights, else trained.
+    """
 
     backbone: str = "efficientnet_lite0"
     backbone_weights: str = ""
     width: float = Field(default=1.0, gt=0, le=4)
     frozen_stages: int = Field(default=0, ge=0)
-    batch_norm: Literal["frozen", "trained"] = "frozen"
+    batch_norm: Literal["auto", "frozen", "trained"] = "auto"
     pyramid: bool = True
     channels: int = Field(default=96, ge=8)
 
@@ -50,9 +55,9 @@ class DetectPicture(Section):
     * scale on 0..255 RGB."""
 
     size: int = Field(default=320, ge=32, le=4096)
-    training_sizes: tuple[int, ...] = ()
-    mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
-    scale: tuple[float, float, float] = (1 / 128, 1 / 128, 1 / 128)
+    training_sizes: tuple[Annotated[int, Field(ge=32, le=4096)], ...] = ()
+    mean: tuple[Level, Level, Level] = (127.0, 127.0, 127.0)
+    scale: tuple[Scale, Scale, Scale] = (1 / 128, 1 / 128, 1 / 128)
 
 
 class DetectAnswer(Section):
@@ -71,7 +76,7 @@ class DetectRecipe(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     data: DetectData
     network: DetectNetwork = DetectNetwork()
-    proposals: ProposalSettings = ProposalSettings(((20.0, 32.0), (56.0, 90.0), (144.0, 230.0)))
+    proposals: ProposalSettings = ProposalSettings()
     roi: RoiSettings = RoiSettings()
     picture: DetectPicture = DetectPicture()
     augment: AugmentSettings = AugmentSettings()

@@ -80,13 +80,13 @@ def export_detector(
     check(model)
 
     session = _session(model)
-    comparisons = check_parity(module, session, defaults, photos)
+    comparisons, undecided = check_parity(module, session, defaults, photos)
     parts = sizes(model.graph)
     contract = replace(
         promised,
         card=make_card(
             promised.card,
-            parity=summary(comparisons),
+            parity=summary(comparisons, undecided),
             sizes=parts,
             input_size=picture_input.size,
             half=half,

@@ -56,20 +56,30 @@ def small_network(
         proposals=ProposalSettings(((20.0,), (60.0,)) if pyramid else ((20.0, 60.0),), after_nms=30),
         roi=RoiSettings(pooling=pooling, pooled_size=3, width=16, box_classes=box_classes, finest_px=48.0),
     )
+    enliven_network(network)
+    return network.eval()
+
+
+def enliven_network(network: FasterRCNN) -> None:
+    """Statistics and heads as a training leaves them: scores far enough apart to be ranked."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 assert module.running_mean is not None
                 assert module.running_var is not None
                 module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
+                module.running_var.uniform_(0.3, 1)
                 module.weight.uniform_(0.8, 1.6)
                 module.bias.normal_(0, 0.2)
         network.proposals.objectness.weight *= 30
         network.proposals.offsets.weight *= 10
-        network.roi_head.classes.weight *= 300
+        network.roi_head.classes.weight *= 100
         network.roi_head.offsets.weight *= 200
-    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def enliven() -> Callable[[FasterRCNN], None]:
+    return enliven_network
 
 
 def small_input() -> PictureInput:

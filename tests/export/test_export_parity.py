@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.card import make_card
-from tombola.export.parity import Comparison, compare, summary
+from tombola.export.parity import SIZES_HW, Comparison, check_parity, compare, summary
 from tombola.export.probes import PROBE_SIDE_PX, drawn_picture, make_probe, probe_pictures
 from tombola.export.size import PartSize
 
@@ -104,10 +104,50 @@ def test_one_box_is_not_paired_twice() -> None:
         between([near[0], ([0, 0, 10, 11], 0.9, 1)], near)
 
 
+class Ranks(nn.Module):
+    """Two boxes, of which the one with the larger score is given; `gap` is what lies between them."""
+
+    def __init__(self, gap: float) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.tensor([0.8, 0.8 + gap]))
+
+    def forward(self, *_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        best = self.scores.argmax()
+        boxes = torch.tensor([[0.0, 0, 10, 10], [20, 20, 40, 60]])
+        return boxes[best][None], self.scores[best][None].detach(), torch.zeros(1, dtype=torch.int64)
+
+
+def parity_of(network: nn.Module, file: Rows) -> tuple[tuple[Comparison, ...], int]:
+    return check_parity(network, cast(ort.InferenceSession, Session(file)), OPTIONS)
+
+
+def test_parity_is_checked_on_every_picture() -> None:
+    comparisons, undecided = parity_of(Said(TWO), TWO)
+    assert (len(comparisons), undecided) == (2 * (len(SIZES_HW) + 1), 0)
+    assert {(one.picture, one.size_hw) for one in comparisons} == {
+        *(("drawn", size_hw) for size_hw in SIZES_HW),
+        ("blank", (120, 160)),
+    }
+
+
+def test_a_choice_that_rounding_makes_is_no_difference_of_the_file() -> None:
+    other: Rows = [([0, 0, 10, 10], 0.8, 0)]
+    with pytest.raises(ExportError, match=r"18 of 18 comparisons with PyTorch say nothing.*train it"):
+        parity_of(Ranks(gap=1e-7), other)
+
+
+def test_a_choice_that_the_network_makes_is_one() -> None:
+    other: Rows = [([0, 0, 10, 10], 0.8, 0)]
+    with pytest.raises(ExportError, match=r"on the drawn picture of 64x64 px.* away from PyTorch"):
+        parity_of(Ranks(gap=1e-4), other)
+
+
 def test_summary_is_of_all_comparisons() -> None:
     figures = summary(
-        [Comparison("a", (4, 5), 0.5, 2, 0.01, 0.0), Comparison("a", (4, 5), 0.05, 30, 0.02, 1e-5)]
+        [Comparison("a", (4, 5), 0.5, 2, 0.01, 0.0), Comparison("a", (4, 5), 0.05, 30, 0.02, 1e-5)],
+        undecided=1,
     )
+    assert (figures["comparisons"], figures["undecided"]) == (2, 1)
     assert (figures["pictures"], figures["boxes"]) == (1, 32)
     assert (figures["box_difference_px"], figures["score_difference"]) == (0.02, 1e-5)
     assert figures["reference"].startswith("PyTorch 2.")

@@ -36,13 +36,14 @@ answer = { score_threshold = 0.3, iou_threshold = 0.6, max_detections = 7 }
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path, enliven: Any) -> Path:
     """A run folder after two epochs, the first of which was the better."""
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     folder.write_recipe(RECIPE)
     torch.manual_seed(0)
     network = build_detector(load_recipe(folder.recipe_path), 3)
+    enliven(network)
     folder.write_weights("best", network.state_dict(), {})
     folder.write_metrics(
         [
@@ -128,7 +129,7 @@ def test_one_map_pooling_and_boxes_by_class_export(
     ),
 )
 def test_every_kind_of_network_exports(
-    backbone: str, pyramid: bool, pooling: Any, box_classes: Any, tmp_path: Path
+    backbone: str, pyramid: bool, pooling: Any, box_classes: Any, enliven: Any, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
     sizes = ((20.0, 32.0), (56.0, 90.0), (144.0, 230.0)) if pyramid else ((32.0, 64.0, 128.0),)
@@ -140,9 +141,7 @@ def test_every_kind_of_network_exports(
         proposals=ProposalSettings(sizes),
         roi=RoiSettings(pooling=pooling, box_classes=box_classes, width=32),
     )
-    with torch.no_grad():
-        network.roi_head.classes.weight *= 100
-        network.roi_head.offsets.weight *= 100
+    enliven(network)
     report = export_detector(
         network.eval(),
         PictureInput(160, FasterRCNN.size_divisor, (127.0,) * 3, (1 / 128,) * 3),

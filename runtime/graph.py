@@ -14,7 +14,8 @@ MAX_DEPTH = 32
 
 @dataclass(frozen=True)
 class Node:
-    """One operator of the graph. `weights` are the names of its inputs that the file stores."""
+    """One operator of the graph. `weights` are the names of its inputs that the file stores, also of those that it
+    stores narrower, behind a Cast; that Cast has none."""
 
     name: str
     op_type: str
@@ -104,7 +105,7 @@ class _Reader:
         self.metadata: dict[str, str] = {}
         self.inputs: list[TensorSpec] = []
         self.outputs: list[TensorSpec] = []
-        self.nodes: list[tuple[str, str, str, list[str]]] = []
+        self.nodes: list[tuple[str, str, str, list[str], list[str]]] = []
         self.initializers: list[Tensor] = []
         self.constants: list[Tensor] = []
         self.has_graph = False
@@ -113,6 +114,11 @@ class _Reader:
         if not self.has_graph:
             raise ModelError("the file holds no ONNX graph: it is cut off, or not an ONNX model.")
         stored = {tensor.name for tensor in self.initializers}
+        sources = {name: name for name in stored}
+        for _, op_type, _, reads, writes in self.nodes:
+            if op_type == "Cast" and reads[0] in stored:
+                sources[writes[0]] = reads[0]
+                reads.clear()
         return Graph(
             opset=self.opset,
             producer=self.producer,
@@ -121,8 +127,8 @@ class _Reader:
             optional_inputs=tuple(spec for spec in self.inputs if spec.name in stored),
             outputs=tuple(self.outputs),
             nodes=tuple(
-                Node(name, op_type, domain, tuple(item for item in inputs if item in stored))
-                for name, op_type, domain, inputs in self.nodes
+                Node(name, op_type, domain, tuple(sources[item] for item in reads if item in sources))
+                for name, op_type, domain, reads, _ in self.nodes
             ),
             initializers=tuple(self.initializers),
             constants=tuple(self.constants),
@@ -163,11 +169,13 @@ class _Reader:
                 self.outputs.append(_value_info(to_view(value)))
 
     def read_node(self, message: memoryview, depth: int) -> None:
-        name, op_type, domain, inputs = "", "", "", list[str]()
+        name, op_type, domain, reads, writes = "", "", "", list[str](), list[str]()
         place = len(self.nodes)
         for number, value in fields(message):
             if number == 1:
-                inputs.append(to_text(value))
+                reads.append(to_text(value))
+            elif number == 2:
+                writes.append(to_text(value))
             elif number == 3:
                 name = to_text(value)
             elif number == 4:
@@ -176,7 +184,7 @@ class _Reader:
                 self.read_attribute(to_view(value), depth)
             elif number == 7:
                 domain = to_text(value)
-        self.nodes.insert(place, (name, op_type, domain, inputs))
+        self.nodes.insert(place, (name, op_type, domain, reads, writes))
 
     def read_attribute(self, message: memoryview, depth: int) -> None:
         for number, value in fields(message):

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tombola.train.data.detection_set import DetectionSet
 from tombola.train.metrics.average_precision import DetectionScores, voc07_map
 from tombola.train.metrics.coco import CocoScores, coco_map
 from tombola.train.metrics.matching import Prediction
-from tombola.train.tasks.detect import load_network, load_split, predictor, truths
+from tombola.train.tasks.detect import truths
 
 PredictPicture = Callable[[NDArray[np.uint8]], Prediction]
 
@@ -37,13 +35,3 @@ def evaluate(predict: PredictPicture, data: DetectionSet) -> Evaluation:
         voc07=voc07_map(predictions, truths(data), data.classes),
         coco=coco_map(predictions, truths(data), data.classes),
     )
-
-
-def evaluate_run(run: Path, *, split: str = "test", weights: str = "best") -> Evaluation:
-    """Score the weights of a run folder, in PyTorch, on data.SPLIT of its recipe.
-
-    Raises RecipeError or TrainingError for a folder that is not a run, DataError for its data.
-    """
-    network, recipe = load_network(run, weights)
-    with torch.inference_mode():
-        return evaluate(predictor(network, recipe), load_split(recipe, split))

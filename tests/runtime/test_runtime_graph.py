@@ -276,3 +276,25 @@ def test_fields_by_hand() -> None:
         for number, value in fields(memoryview(message))
     ]
     assert found == [(1, 150), (2, b"hi"), (3, b"\x01\x02\x03\x04"), (4, bytes(range(8)))]
+
+
+def test_a_weight_stored_narrower_belongs_to_the_node_behind_its_cast() -> None:
+    model = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node("Cast", ["narrow"], ["wide"], to=TensorProto.FLOAT),
+                helper.make_node("Mul", ["x", "wide"], ["y"]),
+                helper.make_node("Cast", ["y"], ["z"], to=TensorProto.FLOAT16),
+            ],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])],
+            [helper.make_tensor_value_info("z", TensorProto.FLOAT16, [2])],
+            [helper.make_tensor("narrow", TensorProto.FLOAT16, [2], [1.0, 2.0])],
+        )
+    )
+    nodes = read_graph(model.SerializeToString()).nodes
+    assert [(node.op_type, node.weights) for node in nodes] == [
+        ("Cast", ()),
+        ("Mul", ("narrow",)),
+        ("Cast", ()),
+    ]

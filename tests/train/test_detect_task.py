@@ -14,11 +14,11 @@ import torch
 
 from tombola.errors import DataError, DeviceError, RecipeError, TrainingError
 from tombola.train.data.detection_set import DetectionRecord
-from tombola.train.evaluate import evaluate, evaluate_run
+from tombola.train.evaluate import evaluate
 from tombola.train.loader import load_batches
 from tombola.train.metrics.matching import Prediction
 from tombola.train.run_folder import RunFolder
-from tombola.train.tasks.detect import DetectTask, load_network, load_recipe, load_split, truths
+from tombola.train.tasks.detect import DetectTask, load_network, load_recipe, load_split, predictor, truths
 from tombola.train.tasks.detect_batches import Request, collate, plan_epoch
 from tombola.train.train import train_recipe
 
@@ -84,7 +84,8 @@ def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path)
     network, recipe = load_network(run.path)
     assert recipe.data.classes == ("red", "blue")
     assert not network.training
-    scores = evaluate_run(run.path)
+    with torch.inference_mode():
+        scores = evaluate(predictor(network, recipe), load_split(recipe, "test"))
     assert scores.pictures == 4
     assert 0 <= scores.voc07.mean_average_precision <= 1
     assert run.read_lineage() == {"parent": None, "early_steps": [1], "levels": []}

@@ -14,8 +14,11 @@ MAX_DEPTH = 32
 
 @dataclass(frozen=True)
 class Node:
-    """One operator of the graph. `weights` are the names of its inputs that the file stores, also of those that it
-    stores narrower, behind a Cast; that Cast has none."""
+    """One operator of the graph.
+
+    weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast; that
+    Cast has none.
+    """
 
     name: str
     op_type: str

@@ -16,8 +16,8 @@ MAX_DEPTH = 32
 class Node:
     """One operator of the graph.
 
-    weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast; that
-    Cast has none.
+    weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast;
+    that Cast has none.
     """
 
     name: str

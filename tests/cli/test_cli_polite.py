@@ -1,6 +1,7 @@
 """How commands end: exit codes, one line on stderr, no traceback, quiet pipes."""
 
 import errno
+import signal
 import subprocess
 import sys
 import textwrap
@@ -120,6 +121,8 @@ def test_a_real_interrupt_ends_with_130_and_no_traceback() -> None:
         text=True,
         timeout=30,
         check=False,
+        # A shell's background job has it ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 

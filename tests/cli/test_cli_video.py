@@ -87,6 +87,8 @@ def test_ctrl_c_in_a_video_leaves_nothing_half_written() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job has it ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 30
     while not any(Path("out").glob("*")) and time.monotonic() < deadline:

@@ -27,17 +27,24 @@ class TrainingSettings(Section):
     ema_decay 0 turns the moving average off. early_stopping_epochs 0 turns early stopping off.
     checkpoint_minutes: how often the state is saved inside an epoch. early_steps: optimiser steps whose
     weights are kept (tickets rewind to them).
+    l1 and l2 are penalties in the loss, l1·‖w‖₁ + l2·½‖w‖² over all weights but biases and norms;
+    weight_decay shrinks the weights beside the loss (decoupled). max_norm bounds the norm of the weights that
+    lead into a unit, 0 is no bound. watch_every: steps between two looks at gradients, updates and units;
+    0 is never.
     """
 
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=16, ge=1)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(default=5e-4, gt=0)
     backbone_rate: float = Field(default=0.5, ge=0)
     final_rate: float = Field(default=0.01, ge=0, le=1)
     warmup_steps: int = Field(default=200, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
+    l1: float = Field(default=0.0, ge=0)
+    l2: float = Field(default=0.0, ge=0)
+    max_norm: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(default=10.0, gt=0)
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -45,6 +52,7 @@ class TrainingSettings(Section):
     early_stopping_epochs: int = Field(default=0, ge=0)
     checkpoint_minutes: float = Field(default=3.0, ge=0)
     early_steps: tuple[int, ...] = (100,)
+    watch_every: int = Field(default=100, ge=0)
     workers: int = Field(default=1, ge=0)
 
 

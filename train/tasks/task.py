@@ -1,6 +1,7 @@
 """What the training loop asks of a task; it knows no task by name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -9,15 +10,29 @@ from torch.utils.data import Dataset
 from tombola.train.recipe import TrainingSettings
 
 
-class Task(Protocol):
-    """A network, batches, a loss and a score.
+@dataclass(frozen=True)
+class Exhibit:
+    """One picture of the report: a title, a plain sentence on how to read it, and the PNG itself."""
 
-    score_name is the key of `evaluate` that decides which weights are best; higher is better.
+    title: str
+    sentence: str
+    png: bytes
+
+
+class Task(Protocol):
+    """A network, batches, a loss and a score; and what the doctor asks to find out what is wrong with them.
+
+    name is the recipe's. score_name is the key of `evaluate` that decides which weights are best; higher is
+    better.
     """
 
+    name: str
     settings: TrainingSettings
     seed: int
     score_name: str
+
+    def check_shares(self) -> None:
+        """RecipeError if the result would depend on how many processes share a batch."""
 
     def recipe_toml(self) -> str:
         """The resolved recipe."""
@@ -37,8 +52,8 @@ class Task(Protocol):
     def plan_epoch(self, epoch: int) -> list[list[Any]]:
         """The epoch's global batches as lists of requests; a function of the seed and the epoch alone."""
 
-    def examples(self) -> Dataset[Any]:
-        """Maps a request to an example; runs in worker processes."""
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        """Maps a request to an example, randomly changed or as it is; runs in worker processes."""
 
     def collate(self, examples: Sequence[Any]) -> Any:
         """Examples -> a batch."""
@@ -48,3 +63,20 @@ class Task(Protocol):
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Scores on the validation pictures; empty if there are none."""
+
+    # What the doctor asks.
+
+    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
+        """How many classes the network's last layer tells apart, and how many the training labels use."""
+
+    def expected_losses(self) -> Mapping[str, float]:
+        """Parts of the loss -> what a network that knows nothing yet should have; unknown parts left out."""
+
+    def mismatched(self, batch: Any) -> Any:
+        """The batch with each picture given the labels of another."""
+
+    def right_share(self, network: nn.Module, batch: Any) -> float:
+        """Share of the batch's labels, 0..1, that the network (in eval mode) answers rightly."""
+
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+        """Pictures of how the trained network (in eval mode) errs on the validation pictures."""

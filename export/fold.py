@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from tombola.errors import ExportError
 from tombola.train.networks.convolution import ConvBatchNorm
+from tombola.train.networks.dense_layer import LinearBatchNorm
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -45,17 +46,34 @@ class FoldedConv(nn.Module):
         return self.activation(x)  # type: ignore[no-any-return]
 
 
+class FoldedLinear(nn.Module):
+    """A LinearBatchNorm with its norm inside the weights: `weight` [out, in] and `bias` [out]."""
+
+    def __init__(self, source: LinearBatchNorm) -> None:
+        super().__init__()
+        with torch.no_grad():
+            weight, bias = source.folded()
+        self.weight = nn.Parameter(weight.clone(), requires_grad=False)
+        self.bias = nn.Parameter(bias.clone(), requires_grad=False)
+        self.activation = source.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(F.linear(x, self.weight, self.bias))  # type: ignore[no-any-return]
+
+
 def fold(network: Network) -> Network:
-    """A copy of the network for test time: float32, on the CPU, each ConvBatchNorm a FoldedConv.
+    """A copy of the network for test time: float32, on the CPU, each ConvBatchNorm a FoldedConv and
+    each LinearBatchNorm a FoldedLinear.
 
     Raises ExportError that names the first tensor with a number that is not finite.
     """
     check_finite(network)
     folded = copy.deepcopy(network).float().cpu().eval()
     for name, module in list(folded.named_modules()):
-        if isinstance(module, ConvBatchNorm):
+        if isinstance(module, ConvBatchNorm | LinearBatchNorm):
             parent, _, child = name.rpartition(".")
-            setattr(folded.get_submodule(parent), child, FoldedConv(module))
+            twin = FoldedConv(module) if isinstance(module, ConvBatchNorm) else FoldedLinear(module)
+            setattr(folded.get_submodule(parent), child, twin)
     # Finite statistics can still fold into something else, a negative variance for one.
     check_finite(folded)
     return folded.requires_grad_(False)

@@ -10,7 +10,8 @@ class ConvBatchNorm(nn.Module):
 
     Input float [B, in_channels, H, W], output [B, out_channels, H/stride, W/stride]; with stride 2, H and W
     are even. `same_padding` pads as TensorFlow does (one more at the bottom and right for stride 2), which
-    weights that come from there need; otherwise padding is symmetric.
+    weights that come from there need; otherwise padding is symmetric. Without `padded`, the
+    sides lose kernel_size - 1.
     """
 
     def __init__(
@@ -24,10 +25,13 @@ class ConvBatchNorm(nn.Module):
         activation: nn.Module | None = None,
         norm_eps: float = 1e-5,
         same_padding: bool = False,
+        padded: bool = True,
     ) -> None:
         super().__init__()
         before = (kernel_size - stride) // 2 if same_padding else kernel_size // 2
         after = kernel_size - stride - before if same_padding else kernel_size // 2
+        if not padded:
+            before = after = 0
         self.uneven = (before, after, before, after) if before != after else None
         self.conv = nn.Conv2d(
             in_channels,

@@ -1,0 +1,26 @@
+"""Classifiers by the `network` table of a recipe."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tombola.train.networks.cnn import Cnn, CnnSettings
+from tombola.train.networks.mlp import Mlp, MlpSettings
+
+NetworkSettings = Annotated[MlpSettings | CnnSettings, Field(discriminator="kind")]
+Classifier = Mlp | Cnn
+
+
+def build_classifier(
+    settings: NetworkSettings, *, channels: int, size_hw: tuple[int, int], n_classes: int
+) -> Classifier:
+    """A network with fresh weights, float [B, channels, h, w] -> logits [B, n_classes]; its last layer is
+    `head`.
+
+    Raises RecipeError if pictures of size_hw are too small for it.
+    """
+    match settings:
+        case MlpSettings():
+            return Mlp(settings, channels=channels, size_hw=size_hw, n_classes=n_classes)
+        case CnnSettings():
+            return Cnn(settings, channels=channels, size_hw=size_hw, n_classes=n_classes)

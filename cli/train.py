@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tombola.cli.options import Device
+from tombola.cli.recipe_path import find_recipe
 
 if TYPE_CHECKING:
     from tombola.train.run_folder import RunFolder
@@ -46,21 +47,13 @@ def train(
 
     try:
         run = train_recipe(
-            _find(recipe), out, overrides=changes or (), resume=resume, device=device.value, quiet=quiet
+            find_recipe(recipe), out, overrides=changes or (), resume=resume, device=device.value, quiet=quiet
         )
     except Interrupted as stop:
         typer.echo(str(stop), err=True)
         raise typer.Exit(130) from None
     if os.environ.get("RANK", "0") == "0":
         typer.echo(_told(run))
-
-
-def _find(recipe: Path) -> Path:
-    """The recipe itself or, if there is no such file, the one of that name that ships."""
-    from tombola.train import recipes
-
-    shipped = Path(recipes.__path__[0]) / recipe.with_suffix(".toml").name
-    return shipped if not recipe.exists() and recipe.parent == Path() and shipped.is_file() else recipe
 
 
 def _told(run: "RunFolder") -> str:

@@ -10,10 +10,8 @@ import torch
 
 from tombola.errors import DeviceError, RecipeError
 from tombola.train.loop import open_fabric, train
-from tombola.train.recipe import to_toml
 from tombola.train.run_folder import RunFolder
-from tombola.train.tasks.detect import DetectTask, load_recipe, trains_batch_norm
-from tombola.train.tasks.detect_recipe import DetectRecipe
+from tombola.train.tasks.open import open_task, resolved_toml
 
 
 def train_recipe(
@@ -30,16 +28,15 @@ def train_recipe(
     device: auto, cpu or cuda. Under `torchrun` every process calls this, and they share each batch.
     Raises RecipeError, DataError, TrainingError, DeviceError; Interrupted after SIGINT, with the state saved.
     """
-    recipe = load_recipe(recipe_path, overrides)
     device = _choose_device(device)
-    run = RunFolder(run_path or Path("runs") / recipe.name)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
+    task = open_task(recipe_path, overrides)
+    run = RunFolder(run_path or Path("runs") / task.name)
     if processes > 1:
-        _check_shares(recipe)
-    task = DetectTask(recipe)
+        task.check_shares()
     if resume:
         _same_recipe(task.recipe_toml(), run)
-    fabric = open_fabric(recipe.training.precision, device=device, processes=processes)
+    fabric = open_fabric(task.settings.precision, device=device, processes=processes)
     train(task, run, resume=resume, fabric=fabric, quiet=quiet)
     return run
 
@@ -55,24 +52,11 @@ def _choose_device(device: str) -> str:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def _check_shares(recipe: DetectRecipe) -> None:
-    """Refuse what would make the model depend on how many processes share a batch."""
-    if trains_batch_norm(recipe):
-        raise RecipeError(
-            "network.batch_norm would learn from each process's share of a batch alone; use one process, or "
-            "pretrained network.backbone_weights with batch_norm = 'frozen'"
-        )
-    if recipe.roi.dropout > 0:
-        raise RecipeError(
-            f"roi.dropout = {recipe.roi.dropout} would drop other units in each process; use one, or 0"
-        )
-
-
 def _same_recipe(toml: str, run: RunFolder) -> None:
     """A resumed run ends as an uninterrupted one only if nothing of its recipe has changed."""
     if not run.recipe_path.exists():
         return
-    now, before = (_flat(tomllib.loads(text)) for text in (toml, to_toml(load_recipe(run.recipe_path))))
+    now, before = (_flat(tomllib.loads(text)) for text in (toml, resolved_toml(run.recipe_path)))
     changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
     if changed:
         raise RecipeError(

@@ -1,6 +1,7 @@
 """Detection: what a batch, a loss and a score are for it."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,28 @@ from torch.utils.data import Dataset
 
 from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.data import formats
+from tombola.train.data.augment import AugmentSettings
 from tombola.train.data.detection_set import DetectionSet, merge
 from tombola.train.metrics.average_precision import voc07_map
+from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction, Truth
 from tombola.train.networks.backbones import build_backbone, load_imagenet_weights
 from tombola.train.networks.faster_rcnn import FasterRCNN
 from tombola.train.networks.picture_input import PictureInput
+from tombola.train.networks.sampling import Target, Targets
 from tombola.train.recipe import read_toml, to_toml, validate
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.detect_batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect_recipe import DetectRecipe, DetectSource
+from tombola.train.tasks.task import Exhibit
 
 # Low enough that average precision sees the whole curve.
 SCORING_THRESHOLD = 0.01
+
+# Augmentation that changes nothing.
+UNCHANGED = AugmentSettings(
+    flip=0, crop=0, scale=(1, 1), stretch=0, brightness=0, contrast=0, saturation=0, hue=0, mosaic=0
+)
 
 
 class DetectTask:
@@ -36,11 +46,24 @@ class DetectTask:
     def __init__(self, recipe: DetectRecipe) -> None:
         """Load the data and check it. Raises DataError."""
         self.recipe = recipe
+        self.name = recipe.name
         self.settings = recipe.training
         self.seed = recipe.seed
         self.train_data = load_split(recipe, "train")
         self.classes = self.train_data.classes
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+
+    def check_shares(self) -> None:
+        if trains_batch_norm(self.recipe):
+            raise RecipeError(
+                "network.batch_norm would learn from each process's share of a batch alone; use one process, "
+                "or pretrained network.backbone_weights with batch_norm = 'frozen'"
+            )
+        if self.recipe.roi.dropout > 0:
+            raise RecipeError(
+                f"roi.dropout = {self.recipe.roi.dropout} would drop other units in each process; use one "
+                "process, or 0"
+            )
 
     def recipe_toml(self) -> str:
         return to_toml(
@@ -108,22 +131,23 @@ class DetectTask:
             epoch=epoch,
         )
 
-    def examples(self) -> Dataset[Any]:
-        return DetectExamples(self.train_data, self.recipe.augment, self.recipe.picture.mean)
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        settings = self.recipe.augment if augmented else UNCHANGED
+        return DetectExamples(self.train_data, settings, self.recipe.picture.mean)
 
     def collate(self, examples: Sequence[Any]) -> Batch:
         return collate(examples)
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        losses: Mapping[str, Tensor] = network(self._normalised(batch.images_u8), batch.targets)
+        return losses
+
+    def _normalised(self, images_u8: Tensor) -> Tensor:
         mean, scale = (
-            torch.tensor(values, device=batch.images_u8.device).view(1, 3, 1, 1)
+            torch.tensor(values, device=images_u8.device).view(1, 3, 1, 1)
             for values in (self.recipe.picture.mean, self.recipe.picture.scale)
         )
-        images = (batch.images_u8.float() - mean) * scale
-        losses: Mapping[str, Tensor] = network(
-            images.contiguous(memory_format=torch.channels_last), batch.targets
-        )
-        return losses
+        return ((images_u8.float() - mean) * scale).contiguous(memory_format=torch.channels_last)
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         if self.valid_data is None:
@@ -133,6 +157,49 @@ class DetectTask:
         predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
         scores = voc07_map(predictions, truths(self.valid_data), self.classes)
         return {"voc07_map": scores.mean_average_precision}
+
+    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
+        assert isinstance(network, FasterRCNN)
+        used = np.unique(np.concatenate([record.labels for record in self.train_data.records]))
+        return network.roi_head.classes.out_features - 1, len(used)  # background has no label
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"objectness": math.log(2), "class": math.log(len(self.classes) + 1)}
+
+    def mismatched(self, batch: Batch) -> Batch:
+        targets = list(batch.targets)
+        return Batch(batch.images_u8, Targets([*targets[1:], *targets[:1]]))
+
+    def right_share(self, network: nn.Module, batch: Batch) -> float:
+        """Share of the objects that are found at IoU 0.5 under their own name; difficult ones are not
+        asked."""
+        assert isinstance(network, FasterRCNN)
+        images = self._normalised(batch.images_u8)
+        size_hw = (images.shape[2], images.shape[3])
+        answer = self.recipe.answer
+        found = asked = 0
+        for image, target in zip(images.split(1), batch.targets, strict=True):
+            boxes, _, labels = network.detect(
+                image,
+                size_hw,
+                images.new_tensor(answer.score_threshold),
+                images.new_tensor(answer.iou_threshold),
+                torch.tensor(answer.max_detections, device=images.device),
+            )
+            hits = _found(boxes.cpu().numpy(), labels.cpu().numpy(), target)
+            found, asked = found + int(hits.sum()), asked + len(hits)
+        return found / asked if asked else 1.0
+
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:  # noqa: ARG002
+        return ()
+
+
+def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:
+    """bool [n]: which of the target's objects, difficult ones apart, are among the boxes [k, 4]."""
+    asked = ~target.difficult.cpu().numpy()
+    wanted_xyxy, wanted = target.boxes_xyxy.cpu().numpy()[asked], target.labels.cpu().numpy()[asked]
+    hits = (box_iou(boxes_xyxy, wanted_xyxy) >= 0.5) & (labels[:, None] == wanted[None])
+    return np.asarray(hits.any(axis=0), np.bool_)
 
 
 def build_detector(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:

@@ -84,7 +84,7 @@ def detect(
         # The first picture is read while the model is loaded.
         pictures = ReadAhead([file.path for file in files if file.kind == "picture"], limit)
         job = _Job(
-            detector=load(model_or_shipped(model), device.value, threads),
+            detector=load(model_or_shipped(model), device.value, threads, task="detect"),
             options={"score_threshold": score, "iou_threshold": iou, "max_detections": most},
             folder=None if save is None else SaveFolder(save, [file.path for file in files]),
             json=json,

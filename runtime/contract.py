@@ -28,6 +28,7 @@ __all__ = [
 
 CONTRACT_VERSION = 1
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SUM_TOLERANCE = 1e-2  # probabilities of many classes, each rounded, miss 1 by a little
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Probe:
 
     png:      the picture, PNG-encoded 8-bit RGB, so that every reader sees the same pixels.
     expected: output name -> nested lists; for detect `boxes` [n][4] in picture pixels, `scores` [n],
-              `labels` [n].
+              `labels` [n]; for classify `probabilities` [classes], which add up to 1.
     """
 
     png: bytes
@@ -48,7 +49,8 @@ class Contract:
     """What a file says about itself. A constructed Contract is valid; ModelError names the key that is not.
 
     task:     a key of SIGNATURES.
-    labels:   class names, index = the value in the output `labels`.
+    labels:   class names, index = the value in the output `labels` of detect, the place in the output
+              `probabilities` of classify.
     defaults: one value for each optional input of the task, equal to its initializer.
     card:     JSON-ready facts (licence, data, metrics, parity, lineage). Keys with a meaning here:
               `input_size_hw` [height, width] of the network's picture, repeated as the plain key `imgsz`;
@@ -139,9 +141,8 @@ def _check_labels(labels: tuple[str, ...]) -> None:
 def _check_defaults(task: str, defaults: Mapping[str, float | int]) -> None:
     specs = {spec.name: spec for spec in SIGNATURES[task].optional_inputs}
     if set(defaults) != set(specs):
-        raise ModelError(
-            f"tombola.defaults: must name {', '.join(specs)}, but names {', '.join(defaults) or 'none'}."
-        )
+        wanted = ", ".join(specs) or "nothing"
+        raise ModelError(f"tombola.defaults: must name {wanted}, but names {', '.join(defaults) or 'none'}.")
     for name, value in defaults.items():
         check_option(name, value)
 
@@ -169,6 +170,8 @@ def _check_probe(contract: Contract, probe: Probe, where: str) -> None:
         raise ModelError(f"{where}: expected answers must be lists named {', '.join(sorted(names))}.")
     if contract.task == "detect":
         _check_detect_answer(probe.expected, len(contract.labels), where)
+    else:
+        _check_classify_answer(probe.expected["probabilities"], len(contract.labels), where)
 
 
 def _check_detect_answer(expected: Mapping[str, list[Any]], classes: int, where: str) -> None:
@@ -183,6 +186,15 @@ def _check_detect_answer(expected: Mapping[str, list[Any]], classes: int, where:
         raise ModelError(f"{where}: scores must be finite numbers.")
     if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
         raise ModelError(f"{where}: labels must be whole numbers from 0 to {classes - 1}.")
+
+
+def _check_classify_answer(probabilities: list[Any], classes: int, where: str) -> None:
+    if len(probabilities) != classes:
+        raise ModelError(f"{where}: {len(probabilities)} probabilities do not match {classes} labels.")
+    if not all(_is_finite(value) and 0 <= value <= 1 for value in probabilities):
+        raise ModelError(f"{where}: probabilities must be numbers from 0 to 1.")
+    if abs(sum(probabilities) - 1) > SUM_TOLERANCE:
+        raise ModelError(f"{where}: probabilities must add up to 1, but their sum is {sum(probabilities):g}.")
 
 
 def _is_finite(value: object) -> bool:

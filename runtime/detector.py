@@ -6,48 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
-from tombola.runtime.contract import SIGNATURES, Contract, check_option
+from tombola.runtime.contract import SIGNATURES, check_option
 from tombola.runtime.detections import Detections
+from tombola.runtime.model import Model
 from tombola.runtime.picture import MAX_PIXELS, PictureSource, read_rgb
-from tombola.runtime.session import Session
 
 
-class Detector:
-    """Finds the things of `labels` in pictures. Make one with `tombola.load`; it holds no state between calls
-    and may be called from several threads at once.
-    """
-
-    def __init__(self, session: Session, contract: Contract) -> None:
-        self._session = session
-        self._contract = contract
-
-    def __repr__(self) -> str:
-        return f"<Detector of {len(self.labels)} classes on {self.device}>"
-
-    @property
-    def contract(self) -> Contract:
-        """What the file says about itself: labels, default thresholds, card, probes."""
-        return self._contract
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names; index = the value in `Detections.labels`."""
-        return self._contract.labels
-
-    @property
-    def device(self) -> str:
-        """The device in use: "cpu" or "cuda"."""
-        return self._session.device
-
-    @property
-    def device_note(self) -> str:
-        """Why the CPU is used, in words; empty on CUDA."""
-        return self._session.note
-
-    @property
-    def threads(self) -> int:
-        """CPU threads of one call."""
-        return self._session.threads
+class Detector(Model):
+    """Finds the things of `labels` in pictures. Make one with `tombola.load`."""
 
     @overload
     def __call__(

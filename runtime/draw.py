@@ -79,7 +79,7 @@ def draw_detections(image_rgb_u8: NDArray[np.uint8], detections: Detections) -> 
         tag = place_tag(found, detections.size_hw, taken)
         if tag is not None:
             taken.append(tag.rect)
-            _draw_tag(canvas, tag, colour_of(found.label))
+            draw_tag(canvas, tag, colour_of(found.label))
     return canvas
 
 
@@ -89,7 +89,7 @@ def draw_caption(image_rgb_u8: NDArray[np.uint8], text: str) -> NDArray[np.uint8
     height, width = canvas.shape[:2]
     text_width, text_height = tag_size(text, (height, width))
     if text_width <= width and text_height <= height:
-        _draw_tag(canvas, Tag(text, Rect(0, height - text_height, text_width, height)), BLACK)
+        draw_tag(canvas, Tag(text, Rect(0, height - text_height, text_width, height)), BLACK)
     return canvas
 
 
@@ -121,7 +121,7 @@ def place_tag(found: Detection, size_hw: tuple[int, int], taken: list[Rect]) -> 
     """
     height, width = size_hw
     box = box_pixels(found, size_hw)
-    name = _printable(found.name)
+    name = printable(found.name)
     for text in (f"{name} {found.score:.2f}", name):
         text_width, text_height = tag_size(text, size_hw)
         if text_width > width or text_height > height:
@@ -145,7 +145,8 @@ def tag_size(text: str, size_hw: tuple[int, int]) -> tuple[int, int]:
     return text_width + 2 * margin, ascent + descent + 2 * margin
 
 
-def _draw_tag(canvas: NDArray[np.uint8], tag: Tag, colour: Colour) -> None:
+def draw_tag(canvas: NDArray[np.uint8], tag: Tag, colour: Colour) -> None:
+    """Write a text on a ground of `colour`, into the picture itself."""
     rect = tag.rect
     scale = _scale((canvas.shape[0], canvas.shape[1]))
     ascent, _ = _line_height(scale)
@@ -173,8 +174,8 @@ def _line_height(scale: float) -> tuple[int, int]:
     return ascent, descent
 
 
-def _printable(name: str) -> str:
-    """OpenCV 4 has letters of ASCII only; version 5 brings a Unicode font."""
+def printable(name: str) -> str:
+    """The nearest text that can be drawn: OpenCV 4 has letters of ASCII only, 5 brings a Unicode font."""
     if int(cv2.__version__.split(".")[0]) >= 5:
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -96,7 +96,16 @@ def check_contract(graph: Graph) -> Contract:
                 "export again from a checkpoint whose weights are finite."
             )
     check_graph(contract.task, graph.inputs, graph.optional_inputs, graph.outputs)
+    _check_classes(contract, graph.outputs)
     return contract
+
+
+def _check_classes(contract: Contract, outputs: tuple[TensorSpec, ...]) -> None:
+    """Refuse a fixed count of probabilities that is not the count of labels."""
+    for spec in outputs:
+        stated = spec.shape[0] if spec.name == "probabilities" and spec.shape else None
+        if isinstance(stated, int) and stated != len(contract.labels):
+            raise ModelError(f"it has {len(contract.labels)} labels but answers {spec}; export it again.")
 
 
 class _Reader:

@@ -3,8 +3,10 @@
 import os
 import stat
 from pathlib import Path
+from typing import Literal, overload
 
 from tombola.errors import ModelError
+from tombola.runtime.classifier import Classifier
 from tombola.runtime.contract import Contract
 from tombola.runtime.detector import Detector
 from tombola.runtime.graph import Graph, check_contract, read_graph
@@ -14,8 +16,40 @@ MAX_MODEL_BYTES = 512 * 1024 * 1024
 
 ModelSource = str | os.PathLike[str] | bytes
 
-# The class that answers, by the task a file names.
-READERS = {"detect": Detector}
+Task = Literal["detect", "classify"]
+
+
+@overload
+def load(
+    source: ModelSource,
+    device: str = ...,
+    threads: int | None = ...,
+    max_bytes: int = ...,
+    *,
+    task: Literal["detect"],
+) -> Detector: ...
+
+
+@overload
+def load(
+    source: ModelSource,
+    device: str = ...,
+    threads: int | None = ...,
+    max_bytes: int = ...,
+    *,
+    task: Literal["classify"],
+) -> Classifier: ...
+
+
+@overload
+def load(
+    source: ModelSource,
+    device: str = ...,
+    threads: int | None = ...,
+    max_bytes: int = ...,
+    *,
+    task: Task | None = ...,
+) -> Detector | Classifier: ...
 
 
 def load(
@@ -23,23 +57,39 @@ def load(
     device: str = "auto",
     threads: int | None = None,
     max_bytes: int = MAX_MODEL_BYTES,
-) -> Detector:
-    """Load a Tombola `.onnx` file.
+    *,
+    task: Task | None = None,
+) -> Detector | Classifier:
+    """Load a Tombola `.onnx` file: a Detector or a Classifier, whichever it is.
 
     source:    its path, or its bytes.
     device:    "auto" takes CUDA where it really works, else the CPU (`.device` says which,
                `.device_note` why); "cpu"; "cuda", which is a DeviceError where it cannot be had.
     threads:   CPU threads of one call; None is one for each physical core.
     max_bytes: larger files are refused before they are read.
+    task:      "detect" or "classify" where only that will do: a file of another task is a ModelError, and a
+               type checker knows the result's type.
 
-    Raises ModelError where the file is missing, damaged, too large, or not a Tombola model of this version.
+    Raises ModelError where the file is missing, damaged, too large, of another task than the one asked for,
+    or not a Tombola model of this version.
     """
     name, model = read_model(source, max_bytes)
     try:
         contract = check_contract(read_graph(model))
-        return READERS[contract.task](open_session(model, device, threads), contract)
+        _check_task(contract.task, task)
+        session = open_session(model, device, threads)
+        return Classifier(session, contract) if contract.task == "classify" else Detector(session, contract)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
+
+
+def _check_task(task: str, asked: str | None) -> None:
+    """Refuse a file of another task before a session is spent on it."""
+    if asked is not None and asked != task:
+        raise ModelError(
+            f"its task is {task}, not {asked}; run it with `tombola {task}`, "
+            f"or give a model that `tombola train` made for {asked}."
+        )
 
 
 def inspect_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tuple[Contract, Graph]:

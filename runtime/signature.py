@@ -48,6 +48,11 @@ SIGNATURES: Mapping[str, Signature] = {
             TensorSpec("labels", "int64", ("n",)),
         ),
     ),
+    "classify": Signature(
+        inputs=(IMAGE,),
+        optional_inputs=(),
+        outputs=(TensorSpec("probabilities", "float32", ("classes",)),),
+    ),
 }
 
 

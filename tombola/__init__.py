@@ -1,8 +1,10 @@
 """Tombola: vision models as one `.onnx` file, picture in, answer out.
 
 >>> import tombola
->>> detector = tombola.load("model.onnx")        # doctest: +SKIP
->>> detections = detector("photo.jpg")           # doctest: +SKIP
+>>> detector = tombola.load("detector.onnx", task="detect")        # doctest: +SKIP
+>>> detections = detector("photo.jpg")                             # doctest: +SKIP
+>>> classifier = tombola.load("classifier.onnx", task="classify")  # doctest: +SKIP
+>>> classifier("photo.jpg").top(3)                                 # doctest: +SKIP
 """
 
 from importlib import import_module
@@ -22,6 +24,8 @@ from tombola.errors import (
 )
 
 if TYPE_CHECKING:
+    from tombola.runtime.classification import Classification
+    from tombola.runtime.classifier import Classifier
     from tombola.runtime.detections import Detections
     from tombola.runtime.detector import Detector
     from tombola.runtime.load import load
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Classification",
+    "Classifier",
     "DataError",
     "Detections",
     "Detector",
@@ -46,6 +52,8 @@ __all__ = [
 
 # Imported on first use, so that `import tombola.train` does not load onnxruntime, nor the runtime torch.
 _HOMES = {
+    "Classification": "tombola.runtime.classification",
+    "Classifier": "tombola.runtime.classifier",
     "Detections": "tombola.runtime.detections",
     "Detector": "tombola.runtime.detector",
     "load": "tombola.runtime.load",

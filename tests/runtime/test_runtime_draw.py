@@ -144,10 +144,10 @@ def test_classes_next_to_each_other_differ_in_colour() -> None:
 
 def test_letters_that_opencv_4_lacks_are_spelled_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "__version__", "4.10.0")
-    assert draw._printable("Käfer") == "Kafer"
-    assert draw._printable("犬") == "?"
+    assert draw.printable("Käfer") == "Kafer"
+    assert draw.printable("犬") == "?"
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
-    assert draw._printable("犬") == "犬"
+    assert draw.printable("犬") == "犬"
 
 
 def test_caption_stands_in_the_lower_left_corner() -> None:

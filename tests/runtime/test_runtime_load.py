@@ -82,8 +82,8 @@ def test_onnx_file_of_somebody_else(make_toy: MakeToy) -> None:
 
 def test_another_task_and_another_contract(make_toy: MakeToy, make_contract: MakeContract) -> None:
     metadata = make_contract().to_metadata()
-    with pytest.raises(ModelError, match="'classify' is not a task this version runs"):
-        load(make_toy(metadata={**metadata, "tombola.task": "classify"}).SerializeToString())
+    with pytest.raises(ModelError, match="'caption' is not a task this version runs"):
+        load(make_toy(metadata={**metadata, "tombola.task": "caption"}).SerializeToString())
     with pytest.raises(ModelError, match="version 2 is not one this Tombola reads"):
         load(make_toy(metadata={**metadata, "tombola.contract": "2"}).SerializeToString())
 

@@ -1,0 +1,53 @@
+"""What every loaded model has, whatever its task: its contract and the device it runs on."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tombola.runtime.contract import Contract
+from tombola.runtime.session import Session
+
+
+class Answer(Protocol):
+    """An answer about one picture that can be drawn on it."""
+
+    def draw(self, image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a copy of the picture, uint8 [height, width, 3] RGB, with the answer on it."""
+        ...
+
+
+class Model:
+    """A loaded file. It holds no state between calls and may be called from several threads at once."""
+
+    def __init__(self, session: Session, contract: Contract) -> None:
+        self._session = session
+        self._contract = contract
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.labels)} classes on {self.device}>"
+
+    @property
+    def contract(self) -> Contract:
+        """What the file says about itself: task, labels, default thresholds, card, probes."""
+        return self._contract
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names; the index is the class's number."""
+        return self._contract.labels
+
+    @property
+    def device(self) -> str:
+        """The device in use: "cpu" or "cuda"."""
+        return self._session.device
+
+    @property
+    def device_note(self) -> str:
+        """Why the CPU is used, in words; empty on CUDA."""
+        return self._session.note
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one call."""
+        return self._session.threads

@@ -5,6 +5,7 @@ at most one resize. All random numbers come from the generator that is passed in
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -120,8 +121,21 @@ def _place(height: int, width: int, window_h: float, window_w: float, rng: np.ra
     return x1, y1, x1 + window_w_px, y1 + window_h_px
 
 
+class Colours(Protocol):
+    """How strongly colours change, each as in AugmentSettings."""
+
+    @property
+    def brightness(self) -> float: ...
+    @property
+    def contrast(self) -> float: ...
+    @property
+    def saturation(self) -> float: ...
+    @property
+    def hue(self) -> float: ...
+
+
 def change_colours(
-    image_rgb_u8: NDArray[np.uint8], settings: AugmentSettings, rng: np.random.Generator
+    image_rgb_u8: NDArray[np.uint8], settings: Colours, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Turn hue, scale saturation, brightness and contrast, by one table look-up in HSV."""
     brightness = 1 + rng.uniform(-settings.brightness, settings.brightness)

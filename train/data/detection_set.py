@@ -1,12 +1,13 @@
 """Labelled pictures for detection: records in file-name order, and the store their pixels come from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.train.data.fold import kept_ranks
 from tombola.train.data.pictures import PictureStore, decode_rgb, merge_pictures
 
 
@@ -61,24 +62,7 @@ class DetectionSet:
         "k/n" holds where rank % n == k, "!k/n" where it does not; the rank counts this set's records in
         file-name order, from 0. DataError if a fold is not of that form or nothing is left.
         """
-        tests = [_fold_test(fold) for fold in folds]
-        kept = tuple(
-            record for rank, record in enumerate(self.records) if all(holds(rank) for holds in tests)
-        )
-        if not kept:
-            raise DataError(
-                f"folds {', '.join(folds)} leave none of {len(self)} pictures; choose a smaller n in k/n"
-            )
-        return replace(self, records=kept)
-
-
-def _fold_test(fold: str) -> Callable[[int], bool]:
-    wanted = not fold.startswith("!")
-    first, slash, second = fold.removeprefix("!").partition("/")
-    if not (slash and first.isdecimal() and second.isdecimal() and int(first) < int(second)):
-        raise DataError(f"fold {fold!r}: write k/n or !k/n with 0 <= k < n, for example 0/5")
-    remainder, count = int(first), int(second)
-    return lambda rank: (rank % count == remainder) == wanted
+        return replace(self, records=tuple(self.records[rank] for rank in kept_ranks(len(self), folds)))
 
 
 def merge(sets: Sequence[DetectionSet]) -> DetectionSet:

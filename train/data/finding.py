@@ -22,6 +22,7 @@ class Kind(StrEnum):
     DUPLICATE_PICTURE = "duplicate picture"
     CLASS_WITHOUT_BOXES = "class without boxes"
     NO_BOXES = "no boxes"
+    NO_PICTURES = "no pictures"
 
     @property
     def stops_training(self) -> bool:

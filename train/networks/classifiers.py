@@ -5,10 +5,16 @@ from typing import Annotated
 from pydantic import Field
 
 from tombola.train.networks.cnn import Cnn, CnnSettings
+from tombola.train.networks.densenet import DenseNet, DenseNetSettings
+from tombola.train.networks.highway import Highway, HighwaySettings
 from tombola.train.networks.mlp import Mlp, MlpSettings
+from tombola.train.networks.residual_classifier import ResidualClassifier, ResNet20Settings, ResNetSettings
 
-NetworkSettings = Annotated[MlpSettings | CnnSettings, Field(discriminator="kind")]
-Classifier = Mlp | Cnn
+NetworkSettings = Annotated[
+    MlpSettings | CnnSettings | ResNetSettings | ResNet20Settings | DenseNetSettings | HighwaySettings,
+    Field(discriminator="kind"),
+]
+Classifier = Mlp | Cnn | ResidualClassifier | DenseNet | Highway
 
 
 def build_classifier(
@@ -24,3 +30,9 @@ def build_classifier(
             return Mlp(settings, channels=channels, size_hw=size_hw, n_classes=n_classes)
         case CnnSettings():
             return Cnn(settings, channels=channels, size_hw=size_hw, n_classes=n_classes)
+        case ResNetSettings() | ResNet20Settings():
+            return ResidualClassifier(settings, channels=channels, n_classes=n_classes)
+        case DenseNetSettings():
+            return DenseNet(settings, channels=channels, size_hw=size_hw, n_classes=n_classes)
+        case HighwaySettings():
+            return Highway(settings, channels=channels, size_hw=size_hw, n_classes=n_classes)

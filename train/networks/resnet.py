@@ -49,6 +49,23 @@ def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
     return ConvBatchNorm(in_channels, out_channels, 1, stride=stride)
 
 
+def large_stem(in_channels: int, channels: int) -> nn.Sequential:
+    """The stem for photos: float [B, in_channels, H, W] -> [B, channels, H/4, W/4]."""
+    return nn.Sequential(
+        ConvBatchNorm(in_channels, channels, 7, stride=2, activation=nn.ReLU(inplace=True)),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    )
+
+
+def residual_stage(
+    block: type[BasicBlock] | type[Bottleneck], in_channels: int, channels: int, repeats: int, *, stride: int
+) -> nn.Sequential:
+    """`repeats` blocks that end in channels * block.expansion; the first has the stride."""
+    blocks: list[nn.Module] = [block(in_channels, channels, stride)]
+    blocks += [block(channels * block.expansion, channels, 1) for _ in range(repeats - 1)]
+    return nn.Sequential(*blocks)
+
+
 class ResNet(nn.Module):
     """A residual backbone that returns the maps of the asked strides, and ends there.
 
@@ -66,25 +83,15 @@ class ResNet(nn.Module):
         super().__init__()
         self.strides = strides
         channels = round_channels(64 * width)
-        self.stages = nn.ModuleList(
-            [
-                nn.Sequential(
-                    ConvBatchNorm(3, channels, 7, stride=2, activation=nn.ReLU(inplace=True)),
-                    nn.MaxPool2d(3, stride=2, padding=1),
-                )
-            ]
-        )
+        self.stages = nn.ModuleList([large_stem(3, channels)])
         self.channels: tuple[int, ...] = ()
         for index, repeat in enumerate(repeats):
             stride = 4 * 2**index
             if stride > max(strides):
                 break
             inner = round_channels(64 * 2**index * width)
-            blocks: list[nn.Module] = []
-            for position in range(repeat):
-                blocks.append(block(channels, inner, 2 if index > 0 and position == 0 else 1))
-                channels = inner * block.expansion
-            self.stages.append(nn.Sequential(*blocks))
+            self.stages.append(residual_stage(block, channels, inner, repeat, stride=2 if index > 0 else 1))
+            channels = inner * block.expansion
             if stride in strides:
                 self.channels += (channels,)
 

@@ -8,8 +8,8 @@ import gzip
 import struct
 import zlib
 from collections.abc import Sequence
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def is_idx(path: Path) -> bool:
 
 
 def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
-    """Return the array uint8 with that many axes. DataError if the file is missing, damaged or another kind."""
+    """Return the array uint8 with that many axes. DataError if the file is missing, damaged or no such."""
     try:
         with _open(path) as file:
             return _parse(file, path, axes)
@@ -72,14 +72,13 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
         raise DataError(f"{path} cannot be read: {error}; copy it again") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BufferedIOBase:
     with path.open("rb") as file:
         packed = file.read(2) == GZIP_MAGIC
-    opened: IO[bytes] = gzip.open(path) if packed else path.open("rb")
-    return opened
+    return gzip.GzipFile(path) if packed else path.open("rb")
 
 
-def _parse(file: IO[bytes], path: Path, axes: int) -> NDArray[np.uint8]:
+def _parse(file: BufferedIOBase, path: Path, axes: int) -> NDArray[np.uint8]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(f"{path} is no idx file: it begins with {magic.hex() or 'nothing'}; check the path")

@@ -146,7 +146,7 @@ def _warp(
     # Interpolation reads 2 × 2 pixels: where a step is longer, a larger canvas is sampled and then averaged.
     samples = max(1, round(sqrt(max(a * a + c * c, b * b + d * d))))
     sampled_h, sampled_w = size_hw[0] * samples, size_hw[1] * samples
-    # Offset of the first sample from the middle. OpenCV counts from the middle of a pixel, hence the 0.5 below.
+    # Offset of the first sample from the middle. OpenCV counts from the middle of a pixel, hence 0.5 below.
     first_x, first_y = (1 - sampled_w) / (2 * samples), (1 - sampled_h) / (2 * samples)
     if settings.lens:
         bend = settings.lens * (2 * chance[0] - 1)

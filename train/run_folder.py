@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tombola.errors import OutputError, TrainingError
+from tombola.train.doctor.watch_row import WatchRow, from_csv, to_csv
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -40,7 +41,7 @@ class RunFolder:
 
     recipe.toml (as resolved), checkpoint.safetensors (weights, average, optimiser and progress in one file,
     so that they cannot disagree), last / best / initial / early-K.safetensors (weights alone), metrics.csv,
-    curves.png, lineage.json.
+    curves.png, lineage.json, watch.csv and watch.txt.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,6 +105,20 @@ class RunFolder:
 
     def write_curves(self, png: bytes) -> None:
         write_atomic(self.path / "curves.png", png)
+
+    def write_watch(self, rows: Sequence[WatchRow], sentences: Sequence[str]) -> None:
+        """watch.csv, a row for each layer and look, and watch.txt, a finding a line."""
+        write_atomic(self.path / "watch.csv", to_csv(rows).encode())
+        write_atomic(self.path / "watch.txt", "".join(f"{line}\n" for line in sentences).encode())
+
+    def read_watch(self) -> tuple[list[WatchRow], list[str]]:
+        """What `write_watch` wrote, empty for a run that was not watched; TrainingError if it is damaged."""
+        table, told = self.path / "watch.csv", self.path / "watch.txt"
+        try:
+            rows = from_csv(table.read_text(encoding="utf-8")) if table.exists() else []
+            return rows, told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+        except (OSError, ValueError, TypeError) as error:
+            raise TrainingError(f"{table} is damaged ({error}); remove it") from None
 
     def write_lineage(self, lineage: Mapping[str, Any]) -> None:
         write_atomic(self.path / "lineage.json", json.dumps(lineage, indent=2).encode())

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from tombola.errors import TrainingError
 from tombola.train.average import WeightAverage
 from tombola.train.curves import draw_curves
+from tombola.train.doctor.watch import Watch
 from tombola.train.loader import load_batches
 from tombola.train.progress import ProgressLine
+from tombola.train.regularise import limit_norms, penalties
 from tombola.train.run_folder import RunFolder
 from tombola.train.schedule import learning_rate_factor
 from tombola.train.tasks.task import Task
@@ -55,6 +57,7 @@ class _Training:
         if isinstance(self.bare, nn.parallel.DistributedDataParallel):
             self.bare = self.bare.module
         self.average = WeightAverage(self.bare, self.settings.ema_decay)
+        self.watch = Watch(self.bare, self.settings.watch_every)
         self.step, self.epoch, self.epoch_step = 0, 0, 0
         self.history: list[dict[str, float]] = []
         self.best_score, self.best_epoch = -math.inf, -1
@@ -98,6 +101,7 @@ class _Training:
         # Seeded by the step, so that dropout and the like repeat after a resume.
         torch.manual_seed(self.task.seed * 1_000_003 + self.step)
         self.task.prepare(self.network)
+        self.watch.before_step(self.step)
         factor = learning_rate_factor(
             self.step,
             total_steps=self.total_steps,
@@ -106,7 +110,10 @@ class _Training:
         )
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = self.settings.learning_rate * factor * rate
-        losses = self.task.losses(self.network, self.fabric.to_device(batch))
+        losses = {
+            **self.task.losses(self.network, self.fabric.to_device(batch)),
+            **penalties(self.bare, l1=self.settings.l1, l2=self.settings.l2),
+        }
         loss = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -116,7 +123,11 @@ class _Training:
         if not math.isfinite(float(norm)):  # type: ignore[arg-type]
             raise TrainingError(self._not_finite(losses))
         self.optimizer.step()
+        if self.settings.max_norm > 0:
+            limit_norms(self.bare, self.settings.max_norm)
         self.average.update(self.bare, self.step)
+        for sentence in self.watch.after_step(self.step, float(loss.detach())):
+            self.progress.say(sentence)
         self.step += 1
         self.epoch_step += 1
         for name, part in losses.items():
@@ -214,7 +225,8 @@ class _Training:
             self.history = progress["history"]
             self.best_score, self.best_epoch = progress["best_score"], progress["best_epoch"]
             self.sums.update(progress["sums"])
-        except (KeyError, RuntimeError) as error:
+            self.watch.restore(progress["watch"])
+        except (KeyError, TypeError, RuntimeError) as error:
             raise TrainingError(
                 f"the checkpoint in {self.run.path} does not fit this recipe ({error}); resume with "
                 "the recipe it was started with, or start anew in another folder"
@@ -237,9 +249,11 @@ class _Training:
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
             "sums": self._mean_sums(),
+            "watch": self.watch.state(),
         }
         if self.fabric.is_global_zero:
             self.run.write_checkpoint(tensors, progress)
+            self.run.write_watch(self.watch.rows, self.watch.sentences)
             if self.history:
                 self.run.write_metrics(self.history)
                 self.run.write_curves(draw_curves(self.history, self.task.score_name))
@@ -282,7 +296,8 @@ class _Training:
             return torch.optim.SGD(
                 groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
             )
-        return torch.optim.AdamW(groups, lr=settings.learning_rate)
+        kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        return kind(groups, lr=settings.learning_rate)
 
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

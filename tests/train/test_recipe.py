@@ -20,7 +20,7 @@ def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) ->
         ("training.epoch=3", r"training\.epoch is not a known key"),
         ("training.epochs=many", r"training\.epochs = 'many'"),
         ("training.epochs=0", r"training\.epochs = 0: .*greater than or equal to 1"),
-        ("training.optimizer=adam", r"training\.optimizer = 'adam'.*'adamw' or 'sgd'"),
+        ("training.optimizer=lion", r"training\.optimizer = 'lion'.*'adamw', 'adam' or 'sgd'"),
         ("augment.flp=0.5", r"augment\.flp is not a known key"),
         ("roi.pooling=max", r"roi\.pooling = 'max'.*'align' or 'pool'"),
         ("proposals.anchor_sizes_px=[[8]]", r"anchor_sizes_px needs 3 lists"),

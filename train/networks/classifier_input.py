@@ -1,0 +1,65 @@
+"""From a picture of any size to what a classifier sees; the same arithmetic eagerly and in an exported
+graph."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tombola.train.networks.operators import resize_u8
+
+# ITU-R BT.601; they add up to 1, so a grey picture keeps its values.
+LUMA = (0.299, 0.587, 0.114)
+
+Fit = Literal["crop", "stretch"]
+
+
+class ClassifierInput(nn.Module):
+    """Bring a picture to `size_hw`, to grey if channels is 1, and normalise.
+
+    fit "crop" takes the largest part around the centre that has the shape of size_hw; "stretch" the whole
+    picture. mean and scale, one a channel, are for pixels of 0..255: the network sees (x - mean) * scale.
+    """
+
+    luma: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        size_hw: tuple[int, int],
+        *,
+        fit: Fit,
+        channels: int,
+        mean: Sequence[float],
+        scale: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.size_hw = size_hw
+        self.fit = fit
+        self.channels = channels
+        self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, channels, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale).view(1, channels, 1, 1), persistent=False)
+
+    def forward(self, image_rgb_u8: Tensor) -> Tensor:
+        """uint8 [H, W, 3] of any size -> float32 [1, channels, h, w]."""
+        part = self._centre(image_rgb_u8) if self.fit == "crop" else image_rgb_u8
+        small = resize_u8(part, *self.size_hw)
+        return self.normalise(small.permute(2, 0, 1)[None])
+
+    def normalise(self, images_rgb_u8: Tensor) -> Tensor:
+        """uint8 [B, 3, h, w] -> float32 [B, channels, h, w]."""
+        images = images_rgb_u8.float()
+        if self.channels == 1:
+            images = (images * self.luma).sum(dim=1, keepdim=True)
+        return (images - self.mean) * self.scale
+
+    def _centre(self, image_rgb_u8: Tensor) -> Tensor:
+        height, width = image_rgb_u8.shape[:2]
+        want_h, want_w = self.size_hw
+        part_h = torch.sym_min(height, torch.sym_max(1, width * want_h // want_w))
+        part_w = torch.sym_min(width, torch.sym_max(1, height * want_w // want_h))
+        rows = image_rgb_u8.narrow(0, (height - part_h) // 2, part_h)
+        return rows.narrow(1, (width - part_w) // 2, part_w)

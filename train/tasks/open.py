@@ -1,0 +1,41 @@
+"""From a recipe to its task: the one place in training that knows which tasks there are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tombola.errors import RecipeError
+from tombola.train.recipe import read_toml, to_toml
+from tombola.train.tasks.task import Task
+
+TASKS = ("detect", "classify")
+
+
+def task_of(recipe: Path, overrides: Sequence[str] = ()) -> str:
+    """What the recipe is for: one of TASKS. RecipeError if it says something else."""
+    task = read_toml(recipe, overrides).get("task")
+    if task not in TASKS:
+        choices = " or ".join(f'"{name}"' for name in TASKS)
+        raise RecipeError(f"{recipe}: task = {task!r} is not known; write task = {choices}")
+    return str(task)
+
+
+def open_task(recipe: Path, overrides: Sequence[str] = ()) -> Task:
+    """The recipe's task, its data loaded. Raises RecipeError and DataError."""
+    if task_of(recipe, overrides) == "detect":
+        from tombola.train.tasks import detect
+
+        return detect.DetectTask(detect.load_recipe(recipe, overrides))
+    from tombola.train.tasks import classify
+
+    return classify.ClassifyTask(classify.load_recipe(recipe, overrides))
+
+
+def resolved_toml(recipe: Path, overrides: Sequence[str] = ()) -> str:
+    """The recipe with all its defaults, as text. Raises RecipeError."""
+    if task_of(recipe, overrides) == "detect":
+        from tombola.train.tasks import detect
+
+        return to_toml(detect.load_recipe(recipe, overrides))
+    from tombola.train.tasks import classify
+
+    return to_toml(classify.load_recipe(recipe, overrides))

@@ -18,6 +18,7 @@ from tombola.train.average import WeightAverage
 from tombola.train.curves import draw_curves
 from tombola.train.doctor.watch import Watch
 from tombola.train.loader import load_batches
+from tombola.train.optimizer import build_optimizer
 from tombola.train.progress import ProgressLine
 from tombola.train.regularise import limit_norms, penalties
 from tombola.train.run_folder import RunFolder
@@ -50,7 +51,7 @@ class _Training:
         network = task.build_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = task.parameter_groups(network)
         self.rates = [group.pop("rate") for group in groups]
-        optimizer = self._optimizer(groups)
+        optimizer = build_optimizer(self.settings, groups)
         self.parameter_names = {id(p): name for name, p in network.named_parameters()}
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.bare: nn.Module = self.network.module  # Fabric's wrapper taken off
@@ -289,15 +290,6 @@ class _Training:
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         if self.fabric.is_global_zero:
             self.run.write_weights(name, tensors, {"step": str(self.step), "epoch": str(self.epoch)})
-
-    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        settings = self.settings
-        if settings.optimizer == "sgd":
-            return torch.optim.SGD(
-                groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
-            )
-        kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-        return kind(groups, lr=settings.learning_rate)
 
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

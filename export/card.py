@@ -13,18 +13,18 @@ def make_card(
     *,
     parity: Mapping[str, Any],
     sizes: Sequence[PartSize],
-    input_size: int,
+    input_size_hw: tuple[int, int],
     half: bool,
 ) -> dict[str, Any]:
     """JSON-ready facts of a model file.
 
     facts: what only its maker knows: name, licence, data, protocol, metrics, lineage, in any JSON form; they
-    come first. input_size: the longer side of the network's picture, in pixels.
+    come first. input_size_hw: the network's picture, or the square that holds it, in pixels.
     """
     weights = sum(part.weights for part in sizes)
     return {
         **facts,
-        "input_size_hw": [input_size, input_size],
+        "input_size_hw": list(input_size_hw),
         "parity": dict(parity),
         "sizes": {
             "weights": weights,

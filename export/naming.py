@@ -10,27 +10,30 @@ import onnx
 
 
 def name_nodes(graph: onnx.GraphProto, *, prefix: str = "network.") -> None:
-    """Rename the nodes of a detector's graph, and its weights by leaving out their `prefix`.
+    """Rename the nodes of a graph, and its weights by leaving out their `prefix`.
 
-    pre:  all that the first convolution needs: sizes, resize, normalisation, padding.
-    post: the last NonMaxSuppression and all that follows, with the arithmetic that only this reads.
-    net:  the rest, proposals included.
+    pre:  all that the first layer with weights needs: sizes, resize, normalisation, padding.
+    post: what makes the answer out of the network's numbers, with the arithmetic that only this reads: the
+          last NonMaxSuppression, or without one the last Softmax, and all that follows.
+    net:  the rest, a detector's proposals included.
     After that comes the layer whose weights the node holds, or else its operator, and a number.
     """
     _shorten_weights(graph, prefix)
     layers = {tensor.name for tensor in graph.initializer if tensor.name.endswith(".weight")}
     count: Counter[str] = Counter()
-    for node, part in zip(graph.node, _parts(graph), strict=True):
+    for node, part in zip(graph.node, _parts(graph, layers), strict=True):
         layer = next((name for name in node.input if name in layers), None)
         name = layer.removesuffix(".weight") if layer else node.op_type
         node.name = f"{part}/{name}_{count[name]}"
         count[name] += 1
 
 
-def _parts(graph: onnx.GraphProto) -> list[str]:
+def _parts(graph: onnx.GraphProto, layers: set[str]) -> list[str]:
     """`pre`, `net` or `post` for each node, in order; the nodes are sorted, inputs before their readers."""
-    first = next(i for i, node in enumerate(graph.node) if node.op_type == "Conv")
-    last = max((i for i, node in enumerate(graph.node) if node.op_type == "NonMaxSuppression"), default=None)
+    first = next(i for i, node in enumerate(graph.node) if layers & set(node.input))
+    kinds = [node.op_type for node in graph.node]
+    answers = "NonMaxSuppression" if "NonMaxSuppression" in kinds else "Softmax"
+    last = max((i for i, kind in enumerate(kinds) if kind == answers), default=None)
     producer = {name: i for i, node in enumerate(graph.node) for name in node.output}
     sources = [[producer[name] for name in node.input if name in producer] for node in graph.node]
     readers: dict[int, list[int]] = defaultdict(list)

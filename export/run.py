@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tombola.export.export import ExportReport, check_place, export_detector
+from tombola.export.detector import export_detector
+from tombola.export.export import ExportReport, check_place
 from tombola.runtime.picture import read_rgb
 from tombola.train.networks.picture_input import PictureInput
 from tombola.train.run_folder import RunFolder

@@ -18,7 +18,8 @@ class PartSize:
 
 
 def sizes(graph: onnx.GraphProto) -> tuple[PartSize, ...]:
-    """The network's parts in their order (backbone by stages, neck, proposals, roi_head), constants last."""
+    """The network's parts in their order, those of a backbone and of a list of layers one by one; constants
+    last."""
     parts: dict[str, list[onnx.TensorProto]] = {}
     for tensor in graph.initializer:
         parts.setdefault(_part(tensor.name), []).append(tensor)
@@ -33,7 +34,9 @@ def _part(name: str) -> str:
     if not name.endswith((".weight", ".bias")):
         return _OTHER
     first, *rest = name.split(".")
-    return ".".join([first, *rest[:2]]) if first == "backbone" else first
+    if first == "backbone":
+        return ".".join([first, *rest[:2]])
+    return f"{first}.{rest[0]}" if rest[0].isdigit() else first
 
 
 def _measure(name: str, tensors: list[onnx.TensorProto]) -> PartSize:

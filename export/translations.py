@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto
 from onnxscript import opset20
 
-import tombola.export.wrap
+import tombola.export.wrap_detect
 import tombola.train.networks.operators  # noqa: F401  (they register torch.ops.tombola)
 
 OPSET = 20

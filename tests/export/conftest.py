@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import tombola.export.export as export_module
-from tombola.export.export import ExportReport, export_detector
+from tombola.export.detector import export_detector
+from tombola.export.export import ExportReport
 from tombola.export.graph import quiet, to_graph
 from tombola.export.translations import OPSET, TRANSLATIONS
 from tombola.train.networks.faster_rcnn import FasterRCNN

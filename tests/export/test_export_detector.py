@@ -37,14 +37,18 @@ def test_the_network_before_folding_answers_alike(exported: Any, make_input: Any
 
 
 def test_parity_was_checked_over_all_sizes(exported: Any) -> None:
-    compared = exported.report.comparisons
+    compared = exported.report.parity.comparisons
     assert {one.size_hw for one in compared if one.picture == "drawn"} == set(SIZES_HW)
     assert {(2160, 3840), (64, 64), (1, 1)} < set(SIZES_HW)
-    assert sum(one.detections for one in compared) > 100
-    assert all(one.box_difference_px <= 0.1 and one.score_difference <= 1e-3 for one in compared)
+    assert {one.options["score_threshold"] for one in compared} == {0.2, 0.05}
+    assert sum(one.count for one in compared) > 100
+    boxes, scores = zip(*(one.differences for one in compared), strict=True)
+    assert all(one.value <= one.allowed == 0.1 for one in boxes)
+    assert all(one.value <= one.allowed == 1e-3 for one in scores)
     card = exported.report.contract.card["parity"]
-    assert card["boxes"] == sum(one.detections for one in compared)
-    assert card["box_difference_px"] == max(one.box_difference_px for one in compared)
+    assert card["boxes"] == sum(one.count for one in compared)
+    assert card["box_difference_px"] == max(one.value for one in boxes)
+    assert card["score_difference"] == max(one.value for one in scores)
 
 
 @pytest.mark.parametrize("size_hw", [(96, 96), (97, 33), (33, 97), (1, 200), (200, 1), (640, 427), (2, 3)])

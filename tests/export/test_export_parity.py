@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.card import make_card
-from tombola.export.parity import SIZES_HW, Comparison, check_parity, compare, summary
+from tombola.export.difference import Difference
+from tombola.export.difference_classify import ClassifyYardstick
+from tombola.export.difference_detect import DetectYardstick
+from tombola.export.parity import SIZES_HW, Comparison, Parity, check_parity, compare
 from tombola.export.probes import PROBE_SIDE_PX, drawn_picture, make_probe, probe_pictures
 from tombola.export.size import PartSize
 
@@ -60,35 +63,44 @@ def arrays(rows: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
 
 def between(file: Rows, network: Rows) -> Comparison:
     image = np.zeros((30, 50, 3), np.uint8)
-    return compare(Said(network), cast(ort.InferenceSession, Session(file)), "test", image, OPTIONS)
+    session = cast(ort.InferenceSession, Session(file))
+    return compare(Said(network), session, DetectYardstick(), "test", image, OPTIONS)
+
+
+def apart(box_px: float, score: float) -> tuple[Difference, Difference]:
+    return (
+        Difference("box_difference_px", "boxes", box_px, 0.1, "px"),
+        Difference("score_difference", "scores", score, 1e-3),
+    )
 
 
 def test_no_answers_agree() -> None:
-    assert between([], []) == Comparison("test", (30, 50), 0.5, 0, 0.0, 0.0)
+    assert between([], []) == Comparison("test", (30, 50), OPTIONS, 0, apart(0.0, 0.0))
 
 
 def test_differences_are_the_largest_ones() -> None:
     file: Rows = [([0, 0.03, 10, 10], 0.9, 1), ([20, 20, 40, 60.0625], 0.8005, 0)]
     found = between(file, TWO)
-    assert found.detections == 2
-    assert found.box_difference_px == pytest.approx(0.0625)
-    assert found.score_difference == pytest.approx(0.0005, rel=1e-3)
+    assert found.count == 2
+    boxes, scores = found.differences
+    assert boxes.value == pytest.approx(0.0625)
+    assert scores.value == pytest.approx(0.0005, rel=1e-3)
 
 
 def test_equal_scores_may_change_places() -> None:
     tied: Rows = [([0, 0, 10, 10], 0.8, 1), ([20, 20, 40, 60], 0.8, 1)]
-    assert between(tied[::-1], tied).box_difference_px == 0
+    assert between(tied[::-1], tied).differences == apart(0.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (TWO[:1], r"finds 1 objects with labels \[1\], PyTorch 2 objects with labels \[0, 1\]"),
-        ([*TWO, TWO[0]], "finds 3 objects"),
+        (TWO[:1], r"the file gives 1 objects with labels \[1\], PyTorch 2 objects with labels \[0, 1\]"),
+        ([*TWO, TWO[0]], "gives 3 objects"),
         ([TWO[0], (TWO[1][0], 0.8, 2)], r"labels \[1, 2\], PyTorch 2 objects with labels \[0, 1\]"),
-        ([([0, 0, 10, 10.2], 0.9, 1), TWO[1]], "is 0.2 px and 0 of score away"),
-        ([(TWO[0][0], 0.902, 1), TWO[1]], "0.002 of score away"),
-        ([(TWO[0][0], float("nan"), 1), TWO[1]], "nan of score away"),
+        ([([0, 0, 10, 10.2], 0.9, 1), TWO[1]], r"apart: boxes by 0.2 px \(allowed is 0.1 px\), scores by 0 "),
+        ([(TWO[0][0], 0.902, 1), TWO[1]], r"scores by 0.002 \(allowed is 0.001\)"),
+        ([(TWO[0][0], float("nan"), 1), TWO[1]], "scores by nan"),
         ([TWO[0], TWO[0]], r"with labels \[1\]"),
     ],
 )
@@ -100,7 +112,7 @@ def test_a_difference_is_an_error_that_says_where(file: Rows, message: str) -> N
 
 def test_one_box_is_not_paired_twice() -> None:
     near: Rows = [([0, 0, 10, 10], 0.9, 1), ([0, 0, 10, 10.05], 0.9, 1)]
-    with pytest.raises(ExportError, match="away from PyTorch"):
+    with pytest.raises(ExportError, match="file and PyTorch are apart"):
         between([near[0], ([0, 0, 10, 11], 0.9, 1)], near)
 
 
@@ -117,15 +129,21 @@ class Ranks(nn.Module):
         return boxes[best][None], self.scores[best][None].detach(), torch.zeros(1, dtype=torch.int64)
 
 
-def parity_of(network: nn.Module, file: Rows) -> tuple[tuple[Comparison, ...], int]:
-    return check_parity(network, cast(ort.InferenceSession, Session(file)), OPTIONS)
+def parity_of(network: nn.Module, file: Rows, **more: Any) -> Parity:
+    return check_parity(
+        network, cast(ort.InferenceSession, Session(file)), DetectYardstick(), OPTIONS, **more
+    )
 
 
 def test_parity_is_checked_on_every_picture() -> None:
-    comparisons, undecided = parity_of(Said(TWO), TWO)
-    assert (len(comparisons), undecided) == (2 * (len(SIZES_HW) + 1), 0)
-    assert {(one.picture, one.size_hw) for one in comparisons} == {
+    parity = parity_of(
+        Said(TWO), TWO, photos=[np.zeros((5, 6, 3), np.uint8)], more_sizes_hw=[(28, 28), (64, 64)]
+    )
+    assert (len(parity.comparisons), parity.undecided) == (2 * (len(SIZES_HW) + 3), 0)
+    assert {(one.picture, one.size_hw) for one in parity.comparisons} == {
         *(("drawn", size_hw) for size_hw in SIZES_HW),
+        ("drawn", (28, 28)),
+        ("photo", (5, 6)),
         ("blank", (120, 160)),
     }
 
@@ -138,19 +156,62 @@ def test_a_choice_that_rounding_makes_is_no_difference_of_the_file() -> None:
 
 def test_a_choice_that_the_network_makes_is_one() -> None:
     other: Rows = [([0, 0, 10, 10], 0.8, 0)]
-    with pytest.raises(ExportError, match=r"on the drawn picture of 64x64 px.* away from PyTorch"):
+    with pytest.raises(ExportError, match=r"on the drawn picture of 64x64 px.* PyTorch are apart"):
         parity_of(Ranks(gap=1e-4), other)
 
 
 def test_summary_is_of_all_comparisons() -> None:
-    figures = summary(
-        [Comparison("a", (4, 5), 0.5, 2, 0.01, 0.0), Comparison("a", (4, 5), 0.05, 30, 0.02, 1e-5)],
-        undecided=1,
-    )
+    first = Comparison("a", (4, 5), {"score_threshold": 0.5}, 2, apart(0.01, 0.0))
+    second = Comparison("a", (4, 5), {"score_threshold": 0.05}, 30, apart(0.02, 1e-5))
+    figures = Parity("boxes", (first, second), undecided=1).summary()
     assert (figures["comparisons"], figures["undecided"]) == (2, 1)
-    assert (figures["pictures"], figures["boxes"]) == (1, 32)
+    assert (figures["pictures"], figures["sizes_hw"], figures["boxes"]) == (1, [[4, 5]], 32)
     assert (figures["box_difference_px"], figures["score_difference"]) == (0.02, 1e-5)
     assert figures["reference"].startswith("PyTorch 2.")
+
+
+class Guessed(nn.Module):
+    """A classifier that always answers the same, as file and as network."""
+
+    def __init__(self, probabilities: list[float]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(probabilities))
+
+    def forward(self, _: Tensor) -> tuple[Tensor]:
+        return (self.weight.detach(),)
+
+    def run(self, names: list[str], feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        assert (names, list(feeds)) == (["probabilities"], ["image"])
+        return [self.weight.detach().numpy()]
+
+
+def guesses(file: list[float], network: list[float]) -> Parity:
+    session = cast(ort.InferenceSession, Guessed(file))
+    return check_parity(Guessed(network), session, ClassifyYardstick(), {})
+
+
+def test_probabilities_are_compared_one_by_one_on_every_picture() -> None:
+    parity = guesses([0.25, 0.75], [0.25005, 0.74995])
+    assert len(parity.comparisons) == len(SIZES_HW) + 1
+    figures = parity.summary()
+    assert figures["probability_difference"] == pytest.approx(5e-5, rel=1e-2)
+    assert figures["probabilities"] == 2 * (len(SIZES_HW) + 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ([0.2498, 0.7502], r"of 64x64 px, the file and PyTorch are apart: probabilities by 0.0002 \(allowed"),
+        ([0.25, float("nan")], "probabilities by nan"),
+        (
+            [0.25, 0.5, 0.25],
+            r"gives probabilities of the shape \[3\], PyTorch probabilities of the shape \[2\]",
+        ),
+    ],
+)
+def test_another_probability_is_a_difference_of_the_file(file: list[float], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        guesses(file, [0.25, 0.75])
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (37, 501), (1080, 1920)])
@@ -187,11 +248,11 @@ def test_the_card_counts_and_keeps_facts() -> None:
         {"licence": "Apache-2.0", "lineage": {"levels": []}},
         parity={"boxes": 3},
         sizes=parts,
-        input_size=320,
+        input_size_hw=(240, 320),
         half=False,
     )
     assert card["licence"] == "Apache-2.0"
-    assert card["input_size_hw"] == [320, 320]
+    assert card["input_size_hw"] == [240, 320]
     assert card["sizes"] == {
         "weights": 100, "sparsity": 0.2, "stored_as": "float32", "nbytes": {"backbone": 360, "roi_head": 20}
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The module that is exported for detection: a picture of bytes goes in, the final answer comes out.
+"""The module that is exported for detection: a picture of bytes goes in, boxes come out.
 
 It is not for training, nor to be called for answers: the runtime does that. Sizes are arithmetic on whole
 numbers that `torch.export` can follow; `int(h * factor)` would export cleanly and hold for the traced picture

@@ -62,20 +62,17 @@ def merge(sets: Sequence[ClassificationSet]) -> ClassificationSet:
     if not sets:
         raise DataError("nothing to merge: name at least one data set")
     classes = sets[0].classes
-    seen: set[tuple[str, int]] = set()
+    seen: set[str] = set()
     for one in sets:
         if one.classes != classes:
             raise DataError(
                 f"data sets with different classes cannot be merged: {', '.join(classes)} against "
                 f"{', '.join(one.classes)}; give both the same `classes`, in one order"
             )
-        for name, place in zip(one.names, one.places.tolist(), strict=True):
-            if (one.pixels.source, place) in seen:
-                raise DataError(
-                    f"picture {name} of {one.pixels.source} is in two of the merged sets; "
-                    "choose folds that do not overlap"
-                )
-            seen.add((one.pixels.source, place))
+        for origin in map(one.pixels.origin, one.places.tolist()):
+            if origin in seen:
+                raise DataError(f"{origin} is in two of the merged sets; choose folds that do not overlap")
+            seen.add(origin)
     if len(sets) == 1:
         return sets[0]
     starts = np.cumsum([0, *(len(one.pixels) for one in sets[:-1])])

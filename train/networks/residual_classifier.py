@@ -48,6 +48,7 @@ class ResidualClassifier(nn.Module):
     def __init__(self, settings: ResNetSettings | ResNet20Settings, *, channels: int, n_classes: int) -> None:
         super().__init__()
         block: type[BasicBlock] | type[Bottleneck] = BasicBlock
+        repeats: tuple[int, ...]
         match settings.kind:
             case "resnet18":
                 repeats, first = (2, 2, 2, 2), 64

@@ -1,0 +1,303 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tombola.errors import RecipeError, TrainingError
+from tombola.train.networks.classifiers import NetworkSettings, build_classifier
+from tombola.train.networks.cnn import CnnSettings
+from tombola.train.networks.densenet import DenseNetSettings
+from tombola.train.networks.freeze import freeze_up_to, layer_names, rest_frozen
+from tombola.train.networks.mlp import MlpSettings
+from tombola.train.networks.residual_classifier import ResNetSettings
+from tombola.train.networks.start import load_start, weights_file
+
+SMALL_CNN = CnnSettings(blocks=((4,), (8,)), dense=(12,), block_dropout=0.5)
+
+
+def build(settings: NetworkSettings, n_classes: int = 10, seed: int = 0, channels: int = 3) -> nn.Module:
+    torch.manual_seed(seed)
+    return build_classifier(settings, channels=channels, size_hw=(32, 32), n_classes=n_classes)
+
+
+def scrambled(network: nn.Module) -> nn.Module:
+    """The network in eval mode with statistics as if it had been trained."""
+    for name, buffer in network.named_buffers():
+        if name.endswith(("mean", "var")):
+            buffer.copy_(torch.rand_like(buffer) + 0.5)
+    return network.eval()
+
+
+class Reference:
+    """Torchvision's arithmetic as functions; the state dict grows, by torchvision's names, at first use."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+
+    def conv(self, name: str, x: Tensor, out: int, kernel: int, stride: int = 1) -> Tensor:
+        scale = (2 / (x.shape[1] * kernel**2)) ** 0.5
+        weight = self.tensors.setdefault(
+            f"{name}.weight", torch.randn(out, x.shape[1], kernel, kernel) * scale
+        )
+        return F.conv2d(x, weight, stride=stride, padding=kernel // 2)
+
+    def norm(self, name: str, x: Tensor) -> Tensor:
+        mean, var, weight, bias = (
+            self.tensors.setdefault(f"{name}.{part}", torch.rand(x.shape[1]) + 0.5)
+            for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        self.tensors[f"{name}.num_batches_tracked"] = torch.tensor(7)
+        return F.batch_norm(x, mean, var, weight, bias)
+
+    def linear(self, name: str, x: Tensor, out: int) -> Tensor:
+        weight = self.tensors.setdefault(f"{name}.weight", torch.randn(out, x.shape[1]))
+        return F.linear(x, weight, self.tensors.setdefault(f"{name}.bias", torch.randn(out)))
+
+
+def torchvision_resnet(
+    reference: Reference, x: Tensor, repeats: tuple[int, ...], *, bottleneck: bool
+) -> Tensor:
+    x = F.max_pool2d(reference.norm("bn1", reference.conv("conv1", x, 8, 7, 2)).relu(), 3, 2, 1)
+    for layer, repeat in enumerate(repeats, start=1):
+        inner = 8 * 2 ** (layer - 1)
+        for block in range(repeat):
+            name, stride = f"layer{layer}.{block}", 2 if layer > 1 and block == 0 else 1
+            plan = (
+                [(inner, 1, 1), (inner, 3, stride), (4 * inner, 1, 1)]
+                if bottleneck
+                else [(inner, 3, stride), (inner, 3, 1)]
+            )
+            out = x
+            for index, (width, kernel, step) in enumerate(plan, start=1):
+                out = reference.conv(f"{name}.conv{index}", out, width, kernel, step)
+                out = reference.norm(f"{name}.bn{index}", out)
+                out = out.relu() if index < len(plan) else out
+            if out.shape != x.shape:
+                x = reference.conv(f"{name}.downsample.0", x, out.shape[1], 1, stride)
+                x = reference.norm(f"{name}.downsample.1", x)
+            x = (out + x).relu()
+    return reference.linear("fc", x.mean((2, 3)), 10)
+
+
+def torchvision_densenet(reference: Reference, x: Tensor, blocks: tuple[int, ...], growth: int) -> Tensor:
+    x = reference.norm("features.norm0", reference.conv("features.conv0", x, 2 * growth, 7, 2)).relu()
+    x = F.max_pool2d(x, 3, 2, 1)
+    for block, layers in enumerate(blocks, start=1):
+        for layer in range(1, layers + 1):
+            name = f"features.denseblock{block}.denselayer{layer}"
+            new = reference.conv(f"{name}.conv1", reference.norm(f"{name}.norm1", x).relu(), 4 * growth, 1)
+            new = reference.conv(f"{name}.conv2", reference.norm(f"{name}.norm2", new).relu(), growth, 3)
+            x = torch.cat([x, new], 1)
+        if block < len(blocks):
+            name = f"features.transition{block}"
+            x = reference.conv(f"{name}.conv", reference.norm(f"{name}.norm", x).relu(), x.shape[1] // 2, 1)
+            x = F.avg_pool2d(x, 2)
+    return reference.linear("classifier", reference.norm("features.norm5", x).relu().mean((2, 3)), 10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "repeats", "bottleneck"), [("resnet18", (2, 2, 2, 2), False), ("resnet50", (3, 4, 6, 3), True)]
+)
+def test_a_resnet_with_torchvisions_weights_answers_as_torchvision_does(
+    kind: str, repeats: tuple[int, ...], bottleneck: bool, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    reference, x = Reference(), torch.randn(2, 3, 64, 64)
+    expected = torchvision_resnet(reference, x, repeats, bottleneck=bottleneck)
+    save_file(reference.tensors, tmp_path / "public.safetensors")
+    network = build(ResNetSettings.model_validate({"kind": kind, "width": 0.125}))
+    start = load_start(network, tmp_path / "public.safetensors")
+    torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
+    assert start.fresh == ()
+    assert start.loaded == sum("num_batches" not in name for name in reference.tensors)
+
+
+@pytest.mark.parametrize("elder", [False, True])
+def test_a_densenet_with_torchvisions_weights_answers_as_torchvision_does(
+    elder: bool, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    reference, x = Reference(), torch.randn(2, 3, 64, 64)
+    expected = torchvision_densenet(reference, x, (2, 3, 2), 4)
+    tensors = {
+        # The files that torchvision publishes were saved when these names had a dot more.
+        name.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2.") if elder else name: tensor
+        for name, tensor in reference.tensors.items()
+    }
+    torch.save(tensors, tmp_path / "public.pth")
+    network = build(DenseNetSettings(blocks=(2, 3, 2), growth=4, stem="large"))
+    load_start(network, tmp_path / "public.pth")
+    torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_folder_gives_its_best_weights_and_a_head_of_other_classes_stays_fresh(tmp_path: Path) -> None:
+    trained = scrambled(build(SMALL_CNN, n_classes=10, seed=1))
+    save_file(trained.state_dict(), tmp_path / "best.safetensors")
+    save_file(build(SMALL_CNN, n_classes=10, seed=2).state_dict(), tmp_path / "last.safetensors")
+    network, untouched = build(SMALL_CNN, n_classes=4), build(SMALL_CNN, n_classes=4)
+    start = load_start(network, tmp_path)
+    assert start.file == tmp_path / "best.safetensors"
+    assert start.fresh == ("head.weight", "head.bias")
+    for name, tensor in network.state_dict().items():
+        if name.startswith("head"):
+            assert torch.equal(tensor, untouched.state_dict()[name])
+        elif "num_batches" not in name:
+            assert torch.equal(tensor, trained.state_dict()[name])
+
+
+def test_a_head_of_the_same_classes_is_taken_over(tmp_path: Path) -> None:
+    trained = scrambled(build(SMALL_CNN, seed=1))
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in trained.state_dict().items()}},
+        tmp_path / "checkpoint.pth",
+    )
+    network = build(SMALL_CNN)
+    assert load_start(network, tmp_path / "checkpoint.pth").fresh == ()
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(network.eval()(x), trained(x))
+
+
+def test_half_precision_weights_are_widened(tmp_path: Path) -> None:
+    trained = build(SMALL_CNN, seed=1)
+    save_file(
+        {name: value.half() for name, value in trained.state_dict().items()}, tmp_path / "h.safetensors"
+    )
+    network = build(SMALL_CNN)
+    load_start(network, tmp_path / "h.safetensors")
+    assert {tensor.dtype for tensor in network.parameters()} == {torch.float32}
+    assert torch.equal(
+        network.state_dict()["head.weight"], trained.state_dict()["head.weight"].half().float()
+    )
+
+
+def test_layers_are_listed_in_the_order_of_the_forward_pass() -> None:
+    assert layer_names(build(SMALL_CNN)) == ("blocks.0", "blocks.1", "dense.0", "head")
+    assert layer_names(build(MlpSettings())) == ("layers.0", "layers.1", "head")
+    assert layer_names(build(DenseNetSettings(blocks=(1, 1)))) == (
+        "stem.0", "stages.0", "stages.1", "norm", "head",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layer", "frozen_layers"),
+    [
+        ("blocks.0", ("blocks.0",)),
+        ("blocks", ("blocks.0", "blocks.1")),
+        ("dense.0", ("blocks.0", "blocks.1", "dense.0")),
+    ],
+)
+def test_frozen_layers_do_not_move_and_the_others_do(
+    layer: str, frozen_layers: tuple[str, ...], tmp_path: Path
+) -> None:
+    save_file(build(SMALL_CNN, seed=1).state_dict(), tmp_path / "best.safetensors")
+    network = build(SMALL_CNN, n_classes=4)
+    start = load_start(network, tmp_path, freeze=layer)
+    expected = {name for name, _ in network.named_parameters() if name.startswith(frozen_layers)}
+    assert set(start.frozen) == expected
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    network.train()
+    rest_frozen(network)
+    for _ in range(2):
+        loss = F.cross_entropy(network(torch.randn(8, 3, 32, 32) * 3 + 1), torch.arange(8) % 4)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for name, value in network.state_dict().items():
+        # Statistics and counters of batch norms are state as well.
+        assert torch.equal(value, before[name]) == name.startswith(frozen_layers), name
+
+
+def test_frozen_parts_rest_even_inside_a_wrapper() -> None:
+    network = build(SMALL_CNN)
+    freeze_up_to(network, "blocks.0")
+    wrapper = nn.Sequential(network).train()
+    rest_frozen(wrapper)
+    frozen, free = network.get_submodule("blocks.0"), network.get_submodule("blocks.1")
+    assert not any(module.training for module in frozen.modules())
+    assert all(module.training for module in free.modules())
+
+
+@pytest.mark.parametrize("layer", ["block.0", "blocks.0.1", ""])
+def test_an_unknown_layer_is_refused_with_the_list(layer: str) -> None:
+    with pytest.raises(RecipeError, match=r"start\.freeze.*blocks\.0, blocks\.1, dense\.0, head"):
+        freeze_up_to(build(SMALL_CNN), layer)
+
+
+def test_freezing_everything_is_refused() -> None:
+    with pytest.raises(RecipeError, match="nothing to train"):
+        freeze_up_to(build(SMALL_CNN), "head")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    save_file(build(SMALL_CNN, channels=1).state_dict(), file)
+    with pytest.raises(TrainingError, match=r"\[4, 1, 3, 3\] for blocks\.0\.0\.conv\.weight.*\[4, 3, 3, 3\]"):
+        load_start(build(SMALL_CNN), file)
+    save_file(build(MlpSettings(widths=(8,))).state_dict(), file)
+    with pytest.raises(TrainingError, match=r"nothing for blocks\.0"):
+        load_start(build(SMALL_CNN), file)
+
+
+def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
+    deeper = build(ResNetSettings(kind="resnet34", width=0.125))
+    save_file(deeper.state_dict(), tmp_path / "deep.safetensors")
+    with pytest.raises(TrainingError, match=r"tensors that the network has not, stages"):
+        load_start(build(ResNetSettings(kind="resnet18", width=0.125)), tmp_path / "deep.safetensors")
+
+
+def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
+    wrong = build(SMALL_CNN, seed=1).state_dict()
+    wrong["dense.0.0.linear.weight"] = torch.zeros(1, 1)
+    save_file(wrong, tmp_path / "wrong.safetensors")
+    network, before = build(SMALL_CNN), build(SMALL_CNN)
+    with pytest.raises(TrainingError, match=r"dense\.0\.0\.linear\.weight"):
+        load_start(network, tmp_path / "wrong.safetensors")
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before.state_dict()[name])
+
+
+def test_weights_with_nan_are_refused(tmp_path: Path) -> None:
+    spoilt = build(SMALL_CNN).state_dict()
+    spoilt["blocks.0.0.norm.running_var"][0] = torch.nan
+    save_file(spoilt, tmp_path / "nan.safetensors")
+    with pytest.raises(TrainingError, match=r"NaN.*blocks\.0\.0\.norm\.running_var"):
+        load_start(build(SMALL_CNN), tmp_path / "nan.safetensors")
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (Path.touch, (Path("was-here"),))
+
+
+def test_a_file_with_code_in_it_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"head.weight": Malicious()}, tmp_path / "bad.pth")
+    (tmp_path / "bare.pt").write_bytes(pickle.dumps(Malicious(), protocol=2))
+    for name in ("bad.pth", "bare.pt"):
+        with pytest.raises(TrainingError, match=name):
+            load_start(build(SMALL_CNN), tmp_path / name)
+    assert not (tmp_path / "was-here").exists()
+
+
+@pytest.mark.parametrize("name", ["cut.safetensors", "cut.pth"])
+@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 cut"])
+def test_a_damaged_file_is_named(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TrainingError, match=name):
+        load_start(build(SMALL_CNN), tmp_path / name)
+
+
+def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
+    for name in ("no.safetensors", "no.pth"):
+        with pytest.raises(TrainingError, match=rf"{name} does not exist"):
+            load_start(build(SMALL_CNN), tmp_path / name)
+    with pytest.raises(TrainingError, match=r"neither best\.safetensors nor last\.safetensors"):
+        weights_file(tmp_path)
+    torch.save([torch.zeros(1)], tmp_path / "list.pth")
+    with pytest.raises(TrainingError, match="not a dictionary of named tensors"):
+        load_start(build(SMALL_CNN), tmp_path / "list.pth")

@@ -1,0 +1,126 @@
+"""Transfer: a classifier that starts from the weights of a trained run or of a public state dict."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tombola.errors import TrainingError
+from tombola.train.networks.freeze import freeze_up_to
+from tombola.train.networks.torchvision_names import own_names
+
+# Under these keys public training scripts keep the weights of a checkpoint.
+_NESTED = ("state_dict", "model", "model_state_dict")
+# The last layer, which new classes need anew.
+_HEAD = ("head.weight", "head.bias")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a network started from.
+
+    file: where the weights were read. loaded: number of tensors taken over. fresh: tensors of the last layer
+    that kept their own first weights. frozen: names of the parameters that do not learn.
+    """
+
+    file: Path
+    loaded: int
+    fresh: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+
+def weights_file(path: Path) -> Path:
+    """`path` itself, or the best (else the last) weights of the run folder at `path`. Raises
+    TrainingError."""
+    if not path.is_dir():
+        return path
+    for name in ("best", "last"):
+        file = path / f"{name}.safetensors"
+        if file.exists():
+            return file
+    raise TrainingError(
+        f"start.weights: {path} holds neither best.safetensors nor last.safetensors; give a run folder"
+    )
+
+
+def load_start(network: nn.Module, path: Path, *, freeze: str = "") -> Start:
+    """Copy weights into a classifier, then freeze it up to and including the layer named by `freeze`.
+
+    path: a run folder, a .safetensors file, or a .pth or .pt file, which is read without running any code in
+    it. Names are ours, or torchvision's for ResNet and DenseNet. Every tensor must fit, except the last layer
+    (`head`): one of another shape is left out, and the network's own stays. A file that holds more than the
+    network is refused, for it is of another network.
+    Raises TrainingError that names the file, the tensor and its shapes; RecipeError for `freeze`.
+    """
+    file = weights_file(path)
+    source = _read(file)
+    names = own_names(source)
+    given = {names[name]: tensor for name, tensor in source.items()}
+    own = network.state_dict()
+    fresh = _fresh_head(own, given)
+    wanted = [name for name in own if name not in fresh and not name.endswith("num_batches_tracked")]
+    for name in wanted:
+        if name not in given or given[name].shape != own[name].shape:
+            found = list(given[name].shape) if name in given else "nothing"
+            raise TrainingError(
+                f"start.weights: {file} has {found} for {name}, the network wants {list(own[name].shape)}; "
+                "make network and picture those of the weights"
+            )
+        if not torch.isfinite(given[name]).all():
+            raise TrainingError(
+                f"start.weights: {file} has NaN or infinite numbers in {name}; take other weights"
+            )
+    extra = [name for name in given if name not in own and not name.endswith("num_batches_tracked")]
+    if extra:
+        raise TrainingError(
+            f"start.weights: {file} has {len(extra)} tensors that the network has not, {extra[0]} the first; "
+            "make network that of the weights"
+        )
+    with torch.no_grad():
+        for name in wanted:
+            own[name].copy_(given[name])
+    frozen = freeze_up_to(network, freeze) if freeze else ()
+    return Start(file, len(wanted), fresh, frozen)
+
+
+def _fresh_head(own: dict[str, Tensor], given: dict[str, Tensor]) -> tuple[str, ...]:
+    """The names of the last layer unless the file's fits as a whole."""
+    fits = all(name in given and given[name].shape == own[name].shape for name in _HEAD)
+    return () if fits else _HEAD
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        content: Any = (
+            load_file(file)
+            if file.suffix == ".safetensors"
+            else torch.load(file, map_location="cpu", weights_only=True)
+        )
+    except FileNotFoundError:
+        raise TrainingError(
+            f"start.weights: {file} does not exist; give a run folder or a file of weights"
+        ) from None
+    except pickle.UnpicklingError:
+        raise TrainingError(
+            f"start.weights: {file} is damaged, or holds more than tensors and is not read for safety; save "
+            "the state_dict alone"
+        ) from None
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrainingError(
+            f"start.weights: {file} cannot be read ({reason}); give a .safetensors or .pth file of tensors"
+        ) from None
+    for key in _NESTED:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise TrainingError(
+            f"start.weights: {file} is not a dictionary of named tensors; save a network's state_dict()"
+        )
+    # Data-parallel wrappers leave their prefix on every name.
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}

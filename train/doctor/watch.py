@@ -139,6 +139,8 @@ class Watch:
         return gradient, norm(now - before), norm(before)
 
     def _judge_loss(self, loss: float) -> list[str]:
+        if not math.isfinite(loss):  # which ends the training
+            return []
         if self._first_loss is None:
             self._first_loss = self._smooth_loss = loss
         self._smooth_loss = SMOOTHING * self._smooth_loss + (1 - SMOOTHING) * loss
@@ -201,8 +203,8 @@ class Watch:
                 [
                     _Case(layer, self._largest_ratio[layer])
                     for layer in ratios
-                    # Where the gradient has vanished a higher rate is no cure.
-                    if self._largest_ratio[layer] < SLOW_RATIO and sizes[layer] * GRADIENT_GAP >= last > 0
+                    # Where the gradient fades a higher rate is no cure.
+                    if self._largest_ratio[layer] < SLOW_RATIO and sizes[layer] * 100 >= last > 0
                 ],
                 lambda layers, worst: (
                     f"the weights of {layers} hardly move: by at most {worst:.0e} of their length in a "

@@ -1,0 +1,73 @@
+"""What became of one point of a search."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from tombola.train.run_folder import RunFolder, write_atomic
+from tombola.train.search.point import Point
+
+State = Literal["done", "stopped", "failed", "open"]
+FILE = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The best validation score of a point and the epoch that had it (both None where nothing was judged).
+
+    state: done; stopped, because others were far better; failed, for `reason`; open, not ended yet.
+    """
+
+    point: Point
+    state: State
+    score: float | None = None
+    epoch: int | None = None
+    reason: str = ""
+
+
+def measured(point: Point, state: State, run: Path, score_name: str, reason: str = "") -> Outcome:
+    """The outcome by what the run folder's metrics.csv says."""
+    key = f"valid_{score_name}"
+    rows = [row for row in RunFolder(run).read_metrics() if key in row]
+    best = max(rows, key=lambda row: row[key], default=None)
+    if best is None:
+        return Outcome(point, state, reason=reason)
+    return Outcome(point, state, best[key], int(best["epoch"]), reason)
+
+
+def keep(outcome: Outcome, run: Path) -> None:
+    """Remember in the run folder that this point has ended; what failed is not kept, and tried again."""
+    if outcome.state in ("done", "stopped"):
+        content = asdict(outcome)
+        del content["point"]
+        write_atomic(run / FILE, json.dumps(content).encode())
+
+
+def kept(point: Point, run: Path) -> Outcome | None:
+    """What `keep` left there; None if this point has still to be run."""
+    path = run / FILE
+    return Outcome(point, **json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Best score first, those without a score last."""
+    return sorted(outcomes, key=lambda outcome: (outcome.score is None, -(outcome.score or 0.0)))
+
+
+def to_csv(outcomes: Sequence[Outcome], score_name: str) -> bytes:
+    """One row a point in the order given: its values, score, epoch, state, reason and folder."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [*(axis.key for axis in outcomes[0].point.axes), score_name, "epoch", "state", "reason", "run"]
+    )
+    for outcome in outcomes:
+        score = "" if outcome.score is None else f"{outcome.score:.10g}"
+        epoch = "" if outcome.epoch is None else outcome.epoch
+        row = [*outcome.point.values, score, epoch, outcome.state, outcome.reason, outcome.point.name]
+        writer.writerow(row)
+    return text.getvalue().encode()

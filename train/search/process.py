@@ -1,0 +1,73 @@
+"""One point of a search as a process of its own: `tombola train` with the point's values."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tombola.train.run_folder import RunFolder
+from tombola.train.search.outcome import Outcome, keep, measured
+from tombola.train.search.point import Point
+
+RECIPE = "recipe.toml"
+LOG = "log.txt"
+
+
+def command(point: Point, folder: Path, device: str) -> list[str]:
+    """The command line that trains `point`, or goes on with it."""
+    run = folder / point.name
+    changes = [part for override in point.overrides for part in ("--set", override)]
+    resume = ["--resume"] if RunFolder(run).has_checkpoint else []
+    train = [sys.executable, "-m", "tombola.cli", "train", str(folder / RECIPE), "--out", str(run)]
+    return [*train, *changes, "--device", device, *resume]
+
+
+class PointProcess:
+    """A running point. What it prints goes to log.txt in its run folder, which lies in `folder`."""
+
+    def __init__(self, point: Point, folder: Path, *, device: str, threads: int, score_name: str) -> None:
+        self.point, self.run, self.score_name = point, folder / point.name, score_name
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / LOG).open("wb") as log:
+            self._process = subprocess.Popen(
+                command(point, folder, device),
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C at the terminal reaches the search alone, which then stops each point once.
+                start_new_session=True,
+            )
+
+    def poll(self) -> Outcome | None:
+        """What became of it, kept in the run folder; None while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        reason = "" if code == 0 else self._reason(code)
+        state = "done" if code == 0 else "failed"
+        outcome = measured(self.point, state, self.run, self.score_name, reason)  # type: ignore[arg-type]
+        keep(outcome, self.run)
+        return outcome
+
+    def stop(self) -> None:
+        """Ask it to save its state and end."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    def wait(self) -> None:
+        self._process.wait()
+
+    def kill(self) -> None:
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+
+    def _reason(self, code: int) -> str:
+        log = (self.run / LOG).read_text(encoding="utf-8", errors="replace")
+        _, error, message = log.rpartition("\nerror: " if "\nerror: " in log else "error: ")
+        if error:
+            return " ".join(message.split())
+        ended = f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"{ended}; see {self.run / LOG}"

@@ -2,17 +2,15 @@
 graph."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from tombola.train.data.warp import Fit
 from tombola.train.networks.operators import resize_u8
 
 # ITU-R BT.601; they add up to 1, so a grey picture keeps its values.
 LUMA = (0.299, 0.587, 0.114)
-
-Fit = Literal["crop", "stretch"]
 
 
 class ClassifierInput(nn.Module):

@@ -18,16 +18,24 @@ app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_m
 
 
 class DataFormat(StrEnum):
-    """How boxes are written down."""
+    """How boxes (coco, voc, yolo) or labels (idx, cifar, folder) are written down."""
 
     coco = "coco"
     voc = "voc"
     yolo = "yolo"
+    idx = "idx"
+    cifar = "cifar"
+    folder = "folder"
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether it is a format for detection."""
+        return self in (DataFormat.coco, DataFormat.voc, DataFormat.yolo)
 
 
 FormatOption = Annotated[
     DataFormat | None,
-    typer.Option("--format", help="How the boxes are written down.", show_default="seen from the files"),
+    typer.Option("--format", help="How the data are written down.", show_default="seen from the files"),
 ]
 
 
@@ -41,33 +49,47 @@ def data_check(
     annotations: Annotated[
         Path,
         typer.Argument(
-            metavar="ANNOTATIONS", help="COCO's .json, or the folder of VOC's .xml or YOLO's .txt."
+            metavar="ANNOTATIONS",
+            help="COCO's .json, the folder of VOC's .xml or YOLO's .txt, or idx labels. Not for CIFAR batches "
+            "nor a folder per class: these are their own.",
         ),
     ],
     pictures: Annotated[
-        Path, typer.Argument(metavar="PICTURES", help="The folder, or plain .tar, of the pictures.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[PICTURES]",
+            help="The folder, or plain .tar, of the pictures; idx pictures.",
+            show_default=False,
+        ),
+    ] = None,
     format_: FormatOption = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="A,B",
+            help="The classes there should be; of idx in the order of their numbers.",
+            show_default="those of the data",
+        ),
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help=f"List every fault, not {SHOWN_PER_KIND} of a kind.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Find the faults of a data set: pictures, boxes, classes.
+    """Find the faults of a data set: pictures, boxes, labels, classes.
 
     Opens every picture. Reports missing and unreadable pictures, wrong sizes, boxes outside or without
-    area, unknown classes, duplicates, classes without boxes. Exits 1 if training would refuse the data.
+    area, unknown classes, duplicates, one picture in two classes, classes without pictures or boxes. Exits 1
+    if training would refuse the data.
 
     \b
     Example:
       tombola data check annotations.json photos
+      tombola data check photos-by-class
     """
-    from tombola.train.data.check import check
-    from tombola.train.data.formats import read
-    from tombola.train.data.summary import summarize
-
-    entries = read(annotations, pictures, format_name=None if format_ is None else format_.value)
-    findings = check(entries)
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    summary_rows, findings = _look(annotations, pictures, format_, names)
     if json:
         from json import dumps
 
@@ -76,10 +98,32 @@ def data_check(
             typer.echo(dumps({**fault, "stops_training": one.kind.stops_training}))
     else:
         columns = terminal_columns()
-        lines = table(("", ""), summarize(entries).rows(), "<<", columns=columns)
+        lines = table(("", ""), summary_rows, "<<", columns=columns)
         typer.echo("\n".join([*lines, *_report(findings, None if every else SHOWN_PER_KIND, columns)]))
     if any(one.kind.stops_training for one in findings):
         raise typer.Exit(1)
+
+
+def _look(
+    annotations: Path, pictures: Path | None, format_: DataFormat | None, classes: list[str] | None
+) -> tuple[list[tuple[str, str]], list["Finding"]]:
+    """What is in the data, as rows of a table, and what is wrong with it."""
+    from tombola.train.data import classify_formats, formats, idx
+    from tombola.train.data.check import check
+    from tombola.train.data.labelled_check import look_at
+    from tombola.train.data.summary import summarize
+
+    name = None if format_ is None else format_.value
+    has_boxes = pictures is not None and not idx.is_idx(annotations) if format_ is None else format_.has_boxes
+    if not has_boxes:
+        labels = None if pictures is None else annotations
+        labelled = classify_formats.read(pictures or annotations, labels, classes, name)
+        summary, findings = look_at(labelled)
+        return summary.rows(), findings
+    if pictures is None:
+        raise typer.BadParameter("PICTURES is missing; boxes are in files beside their pictures.")
+    entries = formats.read(annotations, pictures, classes, name)
+    return summarize(entries).rows(), check(entries)
 
 
 def _report(findings: list["Finding"], most: int | None, columns: int | None) -> list[str]:

@@ -100,7 +100,13 @@ def test_training_refuses_what_stops_it_and_check_says_which(broken: Path) -> No
         DataError, match=r"boxes\.json: bad annotation: [\s\S]* and \d more: `tombola data check`"
     ):
         formats.load(broken / "boxes.json", broken / "pictures")
-    harmless = {Kind.DUPLICATE_BOX, Kind.DUPLICATE_PICTURE, Kind.CLASS_WITHOUT_BOXES}
+    harmless = {
+        Kind.DUPLICATE_BOX,
+        Kind.DUPLICATE_PICTURE,
+        Kind.TWO_CLASSES,
+        Kind.CLASS_WITHOUT_BOXES,
+        Kind.CLASS_WITHOUT_PICTURES,
+    }
     assert {kind for kind in Kind if not kind.stops_training} == harmless
 
 

@@ -77,7 +77,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
         if (module_name, global_name) not in _ALLOWED:
             raise DataError(
-                f"it asks for {module_name}.{global_name}, which no array needs; download it again from its makers"
+                f"it asks for {module_name}.{global_name}, which no array needs; download it again"
             )
         return _ALLOWED[module_name, global_name]
 

@@ -20,14 +20,22 @@ class Kind(StrEnum):
     BOX_OUTSIDE = "box outside"
     DUPLICATE_BOX = "duplicate box"
     DUPLICATE_PICTURE = "duplicate picture"
+    TWO_CLASSES = "one picture in two classes"
     CLASS_WITHOUT_BOXES = "class without boxes"
+    CLASS_WITHOUT_PICTURES = "class without pictures"
     NO_BOXES = "no boxes"
     NO_PICTURES = "no pictures"
 
     @property
     def stops_training(self) -> bool:
         """Whether a training refuses the set for it; the others are only worth a look."""
-        return self not in (Kind.DUPLICATE_BOX, Kind.DUPLICATE_PICTURE, Kind.CLASS_WITHOUT_BOXES)
+        return self not in (
+            Kind.DUPLICATE_BOX,
+            Kind.DUPLICATE_PICTURE,
+            Kind.TWO_CLASSES,
+            Kind.CLASS_WITHOUT_BOXES,
+            Kind.CLASS_WITHOUT_PICTURES,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Pictures with labels as they were written, faults and all: what every classification format reads into.
 
-`check_labelled` reports on this form; `to_classification_set` refuses its faults and gives the form that
+`look_at` reports on this form; `to_classification_set` refuses its faults and gives the form that
 training uses.
 """
 

@@ -55,7 +55,7 @@ def bench(
 ) -> None:
     """Measure model files: latency, throughput, memory, size.
 
-    From a frame in memory to boxes; decoding a file is not counted. The models take turns, so that
+    From a frame in memory to the answer; decoding a file is not counted. The models take turns, so that
     other load falls on all alike. `outside` is the share of time before and after the network itself.
 
     \b

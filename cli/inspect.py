@@ -74,7 +74,7 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
     return [
         ("task", contract.task),
         ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
-        ("defaults", ", ".join(f"{name} {value:g}" for name, value in contract.defaults.items())),
+        ("defaults", ", ".join(f"{name} {value:g}" for name, value in contract.defaults.items()) or "none"),
         ("weights", f"{graph.weight_count:,}, {_share(graph.zero_count, graph.weight_count)} of them zero"),
         ("nodes", f"{len(graph.nodes)}: {nodes}{', …' if len(graph.op_counts) > 6 else ''}"),
         (

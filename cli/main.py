@@ -9,12 +9,14 @@ import typer
 import tombola
 from tombola.cli import (
     bench,
+    classify,
     data_check,
     detect,
     doctor,
     evaluate,
     export,
     inspect,
+    search,
     train,
     verify,
     webcam,
@@ -60,8 +62,10 @@ def tombola_command(
 
 
 app.command()(detect.detect)
+app.command()(classify.classify)
 app.command()(webcam.webcam)
 app.command()(train.train)
+app.command()(search.search)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(verify.verify)

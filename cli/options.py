@@ -30,6 +30,25 @@ ThreadsOption = Annotated[
         "--threads", min=1, metavar="N", help="CPU threads for one picture.", show_default="all cores"
     ),
 ]
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE...", help="Pictures, videos, folders, patterns.", show_default=False),
+]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--save", "-s", metavar="DIR", help="Write copies with the answers drawn in to this folder."
+    ),
+]
+JsonLinesOption = Annotated[
+    bool, typer.Option("--json", help="Print one line of JSON for each picture or video frame.")
+]
+MaxPixelsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels", min=1, metavar="N", help="Refuse larger pictures.", show_default="100 million"
+    ),
+]
 ScoreOption = Annotated[
     float | None,
     typer.Option(

@@ -1,21 +1,18 @@
-"""A camera's picture with boxes into a video file, in real time."""
+"""A camera's picture with the answers drawn into a video file, in real time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError, PictureError
+from tombola.runtime.model import Answer
 from tombola.runtime.output import write_beside
 from tombola.runtime.sources import Video
 from tombola.runtime.video import CODECS
-
-if TYPE_CHECKING:
-    from tombola.runtime.detector import Detector
 
 FRAMES_PER_SECOND = 20
 
@@ -34,14 +31,12 @@ def until(frames: Iterable[NDArray[np.uint8]], seconds: float | None) -> Iterato
 def record(
     frames: Iterable[NDArray[np.uint8]],
     target: Path,
-    detector: "Detector",
-    *,
-    score_threshold: float | None = None,
+    answer: Callable[[NDArray[np.uint8]], Answer],
 ) -> int:
-    """Detect in each frame (`image_rgb_u8` [height, width, 3]) and write the drawn frames to `target`.
+    """Answer each frame (`image_rgb_u8` [height, width, 3]) and write the drawn frames to `target`.
 
     A frame is repeated or left out so that the file plays as fast as things happened. Ctrl-C ends the
-    recording and keeps it. Returns how many frames were detected in. OutputError where the file cannot be
+    recording and keeps it. Returns how many frames were answered. OutputError where the file cannot be
     written, or no frame came.
     """
     codec = CODECS.get(target.suffix.lower())
@@ -57,7 +52,7 @@ def record(
                 if writer is None:
                     writer = _open(part, target, codec, image_rgb_u8.shape[:2])
                     started = perf_counter()
-                drawn_rgb_u8 = detector(image_rgb_u8, score_threshold=score_threshold).draw(image_rgb_u8)
+                drawn_rgb_u8 = answer(image_rgb_u8).draw(image_rgb_u8)
                 due = int((perf_counter() - started) * FRAMES_PER_SECOND) + 1
                 for _ in range(due - written):
                     writer.write(cv2.cvtColor(drawn_rgb_u8, cv2.COLOR_RGB2BGR))

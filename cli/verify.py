@@ -7,7 +7,7 @@ import typer
 
 from tombola.cli.options import Device, DeviceOption
 from tombola.cli.polite import complain
-from tombola.cli.table import table, terminal_columns
+from tombola.cli.table import one_line, table, terminal_columns
 
 
 def verify(
@@ -28,23 +28,27 @@ def verify(
     rows = [
         (
             f"{probe.size_hw[1]}×{probe.size_hw[0]}",
-            str(probe.expected_count),
-            str(probe.found_count),
-            f"{probe.box_difference_px:.2g}",
-            f"{probe.score_difference:.2g}",
+            probe.expected,
+            probe.found,
+            *(f"{probe.differences[unit]:.2g}" for unit in report.tolerances),
             "differs" if probe.problem else "ok",
         )
         for probe in report.probes
     ]
-    header = ("picture", "expected", "found", "off by px", "off by score", "result")
-    lines = table(header, rows, ">>>>><", columns=terminal_columns()) if rows else ["no probes"]
+    header = ("picture", "expected", "found", *(f"off by {unit}" for unit in report.tolerances), "result")
+    align = ">" * (len(header) - 1) + "<"
+    lines = table(header, rows, align, columns=terminal_columns()) if rows else ["no probes"]
     lines += [
-        f"{row[0]}: {probe.problem}" for row, probe in zip(rows, report.probes, strict=True) if probe.problem
+        f"{row[0]}: {one_line(probe.problem)}"
+        for row, probe in zip(rows, report.probes, strict=True)
+        if probe.problem
     ]
     typer.echo("\n".join(lines))
-    allowed = f"allowed are {report.box_tolerance_px:g} px and {report.score_tolerance:g} of score"
+    allowed = " and ".join(
+        f"{most:g} {unit if unit == 'px' else f'of {unit}'}" for unit, most in report.tolerances.items()
+    )
     if report.ok:
-        typer.echo(f"{file} answers on {report.device} as it did when it was made ({allowed})")
+        typer.echo(f"{file} answers on {report.device} as it did when it was made (allowed: {allowed})")
         return
     if not report.probes:
         complain(f"{file} carries no probe pictures, so it cannot be verified; export it again")

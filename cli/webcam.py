@@ -1,13 +1,24 @@
-"""`tombola webcam`: a camera's picture with boxes, in a window or into a file."""
+"""`tombola webcam`: a camera's picture with answers, in a window or into a file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import counted
+from tombola.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tombola.runtime.classifier import Classifier
+    from tombola.runtime.detector import Detector
+    from tombola.runtime.model import Answer
 
 
 def webcam(
@@ -31,7 +42,9 @@ def webcam(
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
 ) -> None:
-    """Show what a camera sees, with boxes, names and frames a second.
+    """Show what a camera sees, with names and frames a second.
+
+    A detector draws boxes; a classifier writes the name of what it sees in the corner.
 
     Always the newest frame: a slow model skips frames and never lags. In the window q quits and s saves
     the picture to the current folder. Where there is no display, --save records to a video file.
@@ -48,11 +61,23 @@ def webcam(
 
     if save is None:
         check_display()
-    detector = load(model_or_shipped(model), device.value, threads)
+    loaded = load(model_or_shipped(model), device.value, threads)
+    answer = _answer(loaded, score)
     with Camera(camera) as frames:
         if save is None:
-            shown = show(until(frames, seconds), detector, score_threshold=score)
-            typer.echo(f"{counted(shown, 'frame')} shown on {detector.device}")
+            shown = show(until(frames, seconds), answer)
+            typer.echo(f"{counted(shown, 'frame')} shown on {loaded.device}")
             return
-        seen = record(until(frames, seconds), save, detector, score_threshold=score)
-        typer.echo(f"{save}: {counted(seen, 'frame')} seen on {detector.device}")
+        seen = record(until(frames, seconds), save, answer)
+        typer.echo(f"{save}: {counted(seen, 'frame')} seen on {loaded.device}")
+
+
+def _answer(model: "Detector | Classifier", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":
+    from tombola.runtime.detector import Detector
+
+    if isinstance(model, Detector):
+        detector = model
+        return lambda image_rgb_u8: detector(image_rgb_u8, score_threshold=score)
+    if score is not None:
+        raise ModelError(f"--score {score:g}: is for detectors, and the model is a classifier; leave it out.")
+    return model

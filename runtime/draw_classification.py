@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tombola.errors import PictureError
 from tombola.runtime.classification import Classification
 from tombola.runtime.draw import Rect, Tag, colour_of, draw_tag, printable, tag_size
 
@@ -14,7 +15,13 @@ def draw_classification(image_rgb_u8: NDArray[np.uint8], classification: Classif
     """Return a copy of the picture, uint8 [height, width, 3] RGB, with the best class and its probability.
 
     Where the two have no room the name stands alone; where it has none either, nothing is drawn.
+    PictureError where it is no such picture.
     """
+    if image_rgb_u8.ndim != 3 or image_rgb_u8.shape[2] != 3 or image_rgb_u8.dtype != np.uint8:
+        raise PictureError(
+            "a picture to draw on must be uint8 [height, width, 3], "
+            f"but is {image_rgb_u8.dtype} {list(image_rgb_u8.shape)}."
+        )
     canvas = np.array(image_rgb_u8, order="C")
     height, width = canvas.shape[:2]
     for text in _texts(classification):

@@ -15,8 +15,8 @@ import numpy as np
 from tombola.runtime.load import load
 from tombola.runtime.memory import own_peak_mib
 path, height, width, device, threads = sys.argv[1:]
-detector = load(path, device, int(threads) or None)
-detector(np.zeros((int(height), int(width), 3), np.uint8))
+model = load(path, device, int(threads) or None)
+model(np.zeros((int(height), int(width), 3), np.uint8))
 print(own_peak_mib())
 """
 

@@ -12,6 +12,11 @@ from tombola.runtime.session import Session
 class Answer(Protocol):
     """An answer about one picture that can be drawn on it."""
 
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the upright picture, in pixels."""
+        ...
+
     def draw(self, image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a copy of the picture, uint8 [height, width, 3] RGB, with the answer on it."""
         ...

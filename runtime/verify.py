@@ -1,43 +1,49 @@
 """Does this copy of a model, on this machine, still answer as it did when it was exported?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tombola.runtime.classifier import Classifier
 from tombola.runtime.contract import Probe
 from tombola.runtime.detections import Detections
 from tombola.runtime.detector import Detector
 from tombola.runtime.load import ModelSource, load
 
-BOX_TOLERANCE_PX = 0.1
-SCORE_TOLERANCE = 1e-3
+# The most that an answer may differ, by what it is counted in.
+DETECT_TOLERANCES = {"px": 0.1, "score": 1e-3}
+CLASSIFY_TOLERANCES = {"probability": 1e-3}
 
 
 @dataclass(frozen=True)
 class ProbeResult:
     """How one probe's answer differs from the expected one.
 
-    problem: what is wrong, in words; empty where the answer agrees. The differences are the largest ones, in
-    picture pixels and in score units, and NaN where counts or labels already differ.
+    expected, found: the two answers in short, a count of boxes for instance.
+    differences: the largest ones, under the keys of `VerifyReport.tolerances`; NaN where the answers cannot
+    be compared number by number.
+    problem: what is wrong, in words; empty where the answer agrees.
     """
 
     size_hw: tuple[int, int]
-    expected_count: int
-    found_count: int
-    box_difference_px: float
-    score_difference: float
+    expected: str
+    found: str
+    differences: Mapping[str, float]
     problem: str
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The outcome over all probes. `ok` is False where one differs, and where the file carries none."""
+    """The outcome over all probes. `ok` is False where one differs, and where the file carries none.
+
+    tolerances: the most allowed, under "px" and "score" for boxes, under "probability" for classes.
+    """
 
     device: str
     device_note: str
-    box_tolerance_px: float
-    score_tolerance: float
+    tolerances: Mapping[str, float]
     probes: tuple[ProbeResult, ...]
 
     @property
@@ -49,28 +55,29 @@ class VerifyReport:
 def verify(model: ModelSource, device: str = "auto") -> VerifyReport:
     """Run the probes a file carries and compare with the answers it expects.
 
-    Wanted: the same count and labels, boxes within 0.1 px, scores within 1e-3. Both tolerances are multiplied
-    by `probe_tolerance` of the card, where the file's maker widened them.
+    Wanted of a detector: the same count and labels, boxes within 0.1 px, scores within 1e-3; of a classifier:
+    each probability within 1e-3. All are multiplied by `probe_tolerance` of the card, where the file's maker
+    widened them.
     Raises ModelError and DeviceError as `load` does; a differing answer is told in the report, not raised.
     """
-    detector = load(model, device)
-    factor = float(detector.contract.card.get("probe_tolerance", 1))
-    box_tolerance_px, score_tolerance = BOX_TOLERANCE_PX * factor, SCORE_TOLERANCE * factor
+    loaded = load(model, device)
+    factor = float(loaded.contract.card.get("probe_tolerance", 1))
+    known = DETECT_TOLERANCES if isinstance(loaded, Detector) else CLASSIFY_TOLERANCES
+    tolerances = {unit: factor * most for unit, most in known.items()}
     return VerifyReport(
-        device=detector.device,
-        device_note=detector.device_note,
-        box_tolerance_px=box_tolerance_px,
-        score_tolerance=score_tolerance,
+        device=loaded.device,
+        device_note=loaded.device_note,
+        tolerances=tolerances,
         probes=tuple(
-            _check_probe(detector, probe, box_tolerance_px, score_tolerance)
-            for probe in detector.contract.probes
+            _check_boxes(loaded, probe, tolerances)
+            if isinstance(loaded, Detector)
+            else _check_probabilities(loaded, probe, tolerances)
+            for probe in loaded.contract.probes
         ),
     )
 
 
-def _check_probe(
-    detector: Detector, probe: Probe, box_tolerance_px: float, score_tolerance: float
-) -> ProbeResult:
+def _check_boxes(detector: Detector, probe: Probe, tolerances: Mapping[str, float]) -> ProbeResult:
     found = detector(probe.png)
     boxes_xyxy = np.array(probe.expected["boxes"], np.float64).reshape(-1, 4)
     scores = np.array(probe.expected["scores"], np.float64)
@@ -85,16 +92,15 @@ def _check_probe(
     else:
         box_difference_px = float(np.abs(found.boxes_xyxy[order] - boxes_xyxy).max(initial=0.0))
         score_difference = float(np.abs(found.scores[order] - scores).max(initial=0.0))
-        if box_difference_px > box_tolerance_px:
-            problem = f"a box is {box_difference_px:.3g} px off, {box_tolerance_px:g} allowed"
-        elif score_difference > score_tolerance:
-            problem = f"a score is {score_difference:.3g} off, {score_tolerance:g} allowed"
+        if box_difference_px > tolerances["px"]:
+            problem = f"a box is {box_difference_px:.3g} px off, {tolerances['px']:g} allowed"
+        elif score_difference > tolerances["score"]:
+            problem = f"a score is {score_difference:.3g} off, {tolerances['score']:g} allowed"
     return ProbeResult(
         size_hw=found.size_hw,
-        expected_count=len(scores),
-        found_count=len(found),
-        box_difference_px=box_difference_px,
-        score_difference=score_difference,
+        expected=str(len(scores)),
+        found=str(len(found)),
+        differences={"px": box_difference_px, "score": score_difference},
         problem=problem,
     )
 
@@ -114,3 +120,26 @@ def _pair(found: Detections, boxes_xyxy: NDArray[np.float64], labels: NDArray[np
         unused.remove(nearest)
         order.append(nearest)
     return order
+
+
+def _check_probabilities(
+    classifier: Classifier, probe: Probe, tolerances: Mapping[str, float]
+) -> ProbeResult:
+    # By class and not by rank, so that a tie that another processor breaks otherwise is no difference.
+    found = classifier(probe.png)
+    expected = np.array(probe.expected["probabilities"], np.float64)
+    off = np.abs(found.probabilities - expected)
+    worst, best = int(off.argmax()), int(expected.argmax())
+    problem = ""
+    if off[worst] > tolerances["probability"]:
+        problem = (
+            f"the probability of {found.labels[worst]!r} is {off[worst]:.3g} off, "
+            f"{tolerances['probability']:g} allowed"
+        )
+    return ProbeResult(
+        size_hw=found.size_hw,
+        expected=f"{found.labels[best]} {expected[best]:.3f}",
+        found=f"{found.name} {found.probability:.3f}",
+        differences={"probability": float(off[worst])},
+        problem=problem,
+    )

@@ -1,4 +1,4 @@
-"""A video in, the same video with boxes out; and a writer whose file is whole or not there."""
+"""A video in, the same video with its answers drawn out; and a writer whose file is whole or not there."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,67 +6,59 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError
-from tombola.runtime.detections import Detections
-from tombola.runtime.detector import Detector
+from tombola.runtime.model import Answer
 from tombola.runtime.output import write_beside
 from tombola.runtime.sources import Video, quiet_opencv
 
 # Codecs that OpenCV's wheels can write on every system.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
+AnswerT = TypeVar("AnswerT", bound=Answer)
 WriteFrame = Callable[[NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What was written: the file, its frames, how many boxes in all, and frames a second while working."""
+    """What was written: the file, its frames, and frames a second while working."""
 
     path: Path
     frames: int
-    boxes: int
     frames_per_second: float
 
 
 def annotate_video(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    detector: Detector,
+    answer: Callable[[NDArray[np.uint8]], AnswerT],
     *,
-    score_threshold: float | None = None,
-    iou_threshold: float | None = None,
-    max_detections: int | None = None,
-    on_frame: Callable[[int, int, Detections], None] | None = None,
+    on_frame: Callable[[int, int, AnswerT], None] | None = None,
 ) -> VideoReport:
-    """Detect in every frame of `source` and write the drawn frames to `target` at the same rate.
+    """Answer every frame of `source` and write the drawn frames to `target` at the same rate.
 
     Sound is not kept.
+    answer: a loaded model, or a function of a frame, `image_rgb_u8` [height, width, 3], that asks one.
     target: a file whose suffix is one of .mp4 .m4v .mov .mkv .avi; replaced whole at the end.
-    on_frame: called after each frame with its index, the count the file claims (0 if unknown) and the boxes.
+    on_frame: called after each frame with its index, the count the file claims (0 if unknown) and its answer.
 
-    Raises PictureError (source), OutputError (target), ModelError (detector). Nothing half-written is left.
+    Raises PictureError (source), OutputError (target), ModelError (answer). Nothing half-written is left.
     """
-    boxes = frames = 0
+    frames = 0
     started = perf_counter()
     with Video(source) as video, write_video(target, video.fps, video.size_hw) as write:
         for image_rgb_u8 in video:
-            found = detector(
-                image_rgb_u8,
-                score_threshold=score_threshold,
-                iou_threshold=iou_threshold,
-                max_detections=max_detections,
-            )
+            found = answer(image_rgb_u8)
             write(found.draw(image_rgb_u8))
             if on_frame is not None:
                 on_frame(frames, video.frame_count, found)
-            boxes += len(found)
             frames += 1
-    return VideoReport(Path(target), frames, boxes, frames / (perf_counter() - started))
+    return VideoReport(Path(target), frames, frames / (perf_counter() - started))
 
 
 @contextmanager

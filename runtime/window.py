@@ -1,10 +1,10 @@
-"""A camera in a window: boxes, names and frames a second."""
+"""A camera in a window: its pictures with the answers drawn, and frames a second."""
 
 import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DisplayError
-from tombola.runtime.detector import Detector
 from tombola.runtime.draw import draw_caption
+from tombola.runtime.model import Answer
 from tombola.runtime.output import save_picture
 
 TITLE = "Tombola - s saves, q quits"
@@ -36,15 +36,16 @@ def check_display() -> None:
 
 def show(
     frames: Iterable[NDArray[np.uint8]],
-    detector: Detector,
+    answer: Callable[[NDArray[np.uint8]], Answer],
     *,
-    score_threshold: float | None = None,
     save_to: Path = Path(),
 ) -> int:
-    """Show each frame with its boxes until the frames end, q or Escape is pressed, or the window is closed.
+    """Show each frame with its answer until the frames end, q or Escape is pressed, or the window is closed.
 
-    frames: `image_rgb_u8` [height, width, 3], from a Camera or a Video. s saves the picture to the folder
-    `save_to` under the time of day. Returns how many frames were shown. DisplayError without a display.
+    frames: `image_rgb_u8` [height, width, 3], from a Camera or a Video.
+    answer: a loaded model, or a function of a frame that asks one.
+    s saves the picture to the folder `save_to` under the time of day. Returns how many frames were shown.
+    DisplayError without a display.
     """
     check_display()
     shown = 0
@@ -60,8 +61,7 @@ def show(
         ) from error
     try:
         for image_rgb_u8 in frames:
-            found = detector(image_rgb_u8, score_threshold=score_threshold)
-            drawn_rgb_u8 = found.draw(image_rgb_u8)
+            drawn_rgb_u8 = answer(image_rgb_u8).draw(image_rgb_u8)
             times.append(perf_counter())
             if shown == 0:
                 cv2.resizeWindow(TITLE, image_rgb_u8.shape[1], image_rgb_u8.shape[0])

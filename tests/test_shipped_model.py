@@ -17,7 +17,7 @@ MODEL = model_or_shipped(None)
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return tombola.load(MODEL, device="cpu")
+    return tombola.load(MODEL, device="cpu", task="detect")
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,10 @@ Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
 COMMANDS = [
     "detect",
+    "classify",
     "webcam",
     "train",
+    "search",
     "evaluate",
     "export",
     "verify",
@@ -58,10 +60,16 @@ def test_help_fits_the_terminal(command: str, columns: int) -> None:
 
 
 @pytest.fixture
-def workshop(place: Path, picture: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def workshop(
+    place: Path,
+    picture: Callable[..., Path],
+    make_classifier: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """A folder that holds whatever the examples name, with the slow parts of the library replaced."""
     for name in ("detector", "dense", "pruned", "int8", "voc-detector"):
         Path(f"{name}.onnx").write_bytes(Path("model.onnx").read_bytes())
+    Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
     writer = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
@@ -86,7 +94,7 @@ def workshop(place: Path, picture: Callable[..., Path], monkeypatch: pytest.Monk
     [
         line
         for command in COMMANDS
-        if command not in ("train", "export", "webcam", "doctor")
+        if command not in ("train", "search", "export", "webcam", "doctor")
         for line in examples(command)
         if "runs/" not in line
     ],
@@ -99,7 +107,7 @@ def test_examples_run(tombola: Tombola, example: str) -> None:
     assert result.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "export", "webcam", "doctor", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "search", "export", "webcam", "doctor", "evaluate"])
 def test_the_other_examples_are_understood(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -111,6 +119,7 @@ def test_the_other_examples_are_understood(
 
     for name in (
         "tombola.train.train.train_recipe",
+        "tombola.train.search.search.search_recipe",
         "tombola.export.run.export_run",
         "tombola.runtime.window.check_display",
         "tombola.cli.webcam.model_or_shipped",

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import Result
 
 from tombola.errors import DisplayError
+from tombola.runtime.detections import Detections
 
 Tombola = Callable[..., Result]
 
@@ -193,15 +194,15 @@ def test_webcam_says_what_it_cannot_do(tombola: Tombola, options: list[str], mes
 def test_webcam_shows_a_window(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
 
-    def show(frames: Iterator[Any], detector: Any, *, score_threshold: float | None) -> int:
-        told.update(frames=sum(1 for _ in frames) > 0, labels=detector.labels, score=score_threshold)
+    def show(frames: Iterator[Any], answer: Callable[[Any], Detections]) -> int:
+        told.update(names=answer(next(frames)).names)
         return 7
 
     monkeypatch.setattr("tombola.runtime.window.check_display", lambda: None)
     monkeypatch.setattr("tombola.runtime.window.show", show)
-    result = tombola("webcam", *WITH_MODEL, "--score", "0.3", "--seconds", "0.1")
+    result = tombola("webcam", *WITH_MODEL, "--score", "0.7", "--seconds", "0.1")
     assert (result.exit_code, result.stdout) == (0, "7 frames shown on cpu\n")
-    assert told == {"frames": True, "labels": ("cat", "dog", "person"), "score": 0.3}
+    assert told == {"names": ("cat",)}
 
 
 def test_a_terminal_gets_a_hint_and_progress(tmp_path: Path) -> None:

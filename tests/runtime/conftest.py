@@ -105,7 +105,7 @@ def toy_path(tmp_path: Path, toy_bytes: bytes) -> Path:
 
 @pytest.fixture(scope="session")
 def toy(toy_bytes: bytes) -> Detector:
-    return load(toy_bytes, device="cpu")
+    return load(toy_bytes, device="cpu", task="detect")
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_profile_lists_the_nodes_that_ran(toy_path: Path, monkeypatch: pytest.Mo
 def test_turns_are_interleaved_and_counted() -> None:
     turns: list[str] = []
     detectors = [lambda _, name=name: turns.append(name) for name in "ab"]
-    seconds = time_interleaved(detectors, IMAGE, rounds=3)  # type: ignore[arg-type]
+    seconds = time_interleaved(detectors, IMAGE, rounds=3)
     assert [len(times) for times in seconds] == [3 * CALLS_PER_ROUND] * 2
     block = CALLS_PER_ROUND + 1
     assert "".join(turns) == "a" * WARM_UP_CALLS + "b" * WARM_UP_CALLS + ("a" * block + "b" * block) * 3

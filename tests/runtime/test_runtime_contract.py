@@ -59,6 +59,48 @@ def test_signature_of_detect_is_pinned() -> None:
     ]
 
 
+def test_classify_is_pinned() -> None:
+    classify = SIGNATURES["classify"]
+    assert [str(spec) for spec in (*classify.inputs, *classify.optional_inputs, *classify.outputs)] == [
+        "image uint8 [height, width, 3]",
+        "probabilities float32 [classes]",
+    ]
+    probe = Probe(PNG_SIGNATURE, {"probabilities": [0.25, 0.75]})
+    contract = Contract("classify", ("cat", "dog"), {}, {"licence": "MIT"}, (probe,))
+    assert contract.to_metadata() == {
+        "names": "{0: 'cat', 1: 'dog'}",
+        "task": "classify",
+        "tombola.task": "classify",
+        "tombola.labels": '["cat","dog"]',
+        "tombola.defaults": "{}",
+        "tombola.card": '{"licence":"MIT"}',
+        "tombola.probes": '[{"png":"iVBORw0KGgo=","expected":{"probabilities":[0.25,0.75]}}]',
+        "tombola.contract": "1",
+    }
+    assert Contract.from_metadata(contract.to_metadata()) == contract
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"probabilities": [0.5, 0.25, 0.25]}, "3 probabilities do not match 2 labels"),
+        ({"probabilities": [1.5, -0.5]}, "from 0 to 1"),
+        ({"probabilities": [float("nan"), 1.0]}, "from 0 to 1"),
+        ({"probabilities": ["1", 0]}, "from 0 to 1"),
+        ({"probabilities": [0.5, 0.4]}, "add up to 1, but their sum is 0.9"),
+        ({"scores": [0.5, 0.5]}, "lists named probabilities"),
+    ],
+)
+def test_wrong_probe_of_a_classifier_is_named(expected: dict[str, list[Any]], message: str) -> None:
+    with pytest.raises(ModelError, match=rf"tombola\.probes\[0\]: .*{message}"):
+        Contract("classify", ("cat", "dog"), {}, probes=(Probe(PNG_SIGNATURE, expected),))
+
+
+def test_classify_has_no_defaults() -> None:
+    with pytest.raises(ModelError, match="must name nothing, but names score_threshold"):
+        Contract("classify", ("cat",), {"score_threshold": 0.5})
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)

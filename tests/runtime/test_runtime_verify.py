@@ -33,9 +33,9 @@ def test_good_copy(toy_bytes: bytes) -> None:
     assert report.ok
     assert report.device == "cpu"
     (probe,) = report.probes
-    assert (probe.size_hw, probe.expected_count, probe.found_count, probe.problem) == ((8, 10), 1, 1, "")
-    assert probe.box_difference_px < 1e-5
-    assert probe.score_difference < 1e-6
+    assert (probe.size_hw, probe.expected, probe.found, probe.problem) == ((8, 10), "1", "1", "")
+    assert probe.differences["px"] < 1e-5
+    assert probe.differences["score"] < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_tolerance_of_the_card_widens_both(verify_with: Callable[..., VerifyRepo
     assert not verify_with(expected).ok
     report = verify_with(expected, {"probe_tolerance": 6})
     assert report.ok
-    assert (round(report.box_tolerance_px, 9), round(report.score_tolerance, 9)) == (0.6, 0.006)
+    assert report.tolerances == pytest.approx({"px": 0.6, "score": 0.006})
 
 
 def test_order_of_nearly_equal_scores_does_not_matter(make_toy: MakeToy, make_contract: MakeContract) -> None:

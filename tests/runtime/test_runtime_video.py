@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.detections import Detections
@@ -31,9 +32,12 @@ def test_each_format_holds_every_frame_at_the_same_rate(
     clip: Path, toy: Detector, suffix: str, tmp_path: Path
 ) -> None:
     target = tmp_path / "out" / f"drawn{suffix}"
-    report = annotate_video(clip, target, toy)
+    counts: list[int] = []
+    report = annotate_video(
+        clip, target, toy, on_frame=lambda _index, _count, found: counts.append(len(found))
+    )
     assert (report.path, report.frames) == (target, 9)
-    assert report.boxes == 9 + 4  # the second box in each frame, the first from brightness 128 on
+    assert counts == [1] * 5 + [2] * 4  # the second box in each frame, the first from brightness 128 on
     assert report.frames_per_second > 0
     with Video(target) as video:
         frames = list(video)
@@ -51,7 +55,10 @@ def test_each_frame_is_told(clip: Path, toy: Detector, tmp_path: Path) -> None:
     def on_frame(index: int, count: int, found: Detections) -> None:
         told.append((index, count, len(found)))
 
-    annotate_video(clip, tmp_path / "out.avi", toy, score_threshold=0.9, on_frame=on_frame)
+    def answer(image_rgb_u8: NDArray[np.uint8]) -> Detections:
+        return toy(image_rgb_u8, score_threshold=0.9)
+
+    annotate_video(clip, tmp_path / "out.avi", answer, on_frame=on_frame)
     assert told == [(index, 9, 0) for index in range(9)]
 
 

@@ -89,9 +89,9 @@ def test_s_saves_the_drawn_picture_without_the_caption(
     np.testing.assert_array_equal(read_rgb(saved[0]), toy(image).draw(image))
 
 
-def test_score_threshold_reaches_the_detector(monkeypatch: pytest.MonkeyPatch, toy: Detector) -> None:
+def test_any_function_of_a_frame_may_answer(monkeypatch: pytest.MonkeyPatch, toy: Detector) -> None:
     screen = FakeScreen().install(monkeypatch)
-    window.show(frames(1), toy, score_threshold=0.95)
+    window.show(frames(1), lambda image_rgb_u8: toy(image_rgb_u8, score_threshold=0.95))
     assert tuple(screen.shown[0][0, 0]) == (50, 100, 200)
 
 

@@ -20,7 +20,7 @@ class CnnSettings(Section):
     """One list of channels a block; after its convolutions each block halves the sides by a 2×2 pool.
 
     padding keeps the sides through a convolution, which needs an odd kernel. end "flatten" hands every cell
-    of the last map to the dense layers, "mean" one number a channel. block_dropout acts after each pool,
+    of the last map to the dense layers, "mean" one number a channel, in place of the last pool. block_dropout acts after each pool,
     dropout after each dense layer, or before the last layer if there is none.
 
     LeNet-5 in the form with max pools and ReLU: blocks = [[6], [16]], kernel = 5, padding = false, dense =
@@ -58,8 +58,9 @@ class Cnn(nn.Module):
         height, width = _last_map_hw(settings, size_hw)
         self.mean_end = settings.end == "mean"
         self.blocks = nn.Sequential()
-        for block in settings.blocks:
-            self.blocks.append(_block(settings, channels, block))
+        for index, block in enumerate(settings.blocks):
+            pooled = not (self.mean_end and index == len(settings.blocks) - 1)
+            self.blocks.append(_block(settings, channels, block, pooled=pooled))
             channels = block[-1]
         features = channels if self.mean_end else channels * height * width
         self.dense = nn.Sequential()
@@ -85,7 +86,7 @@ class Cnn(nn.Module):
         return self.head(self.dense(features))  # type: ignore[no-any-return]
 
 
-def _block(settings: CnnSettings, channels: int, widths: tuple[int, ...]) -> nn.Sequential:
+def _block(settings: CnnSettings, channels: int, widths: tuple[int, ...], *, pooled: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in widths:
         units = units_before(settings.activation, width)
@@ -100,7 +101,8 @@ def _block(settings: CnnSettings, channels: int, widths: tuple[int, ...]) -> nn.
             padding = settings.kernel // 2 if settings.padding else 0
             layers += [nn.Conv2d(channels, units, settings.kernel, padding=padding), activation]
         channels = width
-    layers.append(nn.MaxPool2d(2) if settings.pool == "max" else nn.AvgPool2d(2))
+    if pooled:
+        layers.append(nn.MaxPool2d(2) if settings.pool == "max" else nn.AvgPool2d(2))
     if settings.block_dropout:
         layers.append(nn.Dropout(settings.block_dropout))
     return nn.Sequential(*layers)

@@ -1,0 +1,79 @@
+"""What the curves of a finished training say, in sentences."""
+
+from collections.abc import Mapping, Sequence
+
+# A loss that falls by less than this share of the way in a quarter of the epochs is flat there.
+FLAT = 0.03
+# Share of the best score that is lost again at the end.
+LOST = 0.02
+# Share of a score by which it must grow in the last epoch to be worth another.
+RISING = 0.01
+# Factor by which a loss on the validation pictures must have risen above its least.
+GAP = 1.25
+
+
+def judge_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> list[str]:
+    """Sentences on rows as in metrics.csv, in order; higher `valid_{score_name}` is better."""
+    return [*_judge_start(rows), *_judge_end(rows, f"valid_{score_name}"), *_judge_gaps(rows)]
+
+
+def _judge_start(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    losses = [row["loss"] for row in rows]
+    quarter = len(losses) // 4
+    if quarter < 2:
+        return []
+    way = losses[0] - min(losses)
+    flat = losses[0] - min(losses[: quarter + 1]) < FLAT * way
+    if not flat or way < 0.2 * abs(losses[0]):
+        return []
+    return [
+        f"the loss stayed flat for the first {quarter + 1} epochs ({losses[0]:.3g} to {losses[quarter]:.3g}) "
+        "and fell only then: the first weights are the prime suspect; choose another initialisation"
+    ]
+
+
+def _judge_end(rows: Sequence[Mapping[str, float]], key: str) -> list[str]:
+    scored = [row for row in rows if key in row]
+    if len(scored) < 3:
+        return []
+    name = _spoken(key)
+    best, before_last, last = max(scored, key=lambda row: row[key]), scored[-2], scored[-1]
+    if best is last and last[key] - before_last[key] > RISING * abs(last[key]):
+        return [
+            f"{name} was still rising at the end, from {before_last[key]:.4g} to {last[key]:.4g}; raise "
+            "training.epochs"
+        ]
+    if best[key] - last[key] <= LOST * abs(best[key]):
+        return []
+    fell = f"{name} was best after epoch {best['epoch']:.0f} ({best[key]:.4g}) and fell to {last[key]:.4g}"
+    if last["loss"] > best["loss"]:
+        return [f"{fell}, and the training loss rose too; lower training.learning_rate"]
+    return [
+        f"{fell} while the training loss fell on: the network learns its pictures by heart; add pictures, "
+        "augmentation, dropout or training.weight_decay, or set training.early_stopping_epochs"
+    ]
+
+
+def _judge_gaps(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Of losses that are measured on both sets."""
+    names = [key.removeprefix("loss_") for key in rows[-1] if key.startswith("loss_")] if rows else []
+    return [sentence for name in names for sentence in _judge_gap(rows, f"loss_{name}", f"valid_{name}")]
+
+
+def _judge_gap(rows: Sequence[Mapping[str, float]], ours: str, theirs: str) -> list[str]:
+    scored = [row for row in rows if ours in row and theirs in row]
+    if len(scored) < 3:
+        return []
+    best, last = min(scored, key=lambda row: row[theirs]), scored[-1]
+    if last[theirs] < GAP * best[theirs] or last[ours] >= best[ours]:
+        return []
+    return [
+        f"{_spoken(theirs)} on the validation pictures was least after epoch {best['epoch']:.0f} "
+        f"({best[theirs]:.3g}) and rose to {last[theirs]:.3g} while that on the training pictures fell on: the "
+        "network grows surer than it is right; add augmentation, dropout, training.weight_decay or "
+        "loss.label_smoothing"
+    ]
+
+
+def _spoken(key: str) -> str:
+    return key.removeprefix("valid_").replace("_", " ")

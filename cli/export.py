@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The .onnx file to write.")
-    ] = Path("detector.onnx"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .onnx file to write.",
+            show_default="detector.onnx or classifier.onnx",
+        ),
+    ] = None,
     weights: Annotated[
         str, typer.Option("--weights", metavar="W", help="best, last, initial or early-K.")
     ] = "best",
@@ -40,7 +47,7 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Export a run to one .onnx file: picture in, boxes out.
+    """Export a run to one .onnx file: picture in, answer out.
 
     The file is compared with PyTorch on pictures of many sizes before it is written, and carries small
     pictures and their answers for `tombola verify`.
@@ -71,13 +78,14 @@ def _read_card(path: Path | None) -> dict[str, Any]:
 
 
 def _lines(report: "ExportReport", columns: int | None) -> list[str]:
-    areas = sorted((one.size_hw for one in report.comparisons), key=lambda size_hw: size_hw[0] * size_hw[1])
+    areas = sorted(
+        (one.size_hw for one in report.parity.comparisons), key=lambda size_hw: size_hw[0] * size_hw[1]
+    )
     (low_height, low_width), (high_height, high_width) = areas[0], areas[-1]
-    off_px = max(one.box_difference_px for one in report.comparisons)
-    off_score = max(one.score_difference for one in report.comparisons)
+    off = ", ".join(f"{one.things} within {one.value:.1g} {one.unit}".rstrip() for one in report.parity.worst)
     parity = (
         f"Answers as PyTorch does on {len(areas)} pictures from {low_width}×{low_height} to "
-        f"{high_width}×{high_height}: boxes within {off_px:.1g} px, scores within {off_score:.1g}."
+        f"{high_width}×{high_height}: {off}."
     )
     parts = [(one.name, f"{one.weights:,}", size_text(one.nbytes)) for one in report.parts]
     return [
@@ -85,5 +93,5 @@ def _lines(report: "ExportReport", columns: int | None) -> list[str]:
         "",
         *wrap(parity, columns=columns),
         f"{report.path}: {size_text(report.nbytes)}",
-        f"Next: tombola detect photo.jpg --model {report.path} --save out",
+        f"Next: tombola {report.contract.task} photo.jpg --model {report.path} --save out",
     ]

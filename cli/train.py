@@ -57,10 +57,10 @@ def train(
 
 
 def _told(run: "RunFolder") -> str:
-    from tombola.train.tasks.detect import DetectTask
+    from tombola.train.tasks.open import score_name_of
 
-    name = f"valid_{DetectTask.score_name}"
-    scored = [row for row in run.read_metrics() if name in row]
-    best = max(scored, key=lambda row: row[name], default=None)
-    score = "" if best is None else f": best {DetectTask.score_name} {100 * best[name]:.1f}"
-    return f"{run.path}{score}\nNext: tombola export {run.path} -o detector.onnx"
+    score_name = score_name_of(run.recipe_path)
+    name = f"valid_{score_name}"
+    scored = [row[name] for row in run.read_metrics() if name in row]
+    best = f": best {score_name} {100 * max(scored):.1f}" if scored else ""
+    return f"{run.path}{best}\nNext: tombola export {run.path}"

@@ -97,7 +97,13 @@ def _state_signature(
             raise ExportError(f"the exporter made the tensors {names}, the contract asks for {specs}.")
         for value, spec in zip(values, specs, strict=True):
             dtype = helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
-            value.CopyFrom(helper.make_tensor_value_info(spec.name, dtype, spec.shape))
+            # The contract's name of a side, unless this network knows its length: classes are a number.
+            made = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            shape = [
+                side if isinstance(side, int) else n or side
+                for n, side in zip(made, spec.shape or (), strict=True)
+            ]
+            value.CopyFrom(helper.make_tensor_value_info(spec.name, dtype, shape))
 
 
 def _store_defaults(

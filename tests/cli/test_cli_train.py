@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 
 from tombola.cli.main import app
 from tombola.errors import ExportError
-from tombola.export.parity import Comparison
+from tombola.export.difference import Difference
+from tombola.export.parity import Comparison, Parity
 from tombola.export.size import PartSize
 
 Tombola = Callable[..., Result]
@@ -74,7 +75,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(threads)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0].startswith(f"{Path('runs/first')}: best voc07_map ")
-    assert result.stdout.splitlines()[1] == f"Next: tombola export {Path('runs/first')} -o detector.onnx"
+    assert result.stdout.splitlines()[1] == f"Next: tombola export {Path('runs/first')}"
     return folder
 
 
@@ -131,8 +132,10 @@ def test_options_reach_the_library(tombola: Tombola, monkeypatch: pytest.MonkeyP
 
     def train_recipe(recipe: Path, out: Path | None, **options: Any) -> Any:
         given.update(recipe=recipe, out=out, **options)
+        (tmp_path / "recipe.toml").write_text(RECIPE)
         return SimpleNamespace(
             path=tmp_path,
+            recipe_path=tmp_path / "recipe.toml",
             read_metrics=lambda: [{"valid_voc07_map": 0.5}, {"loss": 1.0}, {"valid_voc07_map": 0.25}],
         )
 
@@ -205,15 +208,22 @@ def test_export_reports_what_it_wrote(
     given: dict[str, Any] = {}
     (tmp_path / "card.toml").write_text('licence = "CC0-1.0"\n[metrics]\nvoc07_map = 0.5\n')
 
+    def apart(box_px: float, score: float) -> tuple[Difference, ...]:
+        return Difference("b", "boxes", box_px, 0.1, "px"), Difference("s", "scores", score, 1e-3)
+
     def export_run(run: Path, output: Path, **options: Any) -> Any:
         given.update(run=run, output=output, **options)
         return SimpleNamespace(
             path=output,
             nbytes=2_500_000,
-            comparisons=(
-                Comparison("drawn", (64, 64), 0.5, 3, 2e-5, 3e-8),
-                Comparison("drawn", (2160, 3840), 0.5, 3, 1e-4, 2e-8),
-                Comparison("blank", (1, 1), 0.5, 0, 0.0, 0.0),
+            contract=SimpleNamespace(task="detect"),
+            parity=Parity(
+                "boxes",
+                (
+                    Comparison("drawn", (64, 64), {}, 3, apart(2e-5, 3e-8)),
+                    Comparison("drawn", (2160, 3840), {}, 3, apart(1e-4, 2e-8)),
+                    Comparison("blank", (1, 1), {}, 0, apart(0.0, 0.0)),
+                ),
             ),
             parts=(PartSize("backbone", 1_200_000, 0, 2_400_000), PartSize("roi_head", 50_000, 0, 99_950)),
         )

@@ -17,7 +17,7 @@ from tombola.errors import RecipeError, TrainingError
 from tombola.train.data import classify_formats
 from tombola.train.data.classification_set import ClassificationSet, merge
 from tombola.train.networks.classifier_input import ClassifierInput
-from tombola.train.networks.classifiers import build_classifier
+from tombola.train.networks.classifiers import Classifier, build_classifier
 from tombola.train.networks.freeze import freeze_up_to, rest_frozen
 from tombola.train.networks.start import load_start, weights_file
 from tombola.train.recipe import read_toml, to_toml, validate
@@ -157,7 +157,7 @@ class ClassifyTask:
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> nn.Module:
+def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> Classifier:
     """The network of the recipe with fresh weights."""
     picture = recipe.picture
     return build_classifier(
@@ -170,7 +170,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> ClassifyRecipe:
     return validate(ClassifyRecipe, read_toml(path, overrides), str(path)).located(path.resolve().parent)
 
 
-def load_network(run: Path, weights: str = "best") -> tuple[nn.Module, ClassifyRecipe]:
+def load_network(run: Path, weights: str = "best") -> tuple[Classifier, ClassifyRecipe]:
     """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
 
     Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.

@@ -30,6 +30,17 @@ def open_task(recipe: Path, overrides: Sequence[str] = ()) -> Task:
     return classify.ClassifyTask(classify.load_recipe(recipe, overrides))
 
 
+def score_name_of(recipe: Path) -> str:
+    """The score that decides which weights of the recipe are best. Raises RecipeError."""
+    if task_of(recipe) == "detect":
+        from tombola.train.tasks import detect
+
+        return detect.DetectTask.score_name
+    from tombola.train.tasks import classify
+
+    return classify.ClassifyTask.score_name
+
+
 def resolved_toml(recipe: Path, overrides: Sequence[str] = ()) -> str:
     """The recipe with all its defaults, as text. Raises RecipeError."""
     if task_of(recipe, overrides) == "detect":

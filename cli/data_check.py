@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 SHOWN_PER_KIND = 5
 
-app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
-
 
 class DataFormat(StrEnum):
     """How boxes (coco, voc, yolo) or labels (idx, cifar, folder) are written down."""
@@ -39,19 +37,13 @@ FormatOption = Annotated[
 ]
 
 
-@app.callback()
-def data() -> None:
-    """Look at data sets."""
-
-
-@app.command("check")
 def data_check(
     annotations: Annotated[
         Path,
         typer.Argument(
             metavar="ANNOTATIONS",
-            help="COCO's .json, the folder of VOC's .xml or YOLO's .txt, or idx labels. Not for CIFAR batches "
-            "nor a folder per class: these are their own.",
+            help="COCO's .json, the folder of VOC's .xml or YOLO's .txt, or idx labels; or, alone, CIFAR "
+            "batches or a folder with a folder per class.",
         ),
     ],
     pictures: Annotated[

@@ -10,7 +10,7 @@ import tombola
 from tombola.cli import (
     bench,
     classify,
-    data_check,
+    data,
     detect,
     doctor,
     evaluate,
@@ -72,7 +72,7 @@ app.command()(verify.verify)
 app.command()(inspect.inspect)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
-app.add_typer(data_check.app, name="data")
+app.add_typer(data.app, name="data")
 
 
 def run() -> None:

@@ -30,6 +30,7 @@ COMMANDS = [
     "inspect",
     "bench",
     "doctor",
+    "data get",
     "data check",
 ]
 
@@ -46,7 +47,7 @@ def test_every_command_is_listed_with_its_help(tombola: Tombola) -> None:
     listed = re.findall(
         r"^  (\w+)  +\w.*[^.]\.?$", tombola("--help").stdout.partition("Commands:")[2], re.MULTILINE
     )
-    assert listed == [command.split()[0] for command in COMMANDS]
+    assert listed == list(dict.fromkeys(command.split()[0] for command in COMMANDS))
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -72,6 +73,7 @@ def workshop(
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
+    picture("photos-by-class/cat/a.jpg")
     writer = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
     for _ in range(3):
         writer.write(np.zeros((48, 64, 3), np.uint8))
@@ -94,7 +96,7 @@ def workshop(
     [
         line
         for command in COMMANDS
-        if command not in ("train", "search", "export", "webcam", "doctor")
+        if command not in ("train", "search", "export", "webcam", "doctor", "data get")
         for line in examples(command)
         if "runs/" not in line
     ],
@@ -107,7 +109,7 @@ def test_examples_run(tombola: Tombola, example: str) -> None:
     assert result.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "search", "export", "webcam", "doctor", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "search", "export", "webcam", "doctor", "evaluate", "data get"])
 def test_the_other_examples_are_understood(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -120,6 +122,7 @@ def test_the_other_examples_are_understood(
     for name in (
         "tombola.train.train.train_recipe",
         "tombola.train.search.search.search_recipe",
+        "tombola.train.data.get.get",
         "tombola.export.run.export_run",
         "tombola.runtime.window.check_display",
         "tombola.cli.webcam.model_or_shipped",
@@ -162,7 +165,7 @@ def complete(shell: Shell, words: str) -> list[str]:
     ("words", "offered"),
     [
         ("tombola d", ["detect", "doctor", "data"]),
-        ("tombola data ", ["check"]),
+        ("tombola data ", ["get", "check"]),
         ("tombola detect photo.jpg --de", ["--device"]),
         ("tombola detect photo.jpg --device c", ["cpu", "cuda"]),
         ("detect photo.jpg --thr", ["--threads"]),

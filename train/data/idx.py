@@ -85,7 +85,7 @@ def _parse(file: BufferedIOBase, path: Path, axes: int) -> NDArray[np.uint8]:
     if (magic[2], magic[3]) != (UINT8, axes):
         raise DataError(
             f"{path} holds type {magic[2]:#04x} with {magic[3]} axes, not bytes (0x08) with {axes}; "
-            "name the pictures' file and the labels' file in that order"
+            "pictures have 3 axes and labels 1: are the two swapped?"
         )
     lengths = file.read(4 * axes)
     if len(lengths) < 4 * axes:

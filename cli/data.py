@@ -1,0 +1,16 @@
+"""`tombola data`: the commands that get and check data sets."""
+
+import typer
+
+from tombola.cli import data_check, data_get
+
+app = typer.Typer(help="Get and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def data() -> None:
+    """Get and check data sets."""
+
+
+app.command("get")(data_get.data_get)
+app.command("check")(data_check.data_check)

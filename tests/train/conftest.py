@@ -1,11 +1,13 @@
-"""A data set small enough to train on in a second: coloured rectangles on grey, in COCO's form."""
+"""Data sets small enough to train on in seconds: coloured rectangles in COCO's form, drawn digits in MNIST's."""
 
+import gzip
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 COLOURS_RGB = ((220, 30, 30), (30, 60, 220))
 
@@ -84,6 +86,81 @@ epochs = 2
 batch_size = 4
 learning_rate = 2e-3
 warmup_steps = 2
+early_steps = [1]
+workers = 0
+"""
+    )
+    return path
+
+
+DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+def drawn_digits(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """White digits on black at random places, sizes and weights: uint8 [count, 28, 28] and labels [count]."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.uint8) % len(DIGITS)
+    images = np.zeros((count, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        scale, weight = float(rng.uniform(0.6, 0.85)), int(rng.integers(1, 3))
+        corner = (int(rng.integers(5, 11)), int(rng.integers(20, 25)))
+        cv2.putText(image, DIGITS[label], corner, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, weight, cv2.LINE_AA)
+    order = rng.permutation(count)
+    return images[order], labels[order]
+
+
+def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    """MNIST's format: two zeros, 8 for uint8, the number of axes, big-endian sides, the bytes."""
+    sides = b"".join(side.to_bytes(4, "big") for side in array.shape)
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, array.ndim]) + sides + array.tobytes(), mtime=0))
+
+
+@pytest.fixture(scope="session")
+def digits_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 600 drawn digits to train on and 100 to test: images.gz, labels.gz, test-*.gz."""
+    root = tmp_path_factory.mktemp("digits")
+    for prefix, count, seed in (("", 600, 0), ("test-", 100, 1)):
+        images, labels = drawn_digits(count, seed)
+        write_idx(root / f"{prefix}images.gz", images)
+        write_idx(root / f"{prefix}labels.gz", labels)
+    return root
+
+
+@pytest.fixture
+def digits_recipe(digits_data: Path, tmp_path: Path) -> Path:
+    """A recipe that trains a small convolutional network on them in seconds."""
+    path = tmp_path / "digits.toml"
+    path.write_text(
+        f"""
+task = "classify"
+name = "digits"
+seed = 5
+
+[data]
+format = "idx"
+root = {str(digits_data)!r}
+classes = {list(DIGITS)}
+train = [{{ pictures = "images.gz", labels = "labels.gz", folds = ["!0/6"] }}]
+valid = [{{ pictures = "images.gz", labels = "labels.gz", folds = ["0/6"] }}]
+test = [{{ pictures = "test-images.gz", labels = "test-labels.gz" }}]
+
+[picture]
+size = [28, 28]
+channels = 1
+mean = [20.0]
+scale = [0.015]
+
+[network]
+kind = "cnn"
+blocks = [[8], [16]]
+dense = [32]
+
+[training]
+epochs = 3
+batch_size = 20
+learning_rate = 5e-3
+warmup_steps = 5
+ema_decay = 0.9
 early_steps = [1]
 workers = 0
 """

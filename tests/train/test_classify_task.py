@@ -1,0 +1,236 @@
+"""The task of classification: batches, losses, scores, and a whole training on drawn digits."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tombola.errors import DataError, RecipeError, TrainingError
+from tombola.train.run_folder import RunFolder
+from tombola.train.tasks.classify import ClassifyTask, load_network, load_recipe, load_split, predictor
+from tombola.train.tasks.classify_batches import plan_epoch
+from tombola.train.train import train_recipe
+
+
+def open_digits(recipe: Path, *changes: str) -> ClassifyTask:
+    return ClassifyTask(load_recipe(recipe, changes))
+
+
+def first_batch(task: ClassifyTask) -> object:
+    examples = task.examples()
+    return task.collate([examples[request] for request in task.plan_epoch(0)[0]])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, digits_data: Path) -> Path:
+    """A run folder of the digits recipe."""
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = folder / "digits.toml"
+    write_recipe(recipe, digits_data)
+    return train_recipe(recipe, folder / "run", device="cpu", quiet=True).path
+
+
+def write_recipe(path: Path, data: Path) -> None:
+    source = '{{ pictures = "images.gz", labels = "labels.gz", folds = ["{fold}"] }}'
+    path.write_text(
+        f"""
+task = "classify"
+[data]
+format = "idx"
+root = {str(data)!r}
+classes = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+train = [{source.format(fold="!0/6")}]
+valid = [{source.format(fold="0/6")}]
+test = [{{ pictures = "test-images.gz", labels = "test-labels.gz" }}]
+[picture]
+size = [28, 28]
+channels = 1
+mean = [20.0]
+scale = [0.015]
+[network]
+kind = "cnn"
+blocks = [[8], [16]]
+dense = [32]
+[training]
+epochs = 5
+batch_size = 20
+learning_rate = 5e-3
+warmup_steps = 5
+ema_decay = 0.9
+early_steps = [1]
+workers = 0
+"""
+    )
+
+
+def test_every_picture_is_in_one_batch_of_an_epoch_and_the_order_changes() -> None:
+    first, again, second = (plan_epoch(40, batch_size=8, seed=3, epoch=epoch) for epoch in (0, 0, 1))
+    assert first == again
+    assert first != second
+    assert sorted(request.index for batch in first for request in batch) == list(range(40))
+    assert len({request.seed for batch in first for request in batch}) == 40
+
+
+def test_pictures_that_fill_no_batch_wait() -> None:
+    plan = plan_epoch(43, batch_size=8, seed=3, epoch=0)
+    assert [len(batch) for batch in plan] == [8] * 5
+
+
+def test_a_batch_holds_pictures_and_their_own_labels(digits_recipe: Path) -> None:
+    task = open_digits(digits_recipe)
+    requests = task.plan_epoch(0)[0]
+    examples = task.examples()
+    batch = task.collate([examples[request] for request in requests])
+    assert batch.images_rgb_u8.shape == (20, 3, 28, 28)
+    assert batch.images_rgb_u8.dtype == torch.uint8
+    for place, request in enumerate(requests):
+        picture = task.train_data.read(request.index)
+        np.testing.assert_array_equal(batch.images_rgb_u8[place].permute(1, 2, 0).numpy(), picture)
+        assert int(batch.labels[place]) == task.train_data.labels[request.index]
+
+
+def test_the_first_loss_is_the_logarithm_of_the_number_of_classes(digits_recipe: Path) -> None:
+    task = open_digits(digits_recipe, "network.initialisation=zeros")
+    network = task.build_network()
+    task.prepare(network)
+    loss = task.losses(network, first_batch(task))["cross_entropy"]  # type: ignore[arg-type]
+    assert float(loss) == pytest.approx(math.log(10), abs=1e-5)
+    assert task.expected_losses() == {"cross_entropy": pytest.approx(math.log(10))}
+
+
+def test_label_smoothing_is_the_mean_of_both_cross_entropies(digits_recipe: Path) -> None:
+    plain, smooth = open_digits(digits_recipe), open_digits(digits_recipe, "loss.label_smoothing=0.3")
+    network = plain.build_network().eval()
+    batch = first_batch(plain)
+    logits = network(plain.picture_input.normalise(batch.images_rgb_u8))  # type: ignore[attr-defined]
+    log_probabilities = logits.log_softmax(1)
+    own = -log_probabilities.gather(1, batch.labels[:, None]).mean()  # type: ignore[attr-defined]
+    every = -log_probabilities.mean()
+    assert float(plain.losses(network, batch)["cross_entropy"]) == pytest.approx(float(own), rel=1e-5)  # type: ignore[arg-type]
+    expected = 0.7 * own + 0.3 * every
+    assert float(smooth.losses(network, batch)["cross_entropy"]) == pytest.approx(float(expected), rel=1e-5)  # type: ignore[arg-type]
+
+
+def test_a_training_learns_the_digits_and_can_be_loaded(trained: Path) -> None:
+    rows = RunFolder(trained).read_metrics()
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    network, recipe = load_network(trained)
+    test = load_split(recipe, "test")
+    predict = predictor(network, recipe)
+    with torch.inference_mode():
+        answers = np.stack([predict(test.read(index)) for index in range(len(test))])
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert (answers.argmax(axis=1) == test.labels).mean() > 0.9
+
+
+def test_the_score_is_the_share_of_right_guesses(trained: Path) -> None:
+    network, recipe = load_network(trained)
+    task = ClassifyTask(recipe)
+    assert task.valid_data is not None
+    predict = predictor(network, recipe)
+    with torch.inference_mode():
+        right = [
+            predict(task.valid_data.read(index)).argmax() == task.valid_data.labels[index]
+            for index in range(len(task.valid_data))
+        ]
+        scores = task.evaluate(network)
+    assert scores["accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_the_same_training_twice_gives_the_same_weights(digits_data: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "digits.toml"
+    write_recipe(recipe, digits_data)
+    changes = ("training.epochs=1", "network.dropout=0.3", "augment.rotate=10", "augment.erase=0.5")
+    weights = [
+        train_recipe(recipe, tmp_path / name, overrides=changes, device="cpu", quiet=True).read_weights(
+            "last"
+        )
+        for name in ("one", "two")
+    ]
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]), name
+
+
+def test_a_second_training_starts_from_a_first_and_keeps_what_is_frozen(
+    digits_recipe: Path, trained: Path
+) -> None:
+    task = open_digits(digits_recipe, f"start.weights={trained}", "start.freeze=blocks.0")
+    network = task.build_network()
+    task.prepare(network)
+    first = RunFolder(trained).read_weights("best")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, first[name]), name
+    frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    assert frozen
+    assert all(name.startswith("blocks.0.") for name in frozen)
+    training = {name for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d) and m.training}
+    assert training
+    assert not any(name.startswith("blocks.0.") for name in training)
+    rates = {group["rate"] for group in task.parameter_groups(network)}
+    assert rates == {task.settings.backbone_rate, 1.0}
+    digest = hashlib.sha256((trained / "best.safetensors").read_bytes()).hexdigest()
+    assert task.lineage()["parent"] == {"file": "best.safetensors", "sha256": digest}
+
+
+def test_batch_norm_and_dropout_refuse_to_share_a_batch(digits_recipe: Path) -> None:
+    with pytest.raises(RecipeError, match="batch norm .* one process"):
+        open_digits(digits_recipe).check_shares()
+    with pytest.raises(RecipeError, match="dropout .* one, or network.dropout = 0"):
+        open_digits(digits_recipe, "network.batch_norm=false", "network.dropout=0.5").check_shares()
+    open_digits(digits_recipe, "network.batch_norm=false").check_shares()
+
+
+def test_what_the_doctor_asks(digits_recipe: Path) -> None:
+    task = open_digits(digits_recipe)
+    network = task.build_network().eval()
+    assert task.answer_widths(network) == (10, 10)
+    batch = first_batch(task)
+    other = task.mismatched(batch)  # type: ignore[arg-type]
+    assert torch.equal(other.labels[1:], batch.labels[:-1])  # type: ignore[attr-defined]
+    assert torch.equal(other.images_rgb_u8, batch.images_rgb_u8)  # type: ignore[attr-defined]
+    share = task.right_share(network, batch)  # type: ignore[arg-type]
+    assert share * 20 == pytest.approx(round(share * 20))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("picture.mean=[1, 2, 3]", r"mean = \[1\.0, 2\.0, 3\.0\] has 3 numbers for channels = 1"),
+        ("picture.channels=2", r"picture\.channels = 2"),
+        ("picture.size=[4, 28]", r"picture\.size\.0 = 4"),
+        ("picture.fit='pad'", r"picture\.fit = 'pad'"),
+        ("network.kind='transformer'", r"transformer"),
+        ("loss.label_smoothing=1", r"loss\.label_smoothing = 1"),
+        ("training.l1=-1", r"training\.l1 = -1"),
+        ("augment.rotate=999", r"rotate = 999"),
+    ],
+)
+def test_a_wrong_setting_is_named(digits_recipe: Path, change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(digits_recipe, [change])
+
+
+def test_a_split_that_is_not_there_is_named(digits_recipe: Path) -> None:
+    recipe = load_recipe(digits_recipe, ["data.test=[]"])
+    with pytest.raises(RecipeError, match=r"no data\.test"):
+        load_split(recipe, "test")
+
+
+def test_too_few_names_for_the_labels_are_refused(digits_recipe: Path) -> None:
+    with pytest.raises(DataError, match="9"):
+        open_digits(digits_recipe, 'data.classes=["zero", "one"]')
+
+
+def test_weights_of_another_network_are_refused(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    copy.mkdir()
+    (copy / "best.safetensors").write_bytes((trained / "best.safetensors").read_bytes())
+    recipe = (trained / "recipe.toml").read_text()
+    assert "    8,\n" in recipe
+    (copy / "recipe.toml").write_text(recipe.replace("    8,\n", "    16,\n", 1))
+    with pytest.raises(TrainingError, match="does not fit"):
+        load_network(copy)

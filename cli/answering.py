@@ -167,7 +167,7 @@ def _one_picture(job: _Job[AnswerT], path: Path) -> None:
         typer.echo(_json_line(job, path, answer, {} if saved is None else {"saved": str(saved)}))
         return
     what = job.asked.telling.headline(answer)
-    speed = f"{latency_ms:.0f} ms on {job.asked.model.device}"
+    speed = f"{latency_ms:.{0 if latency_ms >= 10 else 1}f} ms on {job.asked.model.device}"
     lines = job.asked.telling.lines(answer, job.columns)
     typer.echo("\n".join([_headline(path, answer.size_hw, what, speed, saved), *lines]))
 

@@ -110,12 +110,16 @@ def _row(one: "BenchResult") -> tuple[str, ...]:
     return (
         str(one.path),
         size_text(one.file_bytes),
-        f"{one.latency_p50_ms:.1f} ms",
-        f"{one.latency_p95_ms:.1f} ms",
+        _latency_text(one.latency_p50_ms),
+        _latency_text(one.latency_p95_ms),
         f"{one.throughput_fps:.1f}",
         "-" if one.peak_memory_mib is None else f"{one.peak_memory_mib:.0f} MiB",
         f"{100 * one.outside_share:.0f} %",
     )
+
+
+def _latency_text(latency_ms: float) -> str:
+    return f"{latency_ms:.{1 if latency_ms >= 1 else 2}f} ms"
 
 
 def _as_json(one: "BenchResult", size_hw: tuple[int, ...]) -> dict[str, Any]:

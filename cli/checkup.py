@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import tombola
 from tombola.cli import doctor_cuda, doctor_live, doctor_packages
 from tombola.cli.checks import Check
+from tombola.cli.shipped import DETECTOR, model_or_shipped
 from tombola.errors import TombolaError
 
 # An .onnx file of one Identity node, `image` to `same`: enough to see what a session really runs on.
@@ -36,7 +37,7 @@ def checkup() -> Iterator[tuple[str, list[Check]]]:
     if "import onnxruntime" not in failed:
         yield "Devices", _devices()
     if not failed:
-        yield "Model that ships", [_model()]
+        yield "Model that ships", [_model("detector", DETECTOR)]
     if "import cv2" not in failed:
         yield "Live", _live()
 
@@ -58,19 +59,18 @@ def _devices() -> list[Check]:
     return checks
 
 
-def _model() -> Check:
-    from tombola.cli.shipped import model_or_shipped
+def _model(kind: str, name: str) -> Check:
     from tombola.runtime.verify import verify
 
     cure = "pip install --force-reinstall --no-deps tombola"
     try:
-        path = model_or_shipped(None)
+        path = model_or_shipped(None, name)
         report = verify(path, "cpu")
     except TombolaError as error:
-        return Check("detector", "broken", str(error), cure)
+        return Check(kind, "broken", str(error), cure)
     if not report.ok:
-        return Check("detector", "broken", f"{path.name} answers differently from when it was made", cure)
-    return Check("detector", "ok", f"{path.name} answers as it did when it was made")
+        return Check(kind, "broken", f"{path.name} answers differently from when it was made", cure)
+    return Check(kind, "ok", f"{path.name} answers as it did when it was made")
 
 
 def _live() -> list[Check]:

@@ -111,7 +111,8 @@ def search(
     best = found.outcomes[0]
     if best.score is None:
         raise typer.Exit(1)
-    typer.echo("\n".join(_advice(best, axes)))
+    for line in _advice(best, axes):
+        typer.echo(line)
     run = found.folder / best.point.name
     if epochs is None:
         typer.echo(f"Next: tombola export {shlex.quote(str(run))} -o {recipe.stem}.onnx")

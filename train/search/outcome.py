@@ -40,17 +40,23 @@ def measured(point: Point, state: State, run: Path, score_name: str, reason: str
 
 
 def keep(outcome: Outcome, run: Path) -> None:
-    """Remember in the run folder that this point has ended; what failed is not kept, and tried again."""
-    if outcome.state in ("done", "stopped"):
-        content = asdict(outcome)
-        del content["point"]
-        write_atomic(run / FILE, json.dumps(content).encode())
+    """Remember in the run folder what became of the point."""
+    content = asdict(outcome)
+    del content["point"]
+    write_atomic(run / FILE, json.dumps(content).encode())
 
 
-def kept(point: Point, run: Path) -> Outcome | None:
-    """What `keep` left there; None if this point has still to be run."""
+def kept(point: Point, run: Path) -> Outcome:
+    """What `keep` left there; open if that is nothing."""
     path = run / FILE
-    return Outcome(point, **json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    if not path.exists():
+        return Outcome(point, "open")
+    return Outcome(point, **json.loads(path.read_text(encoding="utf-8")))
+
+
+def forget(run: Path) -> None:
+    """Make the point open again."""
+    (run / FILE).unlink(missing_ok=True)
 
 
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -11,7 +11,7 @@ from tombola.train.run_folder import write_atomic
 from tombola.train.search.axis import Axis
 from tombola.train.search.heat_map import draw_search
 from tombola.train.search.local import run_here
-from tombola.train.search.outcome import Outcome, kept, ranked, to_csv
+from tombola.train.search.outcome import Outcome, forget, kept, ranked, to_csv
 from tombola.train.search.point import grid
 from tombola.train.search.process import RECIPE
 from tombola.train.tasks.open import open_task, resolved_toml
@@ -58,8 +58,11 @@ def search_recipe(
     folder = folder or Path("runs") / f"{name}-search"
     _keep_recipe(toml, folder)
 
-    outcomes = {point: kept(point, folder / point.name) or Outcome(point, "open") for point in points}
-    todo = [point for point in points if outcomes[point].state == "open"]
+    outcomes = {point: kept(point, folder / point.name) for point in points}
+    todo = [point for point in points if outcomes[point].state in ("open", "failed")]
+    for point in todo:
+        outcomes[point] = Outcome(point, "open")
+        forget(folder / point.name)
     if len(todo) < len(points):
         told(f"{len(points) - len(todo)} of {len(points)} points have ended before and are kept")
 
@@ -72,7 +75,7 @@ def search_recipe(
     if ray:
         from tombola.train.search.cluster import run_on_ray
 
-        run = partial(run_on_ray, stop_early=stop_early)
+        run = partial(run_on_ray, jobs=jobs, stop_early=stop_early)
     else:
         run = partial(run_here, threads=threads, jobs=jobs or 1)
     run(todo, folder, device=device, score_name=score_name, ended=ended)

@@ -1,4 +1,4 @@
-"""Data sets small enough to train on in seconds: coloured rectangles in COCO's form, drawn digits in MNIST's."""
+"""Data sets to train on in seconds: coloured rectangles in COCO's form, drawn digits in MNIST's."""
 
 import gzip
 import json

@@ -163,7 +163,7 @@ def test_a_second_training_starts_from_a_first_and_keeps_what_is_frozen(
     task.prepare(network)
     first = RunFolder(trained).read_weights("best")
     for name, tensor in network.state_dict().items():
-        assert torch.equal(tensor, first[name]), name
+        assert name.endswith("num_batches_tracked") or torch.equal(tensor, first[name]), name
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     assert frozen
     assert all(name.startswith("blocks.0.") for name in frozen)
@@ -177,9 +177,9 @@ def test_a_second_training_starts_from_a_first_and_keeps_what_is_frozen(
 
 
 def test_batch_norm_and_dropout_refuse_to_share_a_batch(digits_recipe: Path) -> None:
-    with pytest.raises(RecipeError, match="batch norm .* one process"):
+    with pytest.raises(RecipeError, match=r"batch norm .* one process"):
         open_digits(digits_recipe).check_shares()
-    with pytest.raises(RecipeError, match="dropout .* one, or network.dropout = 0"):
+    with pytest.raises(RecipeError, match=r"dropout .* one, or network\.dropout = 0"):
         open_digits(digits_recipe, "network.batch_norm=false", "network.dropout=0.5").check_shares()
     open_digits(digits_recipe, "network.batch_norm=false").check_shares()
 
@@ -221,7 +221,7 @@ def test_a_split_that_is_not_there_is_named(digits_recipe: Path) -> None:
 
 
 def test_too_few_names_for_the_labels_are_refused(digits_recipe: Path) -> None:
-    with pytest.raises(DataError, match="9"):
+    with pytest.raises(DataError, match="label 4, but there are 2 classes"):
         open_digits(digits_recipe, 'data.classes=["zero", "one"]')
 
 

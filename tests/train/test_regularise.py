@@ -23,8 +23,8 @@ def toy() -> nn.Sequential:
 
 def test_penalties_add_up_weights_and_leave_biases_and_norms_out() -> None:
     parts = penalties(toy(), l1=0.1, l2=0.2)
-    assert float(parts["l1"]) == pytest.approx(0.1 * (3 + 4 + 0 + 1 + 2 + 0))
-    assert float(parts["l2"]) == pytest.approx(0.2 / 2 * (9 + 16 + 0 + 1 + 4 + 0))
+    assert parts["l1"].item() == pytest.approx(0.1 * (3 + 4 + 0 + 1 + 2 + 0))
+    assert parts["l2"].item() == pytest.approx(0.2 / 2 * (9 + 16 + 0 + 1 + 4 + 0))
     assert penalties(toy(), l1=0.0, l2=0.0) == {}
 
 
@@ -42,7 +42,7 @@ def test_the_gradient_of_l2_is_the_weight_and_that_of_l1_its_sign() -> None:
 def test_frozen_weights_are_not_penalised() -> None:
     network = toy()
     network[0].requires_grad_(False)
-    assert float(penalties(network, l1=1.0, l2=0.0)["l1"]) == pytest.approx(2)
+    assert penalties(network, l1=1.0, l2=0.0)["l1"].item() == pytest.approx(2)
 
 
 def test_only_units_over_the_bound_are_scaled_down() -> None:

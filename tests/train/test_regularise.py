@@ -14,10 +14,10 @@ from tombola.train.regularise import limit_norms, penalties
 def toy() -> nn.Sequential:
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
     with torch.no_grad():
-        network[0].weight.copy_(torch.tensor([[3.0, -4.0], [0.0, 1.0]]))  # type: ignore[operator,union-attr]
-        network[2].weight.copy_(torch.tensor([[-2.0, 0.0]]))  # type: ignore[operator,union-attr]
+        network[0].weight.copy_(torch.tensor([[3.0, -4.0], [0.0, 1.0]]))  # type: ignore[operator]
+        network[2].weight.copy_(torch.tensor([[-2.0, 0.0]]))  # type: ignore[operator]
         for layer in (network[0], network[2]):
-            layer.bias.fill_(100.0)  # type: ignore[operator,union-attr]
+            layer.bias.fill_(100.0)  # type: ignore[operator]
     return network
 
 
@@ -36,7 +36,7 @@ def test_the_gradient_of_l2_is_the_weight_and_that_of_l1_its_sign() -> None:
         network = toy()
         (loss,) = penalties(network, **options).values()
         loss.backward()
-        torch.testing.assert_close(network[0].weight.grad, torch.tensor(expected))  # type: ignore[union-attr]
+        torch.testing.assert_close(network[0].weight.grad, torch.tensor(expected))
 
 
 def test_frozen_weights_are_not_penalised() -> None:

@@ -6,45 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tombola.train.metrics.average_precision import DetectionScores
+from tombola.train.metrics.counts import ClassCounts
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class ClassRow(ClassCounts):
     """One class at one score threshold; detections of difficult truths are in neither count.
 
-    right, wrong, missed    detections that found a truth, those that did not, and truths not found
-    average_precision       0 … 1 over all thresholds; the mean over classes in the row for all
+    right, wrong       detections that found a truth, and those that did not
+    average_precision  0 … 1 over all thresholds; the mean over classes in the row for all
     """
 
-    name: str
-    truths: int
-    right: int
-    wrong: int
     average_precision: float
-
-    @property
-    def missed(self) -> int:
-        """Truths that no detection found."""
-        return self.truths - self.right
-
-    @property
-    def precision(self) -> float:
-        """Share of the detections that are right; NaN without detections."""
-        return _share(self.right, self.right + self.wrong)
-
-    @property
-    def recall(self) -> float:
-        """Share of the truths that are found; NaN without truths."""
-        return _share(self.right, self.truths)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; NaN without detections and truths."""
-        return _share(2 * self.right, 2 * self.right + self.wrong + self.missed)
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 def class_rows(scores: DetectionScores, score_threshold: float) -> list[ClassRow]:

@@ -16,6 +16,7 @@ from tombola.cli import (
     evaluate,
     export,
     inspect,
+    report,
     search,
     train,
     verify,
@@ -66,6 +67,7 @@ app.command()(classify.classify)
 app.command()(webcam.webcam)
 app.command()(train.train)
 app.command()(search.search)
+app.command()(report.report)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(verify.verify)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tombola.errors import DeviceError, RecipeError
+from tombola.train.doctor.report import write_report
 from tombola.train.loop import open_fabric, train
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.open import open_task, resolved_toml
@@ -28,7 +29,7 @@ def train_recipe(
     device: auto, cpu or cuda. Under `torchrun` every process calls this, and they share each batch.
     Raises RecipeError, DataError, TrainingError, DeviceError; Interrupted after SIGINT, with the state saved.
     """
-    device = _choose_device(device)
+    device = choose_device(device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     task = open_task(recipe_path, overrides)
     run = RunFolder(run_path or Path("runs") / task.name)
@@ -38,10 +39,13 @@ def train_recipe(
         _same_recipe(task.recipe_toml(), run)
     fabric = open_fabric(task.settings.precision, device=device, processes=processes)
     train(task, run, resume=resume, fabric=fabric, quiet=quiet)
+    if fabric.is_global_zero:
+        write_report(run, task, device=device)
     return run
 
 
-def _choose_device(device: str) -> str:
+def choose_device(device: str) -> str:
+    """cpu or cuda for auto, cpu or cuda; DeviceError if it is not there."""
     if device not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"device {device!r} is not known; choose auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():

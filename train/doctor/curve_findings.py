@@ -69,8 +69,8 @@ def _judge_gap(rows: Sequence[Mapping[str, float]], ours: str, theirs: str) -> l
         return []
     return [
         f"{_spoken(theirs)} on the validation pictures was least after epoch {best['epoch']:.0f} "
-        f"({best[theirs]:.3g}) and rose to {last[theirs]:.3g} while that on the training pictures fell on: the "
-        "network grows surer than it is right; add augmentation, dropout, training.weight_decay or "
+        f"({best[theirs]:.3g}) and rose to {last[theirs]:.3g} while that on the training pictures fell on: "
+        "the network grows surer than it is right; add augmentation, dropout, training.weight_decay or "
         "loss.label_smoothing"
     ]
 

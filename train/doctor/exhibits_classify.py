@@ -34,8 +34,8 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
         margin = probabilities[wrong, guessed[wrong]] - probabilities[wrong, data.labels[wrong]]
         worst = wrong[np.argsort(-margin, kind="stable")[:MOST_MISTAKES]]
         sentence = (
-            f"{len(wrong)} of {len(data)} validation pictures are answered wrongly; these {len(worst)} "
-            "with the greatest conviction. Above each: what it is, and what the network says. A wrong label is as "
+            f"{len(wrong)} of {len(data)} validation pictures are answered wrongly; these {len(worst)} with "
+            "the greatest conviction. Above each: what it is, and what the network says. A wrong label is as "
             "likely here as a hard picture."
         )
         png = worst_mistakes_png(

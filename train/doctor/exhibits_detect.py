@@ -47,9 +47,9 @@ def detect_exhibits(
     if alarms:
         worst = _worst(alarms)
         sentence = (
-            f"{len(alarms)} of {sum(len(one.scores) for one in shown)} detections of {threshold} are not on an "
-            f"object of their class (IoU {FOUND_IOU}). The surest of {len(worst)} pictures, in orange; the "
-            "object that was meant, if any, in blue. An object that nobody labelled shows here too."
+            f"{len(alarms)} of {sum(len(one.scores) for one in shown)} detections of {threshold} are not on "
+            f"an object of their class (IoU {FOUND_IOU}). The surest of {len(worst)} pictures, in orange; "
+            "the object that was meant, if any, in blue. An object that nobody labelled shows here too."
         )
         exhibits.append(Exhibit("Worst false alarms", sentence, _draw(data, worst, WRONG)))
     if misses:

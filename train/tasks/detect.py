@@ -190,8 +190,15 @@ class DetectTask:
             found, asked = found + int(hits.sum()), asked + len(hits)
         return found / asked if asked else 1.0
 
-    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:  # noqa: ARG002
-        return ()
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+        if self.valid_data is None:
+            return ()
+        from tombola.train.doctor.exhibits_detect import detect_exhibits
+
+        assert isinstance(network, FasterRCNN)
+        predict = predictor(network, self.recipe)
+        predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
+        return detect_exhibits(self.valid_data, predictions, self.recipe.answer.score_threshold)
 
 
 def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:

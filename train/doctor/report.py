@@ -1,0 +1,229 @@
+"""report.html of a run: what was found before, during and after the training, and how the network errs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tombola.errors import TrainingError
+from tombola.train.doctor import charts
+from tombola.train.doctor.curve_findings import judge_curves
+from tombola.train.doctor.finding import Finding
+from tombola.train.doctor.page import (
+    Picture,
+    html_code,
+    html_facts,
+    html_findings,
+    html_folded,
+    html_page,
+    html_pictures,
+    html_section,
+    html_table,
+)
+from tombola.train.doctor.watch import HEALTHY_RATIO
+from tombola.train.doctor.watch_row import WatchRow
+from tombola.train.run_folder import RunFolder, write_atomic
+from tombola.train.tasks.task import Exhibit, Task
+
+
+@dataclass(frozen=True)
+class _Material:
+    """All that the page tells."""
+
+    task: Task
+    recipe_toml: str
+    metrics: list[dict[str, float]]
+    watch_rows: list[WatchRow]
+    watch_sentences: list[str]
+    preflight: list[Finding]
+    range_test_png: bytes | None
+    parameters: int | None
+    exhibits: Sequence[Exhibit]
+
+
+def write_report(run: RunFolder, task: Task, *, device: str = "cpu") -> Path:
+    """Write report.html of what the run folder holds so far, and return its path.
+
+    The exhibits are those of the best weights, if there are weights. Raises TrainingError for files that are
+    damaged or do not fit the task, OutputError, and what reading the validation pictures raises.
+    """
+    path = run.path / "report.html"
+    write_atomic(path, _page(_gather(run, task, torch.device(device))).encode())
+    return path
+
+
+def _gather(run: RunFolder, task: Task, device: torch.device) -> _Material:
+    rows, sentences = run.read_watch()
+    preflight, range_test_png = _read_preflight(run.path)
+    parameters, exhibits = _judge_best(run, task, device)
+    return _Material(
+        task=task,
+        recipe_toml=task.recipe_toml(),
+        metrics=run.read_metrics(),
+        watch_rows=rows,
+        watch_sentences=sentences,
+        preflight=preflight,
+        range_test_png=range_test_png,
+        parameters=parameters,
+        exhibits=exhibits,
+    )
+
+
+def _read_preflight(folder: Path) -> tuple[list[Finding], bytes | None]:
+    findings_path, picture_path = folder / "preflight.json", folder / "range_test.png"
+    if not findings_path.exists():
+        return [], None
+    try:
+        content: dict[str, Any] = json.loads(findings_path.read_text(encoding="utf-8"))
+        findings = [Finding(**finding) for finding in content["findings"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{findings_path} is damaged ({error}); run the preflight again") from None
+    tested = content.get("range_test") is not None and picture_path.exists()
+    return findings, picture_path.read_bytes() if tested else None
+
+
+def _judge_best(run: RunFolder, task: Task, device: torch.device) -> tuple[int | None, Sequence[Exhibit]]:
+    """How many weights the network has, and the exhibits of the best."""
+    if not run.weights_path("best").exists():
+        return None, ()
+    network = task.build_network()
+    try:
+        network.load_state_dict(run.read_weights("best"))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise TrainingError(f"{run.weights_path('best')} does not fit {run.recipe_path}: {reason}") from None
+    with torch.inference_mode():
+        exhibits = task.exhibits(network.to(device).eval())
+    return sum(parameter.numel() for parameter in network.parameters()), exhibits
+
+
+def _page(material: _Material) -> str:
+    sections = [html_facts(_facts(material)), _findings(material)]
+    if material.metrics:
+        sections.append(html_section("Curves", html_pictures(_curves(material))))
+    if material.range_test_png is not None:
+        picture = Picture(
+            "Learning-rate range test",
+            "The loss while the learning rate grows, on a copy of the network. A good rate lies where the "
+            "loss falls steadily, well before its lowest point.",
+            material.range_test_png,
+        )
+        sections.append(html_section("Before the training", html_pictures([picture])))
+    if material.watch_rows:
+        sections.append(html_section("Layers", html_pictures(_layers(material)), _last_look(material)))
+    if material.exhibits:
+        pictures = [Picture(one.title, one.sentence, one.png) for one in material.exhibits]
+        sections.append(html_section("Mistakes", html_pictures(pictures)))
+    sections.append(html_section("Recipe", html_folded("All values", html_code(material.recipe_toml))))
+    return html_page(material.task.name, "Report of a training by Tombola", sections)
+
+
+def _facts(material: _Material) -> list[tuple[str, str]]:
+    facts = []
+    score_name = material.task.score_name
+    scored = [row for row in material.metrics if f"valid_{score_name}" in row]
+    if scored:
+        best = max(scored, key=lambda row: row[f"valid_{score_name}"])
+        facts.append((f"best {_spoken(score_name)}", f"{100 * best[f'valid_{score_name}']:.2f} %"))
+        facts.append(("reached after epoch", f"{best['epoch']:.0f}"))
+    if material.metrics:
+        last = material.metrics[-1]
+        facts += [
+            ("epochs", f"{last['epoch']:.0f} of {material.task.settings.epochs}"),
+            ("steps", f"{last['step']:,.0f}"),
+            ("last training loss", f"{last['loss']:.4g}"),
+        ]
+    else:
+        facts.append(("epochs", "not trained yet"))
+    if material.parameters is not None:
+        facts.append(("parameters", f"{material.parameters:,}"))
+    return facts
+
+
+def _findings(material: _Material) -> str:
+    before = [(finding.level, f"{finding.check}: {finding.sentence}") for finding in material.preflight]
+    after = judge_curves(material.metrics, material.task.score_name)
+    during = [("warning", sentence) for sentence in [*material.watch_sentences, *after]]
+    content = []
+    if before:
+        content += ["<p>Before the training (preflight):</p>", html_findings(before)]
+    if during:
+        content += ["<p>During the training:</p>", html_findings(during)]
+    elif material.metrics:
+        content.append(html_findings([("ok", "nothing was found wrong during the training")]))
+    return html_section("Findings", *content) if content else ""
+
+
+def _curves(material: _Material) -> list[Picture]:
+    rows, main = material.metrics, f"valid_{material.task.score_name}"
+    pictures = [
+        Picture(
+            "Training loss",
+            "The mean over each epoch. Flat at first and falling later: suspect the first weights. Falling "
+            "too slowly: raise the learning rate.",
+            charts.draw_loss(rows),
+        )
+    ]
+    keys = dict.fromkeys(key for row in rows for key in row if key.startswith("valid_"))
+    for key in sorted(keys, key=lambda key: key != main):
+        sentence = "The best weights are those of the highest point." if key == main else ""
+        title = f"Validation: {_spoken(key)}"
+        pictures.append(Picture(title, sentence, charts.draw_scores(rows, [key])))
+    return pictures
+
+
+def _layers(material: _Material) -> list[Picture]:
+    rows = material.watch_rows
+    pictures = []
+    if any(row.update_ratio for row in rows):
+        sentence = (
+            f"How far a step moves a layer's weights, as a share of their length. About {HEALTHY_RATIO:g} "
+            f"A step's move of a layer's weights as a share of their length. About {HEALTHY_RATIO:g} "
+            "Dark lines are the first layers, bright ones the last."
+        )
+        pictures.append(Picture("Update / weight", sentence, charts.draw_update_ratios(rows)))
+    if any(row.gradient_norm for row in rows):
+        sentence = (
+            "After clipping. First layers (dark) far below the last (bright): the gradient vanishes; far "
+            "above: it explodes."
+        )
+        pictures.append(Picture("Gradients", sentence, charts.draw_gradients(rows)))
+    if any(row.dead_share is not None for row in rows):
+        sentence = "Units that answered 0 to every recent example; they get no gradient and learn nothing."
+        pictures.append(Picture("Dead units", sentence, charts.draw_dead_units(rows)))
+    if any(row.saturated_share is not None for row in rows):
+        sentence = "Answers on the flat ends of sigmoid or tanh, where nearly no gradient comes through."
+        pictures.append(Picture("Saturated units", sentence, charts.draw_saturated_units(rows)))
+    return pictures
+
+
+def _last_look(material: _Material) -> str:
+    step = material.watch_rows[-1].step
+    cells = [
+        [
+            row.layer,
+            _number(row.gradient_norm),
+            _number(row.update_ratio),
+            _share(row.dead_share),
+            _share(row.saturated_share),
+        ]
+        for row in material.watch_rows
+        if row.step == step
+    ]
+    table = html_table(["layer", "‖gradient‖", "‖update‖ / ‖weight‖", "dead", "saturated"], cells)
+    return html_folded(f"Every layer at step {step}", table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def _spoken(key: str) -> str:
+    return key.removeprefix("valid_").replace("_", " ")

@@ -25,6 +25,10 @@ def train(
         typer.Option("--out", "-o", metavar="RUN", help="Folder of the run.", show_default="runs/NAME"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    preflight: Annotated[
+        bool,
+        typer.Option("--preflight", help="Do not train: look for what would make the training fail."),
+    ] = False,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
@@ -37,11 +41,21 @@ def train(
     Writes weights, metrics.csv and curves.png to the run folder. Ctrl-C saves the state first; --resume
     goes on to the same result as if nothing had happened. Several processes: start it under torchrun.
 
+    --preflight examines labels, inputs, first weights, gradients, learning rate and augmentation in
+    seconds to minutes, writes preflight.json and range_test.png, and exits 1 if it finds a fault.
+
     \b
     Example:
+      tombola train recipe.toml --out runs/first --preflight
       tombola train recipe.toml --out runs/first --set training.epochs=3
       tombola train recipe.toml --out runs/first --set training.epochs=3 --resume
     """
+    if preflight:
+        if resume:
+            raise typer.BadParameter("--preflight begins anew; leave --resume out")
+        from tombola.cli.preflight_print import print_preflight
+
+        raise typer.Exit(print_preflight(find_recipe(recipe), out, changes or (), device.value, quiet=quiet))
     from tombola.train.loop import Interrupted
     from tombola.train.train import train_recipe
 

@@ -2,13 +2,14 @@
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tombola.errors import DeviceError, RecipeError
+from tombola.errors import DeviceError, RecipeError, TrainingError
+from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop import open_fabric, train
 from tombola.train.run_folder import RunFolder

@@ -1,0 +1,18 @@
+"""Does the last layer tell apart as many classes as there are labels?"""
+
+from tombola.train.doctor.finding import Finding
+from tombola.train.doctor.material import Material
+
+
+def check_answer_width(material: Material) -> Finding:
+    """Fault if the last layer's width is not the number of classes that the training labels use."""
+    wide, used = material.task.answer_widths(material.task.build_network())
+    said = f"the last layer tells {wide} classes apart and the training labels use {used}"
+    if wide == used:
+        return Finding("answer width", "ok", said)
+    cure = (
+        "widen it, or take the labels that it lacks out of the data"
+        if wide < used
+        else "narrow it, or add pictures of the classes that have none"
+    )
+    return Finding("answer width", "fault", f"{said}: the last layer has the wrong width; {cure}")

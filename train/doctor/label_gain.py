@@ -1,0 +1,157 @@
+"""What a short training gets from the labels, and what is left of it under augmentation."""
+
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tombola.train.doctor.finding import Finding
+from tombola.train.doctor.material import Material
+from tombola.train.doctor.pair_test import PairCount, count_pairs
+from tombola.train.doctor.trial import Trial
+
+FIRST_LOOK, MOST_STEPS = 25, 800
+SECONDS = 60.0
+JUDGE_SECONDS = 10.0
+FEWEST_PAIRS = 12
+# Shares of pairs: enough to stop at, what a meaningful label would give at least, learnt by heart.
+ENOUGH, MEANINGFUL, BY_HEART = 0.9, 0.7, 0.9
+SURE = 0.002
+# Share of the gain that augmentation leaves.
+MOST_LOST, MUCH_LOST = 0.4, 0.6
+
+
+@dataclass(frozen=True)
+class Gain:
+    """After `steps` steps: pairs that were held out, and pairs that were trained on."""
+
+    steps: int
+    held_out: PairCount
+    trained: PairCount
+
+
+def measure_gain(
+    material: Material,
+    rate: float,
+    *,
+    augmented: bool,
+    steps: int,
+    enough: Callable[[Gain], bool],
+    say: Callable[[str], None],
+) -> Gain:
+    """Train a fresh network, look after FIRST_LOOK, twice, four times … as many steps, and stop at the latest
+    after `steps`, when it is enough, when the time is over, or when the loss is not finite."""
+    trial = Trial(material.task, material.device, plain=True)
+    batches = itertools.cycle(material.training_batches(augmented=augmented))
+    held_out = material.held_out_pairs(augmented=augmented)
+    trained = material.trained_pairs(augmented=augmented)[: len(held_out)]
+    begin = time.monotonic()
+    look, step, over = FIRST_LOOK, 0, False
+    while True:
+        while step < min(look, steps) and not over:
+            finite = math.isfinite(trial.step(next(batches), rate))
+            step += 1
+            over = not finite or time.monotonic() - begin > SECONDS
+        gain = Gain(step, *(_count(trial, pairs) for pairs in (held_out, trained)))
+        say(f"step {step}: {gain.held_out.share:.0%} of new pairs, {gain.trained.share:.0%} of seen ones")
+        if over or step >= steps or enough(gain):
+            return gain
+        look *= 2
+
+
+def _count(trial: Trial, pairs: list[Any]) -> PairCount:
+    return count_pairs(trial.task, trial.network, pairs, seconds=JUDGE_SECONDS)
+
+
+def measure_labels(material: Material, rate: float, say: Callable[[str], None]) -> Gain:
+    """The gain from pictures as they are."""
+
+    def enough(gain: Gain) -> bool:
+        new, seen = gain.held_out, gain.trained
+        by_heart = seen.share >= BY_HEART and new.chance_at_most(MEANINGFUL) < SURE
+        return (new.share >= ENOUGH and new.chance_at_least(0.5) < SURE) or by_heart
+
+    return measure_gain(material, rate, augmented=False, steps=MOST_STEPS, enough=enough, say=say)
+
+
+def check_labels(gain: Gain) -> Finding:
+    """Fault if what is learnt from labels holds for no other picture: as if they had been shuffled."""
+    new, seen = gain.held_out, gain.trained
+    said = (
+        f"after {gain.steps} steps {new.share:.0%} of {new.pairs} pairs of new pictures have a lower loss "
+        "with their own labels than with swapped ones (chance is 50 %)"
+    )
+    if new.pairs < FEWEST_PAIRS:
+        return Finding(
+            "labels",
+            "skipped",
+            f"{new.pairs} pairs of held-out pictures with different labels are too few to tell whether "
+            f"labels fit pictures; {FEWEST_PAIRS} are needed",
+        )
+    if new.chance_at_least(0.5) < SURE:
+        return Finding("labels", "ok", said)
+    if seen.share >= BY_HEART and new.chance_at_most(MEANINGFUL) < SURE:
+        return Finding(
+            "labels",
+            "fault",
+            f"{said}, though {seen.share:.0%} of trained pairs do: the labels say nothing about the "
+            "pictures; look whether they are shuffled against them",
+        )
+    return Finding(
+        "labels",
+        "warning",
+        f"{said}: either the labels say little about the pictures, or this short training was too short to "
+        "tell; look at some pictures with their labels",
+    )
+
+
+def check_augmentation(material: Material, rate: float, plain: Gain, say: Callable[[str], None]) -> Finding:
+    """Fault if most of the gain is lost when the pictures, seen and new, are augmented."""
+    if not _changes(material):
+        return Finding("augmentation", "skipped", "the recipe augments nothing")
+    if plain.held_out.pairs < FEWEST_PAIRS or plain.held_out.chance_at_least(0.5) >= SURE:
+        return Finding(
+            "augmentation", "skipped", "without a gain from pictures as they are, none can be lost"
+        )
+    wanted = 0.5 + MUCH_LOST * (plain.held_out.share - 0.5)
+    changed = measure_gain(
+        material,
+        rate,
+        augmented=True,
+        steps=4 * plain.steps,
+        enough=lambda gain: gain.held_out.share >= wanted,
+        say=say,
+    )
+    left = (changed.held_out.share - 0.5) / (plain.held_out.share - 0.5)
+    said = (
+        f"{changed.held_out.share:.0%} of pairs of augmented pictures have a lower loss with their own "
+        f"labels, as they are {plain.held_out.share:.0%} (chance is 50 %)"
+    )
+    if left >= MUCH_LOST:
+        return Finding("augmentation", "ok", said)
+    # What is seen could be bad luck: is it likely if MOST_LOST is left?
+    unlucky = changed.held_out.chance_at_most(0.5 + MOST_LOST * (plain.held_out.share - 0.5)) > 0.05
+    if left < MOST_LOST and not unlucky:
+        return Finding(
+            "augmentation",
+            "fault",
+            f"{said}: augmentation destroys most of what the label can be known by; weaken it, one kind "
+            "after another, until this is mended",
+        )
+    return Finding("augmentation", "warning", f"{said}: augmentation costs much of it; is it too strong?")
+
+
+def _changes(material: Material) -> bool:
+    """Whether augmentation does anything to the first batch that a network notices."""
+    task = material.task
+    network = task.build_network().to(material.device).eval()
+    with torch.no_grad():
+        plain, changed = (
+            sum(part.item() for part in task.losses(network, material.first_batch(augmented=on)).values())
+            for on in (False, True)
+        )
+    return plain != changed

@@ -1,0 +1,85 @@
+"""The pictures that the preflight works on, and their split: some to train on, some to judge by."""
+
+import time
+from typing import Any
+
+import torch
+from lightning_fabric.utilities import move_data_to_device
+
+from tombola.train.tasks.task import Task
+
+HANDFUL = 8
+TRAINED = 1024
+HELD_OUT = 512
+READ_SECONDS = 15.0
+
+
+class Material:
+    """Batches of a task's first epoch, cut in two; the same at every call.
+
+    A fifth of the pictures, HELD_OUT at most, is held out. What is trained on ends with TRAINED pictures, or
+    when reading has taken READ_SECONDS. Batches stay as the task joined them, or are cut, but never mixed.
+    """
+
+    def __init__(self, task: Task, device: torch.device) -> None:
+        self.task = task
+        self.device = device
+        self.first, *rest = task.plan_epoch(0)
+        pictures = len(self.first) + sum(len(batch) for batch in rest)
+        self._trained, self._held_out = _split([self.first, *rest], min(HELD_OUT, pictures // 5))
+
+    def handful(self) -> Any:
+        """The first HANDFUL pictures as they are, as one batch."""
+        return self._read(self.first[:HANDFUL], augmented=False)
+
+    def first_batch(self, *, augmented: bool) -> Any:
+        """The first batch that a training would see."""
+        return self._read(self.first, augmented=augmented)
+
+    def training_batches(self, *, augmented: bool) -> list[Any]:
+        """Batches to train on; at least one."""
+        batches: list[Any] = []
+        begin, pictures = time.monotonic(), 0
+        for requests in self._trained:
+            batches.append(self._read(requests, augmented=augmented))
+            pictures += len(requests)
+            if pictures >= TRAINED or time.monotonic() - begin > READ_SECONDS:
+                break
+        return batches
+
+    def held_out_pairs(self, *, augmented: bool) -> list[Any]:
+        """Pictures that no training batch holds, as batches of two."""
+        return self._pairs(self._held_out, augmented=augmented)
+
+    def trained_pairs(self, *, augmented: bool) -> list[Any]:
+        """As many pictures of the training batches, as batches of two."""
+        return self._pairs(self._trained, augmented=augmented)
+
+    def _pairs(self, batches: list[list[Any]], *, augmented: bool) -> list[Any]:
+        pairs: list[Any] = []
+        begin = time.monotonic()
+        for batch in batches:
+            for start in range(0, len(batch) - 1, 2):
+                if len(pairs) == HELD_OUT // 2 or time.monotonic() - begin > READ_SECONDS:
+                    return pairs
+                pairs.append(self._read(batch[start : start + 2], augmented=augmented))
+        return pairs
+
+    def _read(self, requests: list[Any], *, augmented: bool) -> Any:
+        examples = self.task.examples(augmented=augmented)
+        batch = self.task.collate([examples[request] for request in requests])
+        return move_data_to_device(batch, self.device)
+
+
+def _split(batches: list[list[Any]], held_out: int) -> tuple[list[list[Any]], list[list[Any]]]:
+    """The batches without, and with only, the last `held_out` pictures."""
+    trained = [list(batch) for batch in batches]
+    kept: list[list[Any]] = []
+    while held_out > 0:
+        last = trained.pop()
+        if len(last) > held_out or not trained:
+            trained.append(last[:-held_out])
+            last = last[-held_out:]
+        kept.append(last)
+        held_out -= len(last)
+    return trained, kept

@@ -1,0 +1,39 @@
+"""Does the loss rise when the penalty on the weights is turned up?"""
+
+import torch
+
+from tombola.train.doctor.finding import Finding
+from tombola.train.doctor.material import Material
+from tombola.train.doctor.trial import Trial
+from tombola.train.regularise import penalties
+
+TURNED_UP = 1e-2
+
+
+def check_penalty(material: Material) -> Finding:
+    """The first loss without and with a strong L2 penalty; and what share the recipe's own penalties have."""
+    trial = Trial(material.task, material.device, plain=True)
+    torch.manual_seed(material.task.seed)
+    material.task.prepare(trial.network)
+    with torch.no_grad():
+        bare = trial.loss(material.first_batch(augmented=True)).item()
+        strong = sum(part.item() for part in penalties(trial.network, l1=0.0, l2=TURNED_UP).values())
+        settings = material.task.settings
+        own = penalties(trial.network, l1=settings.l1, l2=settings.l2).items()
+    said = f"with l2 = {TURNED_UP:g} the first loss rises from {bare:.3g} to {bare + strong:.3g}"
+    if not strong > 0:
+        return Finding(
+            "penalty",
+            "fault",
+            f"the first loss stays {bare:.3g} with l2 = {TURNED_UP:g}: there is no weight to hold small; "
+            "unfreeze a layer, or draw the first weights at random",
+        )
+    for name, part in own:
+        if part.item() > bare:
+            return Finding(
+                "penalty",
+                "warning",
+                f"training.{name} = {getattr(settings, name):g} adds {part.item():.3g} to a first loss of "
+                f"{bare:.3g} and would rule the training; try a hundredth",
+            )
+    return Finding("penalty", "ok", said)

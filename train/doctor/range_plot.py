@@ -1,0 +1,34 @@
+"""The picture of a learning-rate range test."""
+
+import io
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tombola.train.doctor.range_test import RangeTest
+from tombola.train.doctor.watch import EXPLODED
+
+
+def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
+    """PNG bytes: loss over learning rate, with the suggested rate, the recipe's, and the explosion."""
+    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(test.rates, test.losses, color="tab:blue", alpha=0.3, label="loss of each step")
+    axes.plot(test.rates, test.smooth_losses, color="tab:blue", linewidth=2, label="smoothed")
+    axes.axvline(test.suggested_rate, color="tab:green", label=f"suggested {test.suggested_rate:g}")
+    axes.axvline(recipe_rate, color="tab:orange", linestyle="--", label=f"the recipe's {recipe_rate:g}")
+    if test.exploded_rate is not None:
+        axes.axhline(
+            EXPLODED * test.first_loss,
+            color="tab:red",
+            linestyle=":",
+            label=f"{EXPLODED:.0f} × the first loss",
+        )
+    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", title="Learning-rate range test")
+    axes.set_ylim(0, 1.2 * EXPLODED * test.first_loss)
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize="small")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()

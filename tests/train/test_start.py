@@ -11,7 +11,7 @@ from tombola.errors import RecipeError, TrainingError
 from tombola.train.networks.classifiers import NetworkSettings, build_classifier
 from tombola.train.networks.cnn import CnnSettings
 from tombola.train.networks.densenet import DenseNetSettings
-from tombola.train.networks.freeze import freeze_up_to, layer_names, hold_frozen
+from tombola.train.networks.freeze import freeze_up_to, layer_names, rest_frozen
 from tombola.train.networks.mlp import MlpSettings
 from tombola.train.networks.residual_classifier import ResNetSettings
 from tombola.train.networks.start import load_start, weights_file
@@ -201,7 +201,7 @@ def test_frozen_layers_do_not_move_and_the_others_do(
     before = {name: value.clone() for name, value in network.state_dict().items()}
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     network.train()
-    hold_frozen(network)
+    rest_frozen(network)
     for _ in range(2):
         loss = F.cross_entropy(network(torch.randn(8, 3, 32, 32) * 3 + 1), torch.arange(8) % 4)
         optimizer.zero_grad()
@@ -216,7 +216,7 @@ def test_frozen_parts_are_held_even_inside_a_wrapper() -> None:
     network = build(SMALL_CNN)
     freeze_up_to(network, "blocks.0")
     wrapper = nn.Sequential(network).train()
-    hold_frozen(wrapper)
+    rest_frozen(wrapper)
     frozen, free = network.get_submodule("blocks.0"), network.get_submodule("blocks.1")
     assert not any(module.training for module in frozen.modules())
     assert all(module.training for module in free.modules())

@@ -42,7 +42,7 @@ def freeze_up_to(network: nn.Module, layer: str) -> tuple[str, ...]:
     return tuple(name for name, _ in parameters[: last + 1])
 
 
-def hold_frozen(network: nn.Module) -> None:
+def rest_frozen(network: nn.Module) -> None:
     """Put each part whose weights are all frozen into eval mode: its batch norms keep their statistics and
     its dropout is off. To be called after `network.train()`; a wrapper around the network does not matter.
     """

@@ -45,6 +45,29 @@ def train_recipe(
     return run
 
 
+def preflight_recipe(
+    recipe_path: Path,
+    run_path: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[RunFolder, Preflight]:
+    """Look for faults before a training; preflight.json and range_test.png go to the run folder.
+
+    `say` gets lines of progress. Raises RecipeError, DataError, DeviceError, OutputError; TrainingError under
+    `torchrun`.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError("a preflight is the work of one process; start it without torchrun")
+    device = choose_device(device)
+    task = open_task(recipe_path, overrides)
+    run = RunFolder(run_path or Path("runs") / task.name)
+    result = preflight(task, device=device, say=say)
+    result.write(run.path)
+    return run, result
+
+
 def choose_device(device: str) -> str:
     """cpu or cuda for auto, cpu or cuda; DeviceError if it is not there."""
     if device not in ("auto", "cpu", "cuda"):

@@ -35,8 +35,12 @@ class Start:
 
 
 def weights_file(path: Path) -> Path:
-    """`path` itself, or the best (else the last) weights of the run folder at `path`. Raises
-    TrainingError."""
+    """`path` itself, or the best (else the last) weights of the run folder at `path`.
+
+    Raises TrainingError if there is no such file or folder, or no weights in it.
+    """
+    if not path.exists():
+        raise TrainingError(f"start.weights: {path} does not exist; give a run folder or a file of weights")
     if not path.is_dir():
         return path
     for name in ("best", "last"):
@@ -101,10 +105,6 @@ def _read(file: Path) -> dict[str, Tensor]:
             if file.suffix == ".safetensors"
             else torch.load(file, map_location="cpu", weights_only=True)
         )
-    except FileNotFoundError:
-        raise TrainingError(
-            f"start.weights: {file} does not exist; give a run folder or a file of weights"
-        ) from None
     except pickle.UnpicklingError:
         raise TrainingError(
             f"start.weights: {file} is damaged, or holds more than tensors and is not read for safety; save "

@@ -1,0 +1,111 @@
+"""A folder per class, and which format a path holds."""
+
+import tarfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tombola.errors import DataError
+from tombola.train.data.classify_formats import guess_format, load
+
+
+def picture(path: Path, value: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.full((4, 6, 3), value, np.uint8))
+    return path
+
+
+@pytest.fixture
+def animals(tmp_path: Path) -> Path:
+    """Two dogs, one of them in a folder of its own below, and one cat."""
+    for number, name in enumerate(("dog/b.png", "cat/z.png", "dog/deep/a.png")):
+        picture(tmp_path / "animals" / name, 10 * number)
+    (tmp_path / "animals" / "dog" / "notes.txt").write_text("good dogs")
+    return tmp_path / "animals"
+
+
+def test_the_topmost_folder_is_the_class_and_names_are_sorted(animals: Path) -> None:
+    one = load(animals)
+    assert one.classes == ("cat", "dog")
+    assert one.names == ("cat/z.png", "dog/b.png", "dog/deep/a.png")
+    assert one.labels.tolist() == [0, 1, 1]
+    assert [int(one.read(index).mean()) for index in range(3)] == [10, 0, 20]
+    assert one.fold(["!0/2"]).read(0).shape == (4, 6, 3)
+
+
+def test_asked_classes_give_the_order_and_may_have_no_picture(animals: Path) -> None:
+    one = load(animals, classes=["dog", "cow", "cat"])
+    assert one.labels.tolist() == [2, 0, 0]
+    with pytest.raises(
+        DataError, match=r"unknown class: cat/z\.png: its class is not one of those asked for"
+    ):
+        load(animals, classes=["dog"])
+
+
+def test_an_empty_folder_is_a_class_and_a_hidden_one_is_not(animals: Path) -> None:
+    (animals / "cow").mkdir()
+    (animals / ".cache").mkdir()
+    assert load(animals).classes == ("cat", "cow", "dog")
+
+
+def test_a_plain_tar_reads_as_its_folder_does(animals: Path) -> None:
+    with tarfile.open(animals.parent / "animals.tar", "w") as tar:
+        tar.add(animals, arcname=".")
+    packed, plain = load(animals.parent / "animals.tar"), load(animals)
+    assert (packed.names, packed.classes) == (plain.names, plain.classes)
+    assert (packed.read(2) == plain.read(2)).all()
+
+
+def test_a_picture_is_upright(tmp_path: Path) -> None:
+    """A JPEG whose EXIF tag says that it lies on its side."""
+    lying = np.zeros((20, 40, 3), np.uint8)
+    lying[:, :20] = 255
+    _, jpeg = cv2.imencode(".jpg", lying)
+    # APP1 with one tag: orientation 6, turn by 90° clockwise to show.
+    exif = bytes.fromhex("45786966 0000 4d4d002a 00000008 0001 0112 0003 00000001 00060000 00000000")
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    path = tmp_path / "cat" / "a.jpg"
+    path.parent.mkdir()
+    path.write_bytes(jpeg.tobytes()[:2] + segment + jpeg.tobytes()[2:])
+    image_rgb_u8 = load(tmp_path).read(0)
+    assert image_rgb_u8.shape == (40, 20, 3)
+    assert image_rgb_u8[:18].mean() > 250
+    assert image_rgb_u8[22:].mean() < 5
+
+
+def test_what_cannot_be_used_is_named(animals: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="its folders are the labels"):
+        load(animals, animals)
+    picture(animals / "stray.png")
+    with pytest.raises(DataError, match=r"stray\.png: it lies in no class's folder; move it"):
+        load(animals)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="not one labelled picture"):
+        load(tmp_path / "empty")
+
+
+def test_the_format_is_seen_from_the_files(animals: Path, tmp_path: Path) -> None:
+    assert guess_format(animals) == "folder"
+    assert guess_format(tmp_path / "data_batch_*") == "cifar"
+    (tmp_path / "batch").write_bytes(b"\x80\x02}.")
+    assert guess_format(tmp_path / "batch") == "cifar"
+    (tmp_path / "test_batch").touch()
+    assert guess_format(tmp_path) == "cifar"
+    (tmp_path / "pictures").write_bytes(b"\0\0\x08\x03")
+    assert guess_format(tmp_path / "pictures") == "idx"
+    (tmp_path / "pictures.tar").write_bytes(b"anything")
+    assert guess_format(tmp_path / "pictures.tar") == "folder"
+    (tmp_path / "empty").touch()
+    for name, message in (("empty", "is neither idx"), ("gone", "does not exist")):
+        with pytest.raises(DataError, match=message):
+            guess_format(tmp_path / name)
+    with pytest.raises(DataError, match="'zip' is not known; use one of idx, cifar, folder"):
+        load(animals, format_name="zip")
+
+
+def test_train_and_test_folders_are_no_batches(tmp_path: Path) -> None:
+    for name in ("train/cat/a.png", "test/cat/a.png"):
+        picture(tmp_path / name)
+    assert guess_format(tmp_path) == "folder"

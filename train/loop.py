@@ -2,11 +2,9 @@
 
 import copy
 import math
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +21,7 @@ from tombola.train.progress import ProgressLine
 from tombola.train.regularise import limit_norms, penalties
 from tombola.train.run_folder import RunFolder
 from tombola.train.schedule import learning_rate_factor
+from tombola.train.stop_signals import stop_signals
 from tombola.train.tasks.task import Task
 
 
@@ -74,7 +73,7 @@ class _Training:
 
     def run_all(self) -> None:
         """Epoch after epoch: train, judge, keep."""
-        with _stop_signals() as stopped:
+        with stop_signals() as stopped:
             while self.epoch < self.settings.epochs and not self._is_stale():
                 self._train_epoch(stopped)
                 self._judge_epoch()
@@ -294,29 +293,6 @@ class _Training:
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[bool]]:
-    """SIGINT and SIGTERM set the yielded flag instead of ending the process; a second SIGINT ends it."""
-    stopped = [False]
-
-    def note(signum: int, _: object) -> None:
-        if stopped[0] and signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        stopped[0] = True
-
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    except ValueError:  # not in the main thread: signals stay with the caller
-        pass
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def open_fabric(precision: str, *, device: str, processes: int) -> Fabric:

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from tombola.errors import RecipeError, TrainingError
 from tombola.train.data import classify_formats
 from tombola.train.data.classification_set import ClassificationSet, merge
+from tombola.train.doctor.exhibits_classify import classify_exhibits
 from tombola.train.networks.classifier_input import ClassifierInput
 from tombola.train.networks.classifiers import Classifier, build_classifier
 from tombola.train.networks.freeze import freeze_up_to, rest_frozen
@@ -147,10 +148,11 @@ class ClassifyTask:
     def right_share(self, network: nn.Module, batch: Batch) -> float:
         return float((network(self._seen(batch)).argmax(dim=1) == batch.labels).float().mean())
 
-    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:  # noqa: ARG002
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
         if self.valid_data is None:
             return ()
-        return ()
+        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data)))
+        return classify_exhibits(self.valid_data, answers)
 
     def _seen(self, batch: Batch) -> Tensor:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)

@@ -1,28 +1,18 @@
 """`tombola evaluate`: how good a run or a model file is on labelled pictures."""
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tombola.cli.data_check import DataFormat, FormatOption
-from tombola.cli.evaluate_print import evaluation_json, evaluation_lines
+from tombola.cli.data_check import FormatOption
+from tombola.cli.evaluate_classify import classifier_json, classifier_lines, evaluate_classifier
+from tombola.cli.evaluate_detect import detector_json, detector_lines, evaluate_detector
+from tombola.cli.evaluation import Evaluated
 from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
 from tombola.cli.table import terminal_columns
-from tombola.errors import DataError, DeviceError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from tombola.train.data.detection_set import DetectionSet
-    from tombola.train.evaluate import PredictPicture
-    from tombola.train.metrics.matching import Prediction
 
 SPLITS = ("train", "valid", "test")
-Source = tuple[Path, Path, DataFormat | None]
 
 
 def evaluate(
@@ -33,12 +23,21 @@ def evaluate(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            "--annotations", "-a", metavar="A", help="COCO's .json, or the folder of VOC's or YOLO's files."
+            "--annotations",
+            "--labels",
+            "-a",
+            metavar="A",
+            help="COCO's .json, the folder of VOC's or YOLO's files, or idx labels.",
         ),
     ] = None,
     pictures: Annotated[
         Path | None,
-        typer.Option("--pictures", "-p", metavar="P", help="The folder, or plain .tar, of the pictures."),
+        typer.Option(
+            "--pictures",
+            "-p",
+            metavar="P",
+            help="The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches.",
+        ),
     ] = None,
     folds: Annotated[
         list[str] | None,
@@ -68,13 +67,21 @@ def evaluate(
             min=0.0,
             max=1.0,
             metavar="S",
-            help="Precision, recall and F1 are told for this score.",
+            help="Of a detector: precision, recall and F1 are told for this score.",
             show_default="that of the best F1",
         ),
     ] = None,
     pr_curve: Annotated[
         Path | None,
-        typer.Option("--pr-curve", metavar="PNG", help="Draw precision against recall to this file."),
+        typer.Option(
+            "--pr-curve", metavar="PNG", help="Of a detector: draw precision against recall to this file."
+        ),
+    ] = None,
+    confusions: Annotated[
+        Path | None,
+        typer.Option(
+            "--confusions", metavar="PNG", help="Of a classifier: draw what is taken for what to this file."
+        ),
     ] = None,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
@@ -82,95 +89,70 @@ def evaluate(
 ) -> None:
     """Score a run or a model file on labelled pictures.
 
-    Prints VOC07 and COCO mean average precision and a table by class. A run is scored on the test
-    pictures of its recipe unless others are named; a model file runs as it will on the device.
+    Of a detector, prints VOC07 and COCO mean average precision; of a classifier, accuracy and mean F1; and a
+    table by class. A run is scored on the test pictures of its recipe unless others are named; a model file
+    runs as it will on the device.
 
     \b
     Example:
       tombola evaluate runs/first
       tombola evaluate detector.onnx --annotations annotations.json --pictures photos --pr-curve curve.png
+      tombola evaluate classifier.onnx --pictures photos-by-class --confusions confusions.png
     """
-    if (annotations is None) != (pictures is None):
-        raise typer.BadParameter("--annotations and --pictures belong together; give both.")
-    source = None if annotations is None or pictures is None else (annotations, pictures, format_)
-    if model.is_dir():
-        predict, data = _of_run(model, weights or "best", split or "test", source, device)
-    elif split or weights:
+    if split is not None and split not in SPLITS:
+        raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")
+    asked = Evaluated(
+        path=model,
+        labels=annotations,
+        pictures=pictures,
+        format_name=None if format_ is None else format_.value,
+        folds=folds or (),
+        split=split or "test",
+        weights=weights or "best",
+        device=device,
+        threads=threads,
+    )
+    if not model.is_dir() and (split or weights):
         raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
+    if _task(model) == "detect":
+        if confusions is not None:
+            raise typer.BadParameter("--confusions is for classifiers; this is a detector.")
+        typer.echo(_of_detector(asked, score, pr_curve, json))
     else:
-        predict, data = _of_model(model, source, device, threads)
+        if score is not None or pr_curve is not None:
+            raise typer.BadParameter("--score and --pr-curve are for detectors; this is a classifier.")
+        typer.echo(_of_classifier(asked, confusions, json))
 
-    from tombola.train.evaluate import evaluate
+
+def _task(model: Path) -> str:
+    """What a run folder or a model file is for."""
+    if model.is_dir():
+        from tombola.train.run_folder import RunFolder
+        from tombola.train.tasks.open import task_of
+
+        return task_of(RunFolder(model).recipe_path)
+    from tombola.runtime.load import inspect_model
+
+    return inspect_model(model)[0].task
+
+
+def _of_detector(asked: Evaluated, score: float | None, pr_curve: Path | None, json: bool) -> str:
+    result = evaluate_detector(asked)
+
+    from tombola.train.metrics.curves import draw_precision_recall
     from tombola.train.metrics.table import best_f1_score
 
-    if folds:
-        data = data.fold(folds)
-    result = evaluate(_counted(predict, len(data)), data)
     cut = best_f1_score(result.voc07) if score is None else score
     if pr_curve is not None:
-        from tombola.train.metrics.curves import draw_precision_recall
-
         draw_precision_recall(result.voc07, pr_curve, cut)
-    typer.echo(
-        evaluation_json(result, cut) if json else "\n".join(evaluation_lines(result, cut, terminal_columns()))
-    )
+    return detector_json(result, cut) if json else "\n".join(detector_lines(result, cut, terminal_columns()))
 
 
-def _load(source: Source, classes: Sequence[str]) -> "DetectionSet":
-    from tombola.train.data.formats import load
+def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str:
+    scores = evaluate_classifier(asked)
+    if confusions is not None:
+        from tombola.train.doctor.exhibits_classify import confusion_matrix_png
+        from tombola.train.run_folder import write_atomic
 
-    annotations, pictures, format_ = source
-    return load(annotations, pictures, classes, None if format_ is None else format_.value)
-
-
-def _of_run(
-    run: Path, weights: str, split: str, source: Source | None, device: Device
-) -> tuple["PredictPicture", "DetectionSet"]:
-    """The network of a run in PyTorch, and the pictures named or those of its recipe."""
-    import torch
-
-    from tombola.train.tasks.detect import load_network, load_split, predictor
-
-    if device is Device.cuda and not torch.cuda.is_available():
-        raise DeviceError("PyTorch sees no CUDA device; install a CUDA build of torch, or use --device cpu")
-    if split not in SPLITS:
-        raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")
-    network, recipe = load_network(run, weights)
-    data = load_split(recipe, split) if source is None else _load(source, recipe.data.classes)
-    on_gpu = device is not Device.cpu and torch.cuda.is_available()
-    return torch.inference_mode()(predictor(network.to("cuda" if on_gpu else "cpu"), recipe)), data
-
-
-def _of_model(
-    model: Path, source: Source | None, device: Device, threads: int | None
-) -> tuple["PredictPicture", "DetectionSet"]:
-    """A model file as it will run on the device, and the pictures named."""
-    from tombola.runtime.load import load
-    from tombola.train.metrics.matching import Prediction
-    from tombola.train.tasks.detect import SCORING_THRESHOLD
-
-    detector = load(model, device.value, threads)
-    if source is None:
-        raise DataError(f"{model} does not say what to score it on: give --annotations and --pictures")
-
-    def predict(image_rgb_u8: "NDArray[np.uint8]") -> Prediction:
-        found = detector(image_rgb_u8, score_threshold=SCORING_THRESHOLD)
-        return Prediction(found.boxes_xyxy, found.scores, found.labels)
-
-    return predict, _load(source, detector.labels)
-
-
-def _counted(predict: "PredictPicture", total: int) -> "PredictPicture":
-    """`predict`, telling a terminal how far it is."""
-    if not sys.stderr.isatty():
-        return predict
-    done = 0
-
-    def told(image_rgb_u8: "NDArray[np.uint8]") -> "Prediction":
-        nonlocal done
-        done += 1
-        sys.stderr.write(f"\r\x1b[2Kpicture {done} of {total}" if done < total else "\r\x1b[2K")
-        sys.stderr.flush()
-        return predict(image_rgb_u8)
-
-    return told
+        write_atomic(confusions, confusion_matrix_png(scores.confusions, scores.classes))
+    return classifier_json(scores) if json else "\n".join(classifier_lines(scores, terminal_columns()))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tombola.train.data.classification_set import ClassificationSet
 from tombola.train.doctor.figure import INK, WIDTH_INCHES, new_axes, new_figure, to_png
+from tombola.train.metrics.classification import count_confusions
 from tombola.train.tasks.task import Exhibit
 
 MOST_MISTAKES = 18
@@ -46,14 +47,6 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
         )
         exhibits.append(Exhibit("Worst mistakes", sentence, png))
     return exhibits
-
-
-def count_confusions(
-    labels: NDArray[np.int64], guessed: NDArray[np.int64], n_classes: int
-) -> NDArray[np.int64]:
-    """int64 [classes, classes]: pictures by what they are (row) and what they are taken for (column)."""
-    cells = np.bincount(labels * n_classes + guessed, minlength=n_classes * n_classes)
-    return cells.reshape(n_classes, n_classes).astype(np.int64)
 
 
 def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str]) -> bytes:

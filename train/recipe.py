@@ -9,8 +9,12 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tombola.errors import RecipeError
+from tombola.train import recipes
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+# Keys that hold a path; in an override it is meant from the current folder.
+PATH_KEYS = ("data.root", "network.backbone_weights", "start.weights")
 
 
 class Section(BaseModel):
@@ -58,7 +62,7 @@ class TrainingSettings(Section):
 
 def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else
-    text).
+    text; a relative path is meant from the current folder).
 
     Raises RecipeError if the file is missing, is not TOML, or an override has no "=".
     """
@@ -80,8 +84,17 @@ def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise RecipeError(f"override {override!r}: {parent} is a value, not a table")
-        place[last] = _toml_value(text.strip())
+        value = _toml_value(text.strip())
+        is_path = key.strip() in PATH_KEYS and isinstance(value, str) and value
+        place[last] = str(Path(value).resolve()) if is_path else value
     return table
+
+
+def base_folder(recipe: Path) -> Path:
+    """Where the relative paths in a recipe are meant from: its own folder, or, if it came with Tombola, the
+    current one."""
+    folder = recipe.resolve().parent
+    return Path.cwd() if folder == Path(recipes.__path__[0]).resolve() else folder
 
 
 def _toml_value(text: str) -> Any:

@@ -1,10 +1,14 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from tombola.errors import RecipeError
+from tombola.train import recipes
 from tombola.train.recipe import to_toml
+from tombola.train.tasks import classify
 from tombola.train.tasks.detect import load_recipe
+from tombola.train.tasks.open import resolved_toml
 
 
 def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) -> None:
@@ -75,12 +79,28 @@ def test_missing_or_broken_files_are_named(tmp_path: Path) -> None:
         load_recipe(tmp_path)
 
 
-def test_paths_are_meant_from_the_recipe(toy_recipe: Path) -> None:
-    recipe = load_recipe(toy_recipe, ["data.root=pictures", "network.backbone_weights=w.safetensors"])
-    assert recipe.data.root == str(toy_recipe.parent.resolve() / "pictures")
-    assert recipe.network.backbone_weights == str(toy_recipe.parent.resolve() / "w.safetensors")
-
-
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "train" / "recipes").glob("*.toml")))
+@pytest.mark.parametrize("path", sorted(Path(recipes.__path__[0]).glob("*.toml")))
 def test_recipes_that_ship_are_valid(path: Path) -> None:
-    assert load_recipe(path).name == path.stem
+    assert f'name = "{path.stem}"' in resolved_toml(path)
+
+
+def test_paths_are_meant_from_the_recipe_and_in_an_override_from_the_current_folder(
+    toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert load_recipe(toy_recipe, ["data.root=photos"]).data.root == str(here / "photos")
+    inside = toy_recipe.parent / "inside.toml"
+    text = re.sub(r"(?m)^root = .*$", 'root = "photos"', toy_recipe.read_text())
+    inside.write_text(text.replace("[network]", '[network]\nbackbone_weights = "w.safetensors"'))
+    assert load_recipe(inside).data.root == str(tmp_path / "photos")
+    assert load_recipe(inside).network.backbone_weights == str(tmp_path / "w.safetensors")
+
+
+def test_a_recipe_that_ships_takes_its_data_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = Path(recipes.__path__[0]) / "fashion-mnist.toml"
+    assert classify.load_recipe(shipped).data.root == str(tmp_path / "data" / "fashion-mnist")

@@ -21,7 +21,7 @@ from tombola.train.networks.classifier_input import ClassifierInput
 from tombola.train.networks.classifiers import Classifier, build_classifier
 from tombola.train.networks.freeze import freeze_up_to, rest_frozen
 from tombola.train.networks.start import load_start, weights_file
-from tombola.train.recipe import read_toml, to_toml, validate
+from tombola.train.recipe import base_folder, read_toml, to_toml, validate
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.classify_batches import Batch, ClassifyExamples, Request, collate, plan_epoch
 from tombola.train.tasks.classify_recipe import ClassifyRecipe, ClassifySource
@@ -169,7 +169,7 @@ def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> Classifier:
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> ClassifyRecipe:
     """A validated recipe with absolute paths. Raises RecipeError."""
-    return validate(ClassifyRecipe, read_toml(path, overrides), str(path)).located(path.resolve().parent)
+    return validate(ClassifyRecipe, read_toml(path, overrides), str(path)).located(base_folder(path))
 
 
 def load_network(run: Path, weights: str = "best") -> tuple[Classifier, ClassifyRecipe]:

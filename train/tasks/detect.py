@@ -23,7 +23,7 @@ from tombola.train.networks.backbones import build_backbone, load_imagenet_weigh
 from tombola.train.networks.faster_rcnn import FasterRCNN
 from tombola.train.networks.picture_input import PictureInput
 from tombola.train.networks.sampling import Target, Targets
-from tombola.train.recipe import read_toml, to_toml, validate
+from tombola.train.recipe import base_folder, read_toml, to_toml, validate
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.detect_batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect_recipe import DetectRecipe, DetectSource
@@ -230,7 +230,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> DetectRecipe:
     table = read_toml(path, overrides)
     if table.get("task") != "detect":
         raise RecipeError(f'{path}: task = {table.get("task")!r} is not known; write task = "detect"')
-    return validate(DetectRecipe, table, str(path)).located(path.resolve().parent)
+    return validate(DetectRecipe, table, str(path)).located(base_folder(path))
 
 
 def load_network(run: Path, weights: str = "best") -> tuple[FasterRCNN, DetectRecipe]:

@@ -17,14 +17,15 @@ LOOK_EVERY = 10
 SECONDS = 60.0
 
 
-def check_handful(material: Material, say: Callable[[str], None]) -> Finding:
+def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Finding, float]:
     """Adam at three learning rates, nothing regularised or augmented, until all labels are answered rightly.
 
-    The recipe's optimiser and rate are left out of it: a fault of theirs is another check's.
+    The recipe's optimiser and rate are left out of it: a fault of theirs is another check's. Returns the rate
+    that did best, too.
     """
     batch = material.handful()
     begin = time.monotonic()
-    best, steps = 0.0, 0
+    best, best_rate, steps = 0.0, RATES[0], 0
     for rate in RATES:
         trial = Trial(material.task, material.device, plain=True, optimizer="adam")
         for step in range(1, STEPS + 1):
@@ -34,25 +35,25 @@ def check_handful(material: Material, say: Callable[[str], None]) -> Finding:
             late = time.monotonic() - begin > SECONDS
             if step % LOOK_EVERY and not late:
                 continue
-            best = max(best, _right_share(trial, batch))
+            share = _right_share(trial, batch)
+            if share > best:
+                best, best_rate = share, rate
             if best == 1.0:
                 said = f"the first pictures are learnt by heart, 100 % right after {step} steps"
-                return Finding("handful", "ok", said)
+                return Finding("handful", "ok", said), best_rate
             if late:
-                return Finding(
-                    "handful",
-                    "warning",
+                said = (
                     f"the first pictures are {best:.0%} right after {steps} steps, when the time for them "
-                    "was over; 100 % would show that the network can learn them",
+                    "was over; 100 % would show that the network can learn them"
                 )
-        say(f"handful: {best:.0%} right at rate {rate:g}; trying another")
-    return Finding(
-        "handful",
-        "fault",
+                return Finding("handful", "warning", said), best_rate
+        say(f"handful: {best:.0%} right at rate {rate:g} or one before")
+    said = (
         f"the network cannot learn the first pictures by heart: {best:.0%} right after {steps} steps without "
-        "regularisation; look for labels that contradict each other, a network that is too small, or a loss "
-        "that does not say what is asked",
+        "regularisation; look for labels that contradict each other, a network that is too small or too "
+        "deep, or a loss that does not say what is asked"
     )
+    return Finding("handful", "fault", said), best_rate
 
 
 def _right_share(trial: Trial, batch: Any) -> float:

@@ -43,9 +43,11 @@ def measure_gain(
     enough: Callable[[Gain], bool],
     say: Callable[[str], None],
 ) -> Gain:
-    """Train a fresh network, look after FIRST_LOOK, twice, four times … as many steps, and stop at the latest
-    after `steps`, when it is enough, when the time is over, or when the loss is not finite."""
-    trial = Trial(material.task, material.device, plain=True)
+    """Train a fresh network by Adam at a rate, and look after FIRST_LOOK, twice, four times … as many steps.
+
+    Ends after `steps`, when it is enough, when the time is over, or when the loss is not finite.
+    """
+    trial = Trial(material.task, material.device, plain=True, optimizer="adam")
     batches = itertools.cycle(material.training_batches(augmented=augmented))
     held_out = material.held_out_pairs(augmented=augmented)
     trained = material.trained_pairs(augmented=augmented)[: len(held_out)]

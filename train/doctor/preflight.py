@@ -106,6 +106,7 @@ class _Examination:
         self.material = material
         self.say = say
         self.range_test: RangeTest | None = None
+        self.rate = math.nan  # at which the handful was learnt, by Adam
 
     def checks(self) -> tuple[Callable[[], Finding], ...]:
         """In the order of CHECKS."""
@@ -117,7 +118,7 @@ class _Examination:
             lambda: check_first_weights(self.gradient),
             lambda: check_gradients(self.gradient),
             lambda: check_penalty(material),
-            lambda: check_handful(material, self.say),
+            self._handful,
             self._learning_rate,
             self._labels,
             self._augmentation,
@@ -127,6 +128,10 @@ class _Examination:
     def gradient(self) -> FirstGradient:
         return FirstGradient(self.material)
 
+    def _handful(self) -> Finding:
+        finding, self.rate = check_handful(self.material, self.say)
+        return finding
+
     def _learning_rate(self) -> Finding:
         self.range_test = run_range_test(self.material)
         return check_learning_rate(self.range_test, self.material.task.settings.learning_rate)
@@ -135,13 +140,8 @@ class _Examination:
         return check_labels(self.gain)
 
     def _augmentation(self) -> Finding:
-        return check_augmentation(self.material, self._rate, self.gain, self.say)
+        return check_augmentation(self.material, self.rate, self.gain, self.say)
 
     @cached_property
     def gain(self) -> Gain:
-        return measure_labels(self.material, self._rate, self.say)
-
-    @property
-    def _rate(self) -> float:
-        assert self.range_test is not None  # a fault before it would have ended the examination
-        return self.range_test.suggested_rate
+        return measure_labels(self.material, self.rate, self.say)

@@ -16,7 +16,8 @@ def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
     axes = figure.subplots()
     axes.plot(test.rates, test.losses, color="tab:blue", alpha=0.3, label="loss of each step")
     axes.plot(test.rates, test.smooth_losses, color="tab:blue", linewidth=2, label="smoothed")
-    axes.axvline(test.suggested_rate, color="tab:green", label=f"suggested {test.suggested_rate:g}")
+    if test.suggested_rate is not None:
+        axes.axvline(test.suggested_rate, color="tab:green", label=f"suggested {test.suggested_rate:g}")
     axes.axvline(recipe_rate, color="tab:orange", linestyle="--", label=f"the recipe's {recipe_rate:g}")
     if test.exploded_rate is not None:
         axes.axhline(

@@ -25,16 +25,15 @@ LOST = 0.9
 @dataclass(frozen=True)
 class RangeTest:
     """rates: log-spaced, rising. losses: raw, one a rate. smooth_losses: their running mean. first_loss: the
-    mean of the first few. suggested_rate. falls: whether the loss fell at all. diverged_rate: where it had
-    fallen and was lost again (batch norm keeps many networks from exploding), or None. exploded_rate: where
-    the smooth loss passed EXPLODED times the first, or None."""
+    mean of the first few. suggested_rate: a tenth of the rate where the smooth loss was lowest, or None if it
+    fell nowhere. diverged_rate: where it had fallen and rose again to where it began (batch norm keeps many
+    networks from exploding), or None. exploded_rate: where it passed EXPLODED times the first, or None."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     smooth_losses: tuple[float, ...]
     first_loss: float
-    suggested_rate: float
-    falls: bool
+    suggested_rate: float | None
     diverged_rate: float | None
     exploded_rate: float | None
 
@@ -69,22 +68,18 @@ def run_range_test(material: Material) -> RangeTest:
 def _read(
     rates: list[float], losses: list[float], smooth: list[float], first: float, exploded: float | None
 ) -> RangeTest:
-    """Suggests a tenth of the rate where the loss is lowest; where it falls nowhere, a thirtieth of the
-    highest rate that can be borne."""
     lowest = int(np.nanargmin(smooth))
     fall = first - smooth[lowest]
     falls = bool(fall > 0.05 * first + np.std(losses[: 2 * FIRST_STEPS]))
     lost = (rate for rate, loss in zip(rates, smooth, strict=True) if loss > first - (1 - LOST) * fall)
     diverged = next((rate for rate in lost if rate > rates[lowest]), None) if falls else None
-    borne = exploded or rates[-1]
-    suggested = min(rates[lowest], borne) / 10 if falls else borne / 30
+    suggested = float(f"{rates[lowest] / 10:.2g}") if falls else None
     return RangeTest(
         tuple(rates),
         tuple(losses),
         tuple(smooth),
         first,
-        float(f"{suggested:.2g}"),
-        falls,
+        suggested,
         diverged,
         exploded,
     )
@@ -92,30 +87,33 @@ def _read(
 
 def check_learning_rate(test: RangeTest, rate: float) -> Finding:
     """Fault if the recipe's rate is one at which the loss explodes, or all that was learnt is lost."""
-    said = f"training.learning_rate = {rate:g}, the range test suggests {test.suggested_rate:g}"
+    said = f"training.learning_rate = {rate:g}"
+    suggested = test.suggested_rate
+    cure = "a hundredth of it" if suggested is None else f"{suggested:g}"
     if test.exploded_rate is not None and rate >= test.exploded_rate:
         return Finding(
             "learning rate",
             "fault",
-            f"training.learning_rate = {rate:g} is too high: the loss passes {EXPLODED:.0f} times the first "
-            f"at {test.exploded_rate:.2g} already; take {test.suggested_rate:g}",
+            f"{said} is too high: the loss passes {EXPLODED:.0f} times the first at {test.exploded_rate:.2g} "
+            f"already; take {cure}",
         )
     if test.diverged_rate is not None and rate >= test.diverged_rate:
         return Finding(
             "learning rate",
             "fault",
-            f"training.learning_rate = {rate:g} is too high: what the loss has fallen is lost again at "
-            f"{test.diverged_rate:.2g} already; take {test.suggested_rate:g}",
+            f"{said} is too high: what the loss has fallen is lost again at {test.diverged_rate:.2g} already; "
+            f"take {cure}",
         )
-    if not test.falls:
+    if suggested is None:
         return Finding(
             "learning rate",
             "warning",
-            f"at no rate does the loss fall clearly within {len(test.rates)} steps; nothing is known of "
-            f"training.learning_rate = {rate:g} but that it does not explode",
+            f"at no rate does the loss fall clearly within {len(test.rates)} steps; of {said} no more is known "
+            "than that the loss does not explode",
         )
-    if rate > 10 * test.suggested_rate:
+    said = f"{said}, the range test suggests {suggested:g}"
+    if rate > 10 * suggested:
         return Finding("learning rate", "warning", f"{said}: there the loss rises; take less")
-    if rate < test.suggested_rate / 100:
+    if rate < suggested / 100:
         return Finding("learning rate", "warning", f"{said}: it would learn slowly; take more")
     return Finding("learning rate", "ok", said)

@@ -101,15 +101,15 @@ def check_learning_rate(test: RangeTest, rate: float) -> Finding:
         return Finding(
             "learning rate",
             "fault",
-            f"{said} is too high: what the loss has fallen is lost again at {test.diverged_rate:.2g} already; "
-            f"take {cure}",
+            f"{said} is too high: what the loss has fallen is lost again at {test.diverged_rate:.2g} "
+            f"already; take {cure}",
         )
     if suggested is None:
         return Finding(
             "learning rate",
             "warning",
-            f"at no rate does the loss fall clearly within {len(test.rates)} steps; of {said} no more is known "
-            "than that the loss does not explode",
+            f"at no rate does the loss fall clearly within {len(test.rates)} steps; of {said} no more is "
+            "known than that the loss does not explode",
         )
     said = f"{said}, the range test suggests {suggested:g}"
     if rate > 10 * suggested:

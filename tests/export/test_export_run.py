@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import tombola.export.run as run_module
-from tombola.errors import PictureError, TrainingError
+from tombola.errors import PictureError, RecipeError, TrainingError
 from tombola.export.detector import export_detector
 from tombola.export.probes import drawn_picture
 from tombola.export.run import export_run
 from tombola.train.networks.backbones import build_backbone
+from tombola.train.networks.classifiers import build_classifier
 from tombola.train.networks.faster_rcnn import FasterRCNN
+from tombola.train.networks.mlp import MlpSettings
 from tombola.train.networks.picture_input import PictureInput
 from tombola.train.networks.proposals import ProposalSettings
 from tombola.train.networks.roi_head import RoiSettings
@@ -71,6 +73,7 @@ def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], t
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), drawn_picture((30, 40)))
     export_run(run, tmp_path / "m.onnx", facts={"licence": "CC0-1.0", "name": "mine"}, photos=[photo])
+    assert asked["output"] == tmp_path / "m.onnx"
     assert asked["labels"] == ("apple", "brick", "candle")
     assert asked["defaults"] == {"score_threshold": 0.3, "iou_threshold": 0.6, "max_detections": 7}
     assert asked["picture_input"].size == 64
@@ -85,6 +88,61 @@ def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], t
         "lineage": {"parent": None, "levels": []},
         "licence": "CC0-1.0",
     }
+
+
+CLASSIFY_RECIPE = """
+task = "classify"
+name = "colours"
+data.rights = "All pictures are our own."
+data.classes = ["red", "green", "blue"]
+data.train = [{ pictures = "none" }]
+picture = { size = [8, 12], channels = 1, mean = [100.0], scale = [0.01], fit = "stretch" }
+network = { kind = "mlp", widths = [5] }
+"""
+
+
+@pytest.fixture
+def classify_run(tmp_path: Path) -> Path:
+    """A run folder of a classifier after one epoch."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_recipe(CLASSIFY_RECIPE)
+    network = build_classifier(MlpSettings(widths=(5,)), channels=1, size_hw=(8, 12), n_classes=3)
+    folder.write_weights("best", network.state_dict(), {})
+    folder.write_metrics([{"epoch": 1, "step": 10, "loss": 2.0, "valid_accuracy": 0.5}])
+    return folder.path
+
+
+def test_a_run_of_a_classifier_says_so_too(
+    classify_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {}
+
+    def remember(network: Any, picture_input: Any, output: Path, **settings: Any) -> None:
+        given.update(network=network, picture_input=picture_input, output=output, **settings)
+
+    monkeypatch.setattr(run_module, "export_classifier", remember)
+    monkeypatch.chdir(tmp_path)
+    export_run(classify_run, facts={"licence": "CC0-1.0"})
+    assert given["output"] == Path("classifier.onnx")
+    assert given["labels"] == ("red", "green", "blue")
+    assert (given["picture_input"].size_hw, given["picture_input"].fit) == ((8, 12), "stretch")
+    assert given["facts"] == {
+        "task": "classify",
+        "name": "colours",
+        "weights": "best",
+        "data": "All pictures are our own.",
+        "metrics": {"epoch": 1, "valid_accuracy": 0.5},
+        "lineage": {},
+        "licence": "CC0-1.0",
+    }
+
+
+@pytest.mark.parametrize("task", ["caption", 3])
+def test_a_task_that_nobody_knows_is_told(task: object, classify_run: Path) -> None:
+    RunFolder(classify_run).write_recipe(CLASSIFY_RECIPE.replace('"classify"', repr(task)))
+    with pytest.raises(RecipeError, match='write task = "detect" or "classify"'):
+        export_run(classify_run)
 
 
 def test_weights_that_are_not_there_are_told(run: Path, tmp_path: Path) -> None:

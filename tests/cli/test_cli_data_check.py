@@ -83,3 +83,43 @@ def test_missing_annotations(tombola: Tombola) -> None:
         1,
         "error: annotations.json does not exist; check the path\n",
     )
+
+
+def idx(labels: str) -> tuple[str, str]:
+    """Three grey pictures of one pixel and their labels, in hexadecimal, as idx files."""
+    Path("pictures").write_bytes(bytes.fromhex("00000803 00000003 00000001 00000001 0a 14 1e"))
+    Path("labels").write_bytes(bytes.fromhex("00000801 00000003" + labels))
+    return "labels", "pictures"
+
+
+def test_labels_and_pictures_of_idx(tombola: Tombola) -> None:
+    result = tombola("data", "check", *idx("000100"))
+    assert result.exit_code == 0
+    assert "mean, grey 0 … 255" in result.stdout
+    assert result.stdout.endswith("\nNothing is wrong.\n")
+    result = tombola("data", "check", *idx("000102"), "--classes", "off, on")
+    assert result.exit_code == 1
+    assert "unknown class: 1\n  pictures[2]: label 2, but there are 2 classes, 0 … 1\n" in result.stdout
+
+
+def test_a_folder_per_class(tombola: Tombola, picture: Callable[..., Path]) -> None:
+    picture("animals/cat/a.jpg")
+    picture("animals/dog/b.jpg")  # the same content
+    result = tombola("data", "check", "animals")
+    assert result.exit_code == 0
+    assert "one picture in two classes: 1 (does not stop training)\n" in result.stdout
+    assert "but dog here and cat there" in result.stdout
+    result = tombola("data", "check", "animals", "--classes", "cat", "--json")
+    assert result.exit_code == 1
+    faults = [json.loads(line) for line in result.stdout.splitlines()]
+    assert faults[0]["where"] == "dog/b.jpg"
+
+
+def test_boxes_need_pictures(tombola: Tombola) -> None:
+    coco([10, 10, 50, 50])
+    result = tombola("data", "check", "annotations.json", "--format", "coco")
+    assert result.exit_code == 2
+    assert "PICTURES is missing" in result.stderr
+    result = tombola("data", "check", "annotations.json")
+    assert result.exit_code == 1
+    assert "is neither idx (MNIST) nor a CIFAR batch" in result.stderr

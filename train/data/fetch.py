@@ -15,7 +15,7 @@ from tombola.train.data.catalogue import RemoteFile
 
 Tell = Callable[[int, int], None]
 
-TRIES = 5  # in a row without a byte, for each url
+TRIES = 5  # in a row that bring the file no further, for each url
 FIRST_PAUSE_S = 1.0
 TIMEOUT_S = 30.0
 CHUNK_BYTES = 1 << 18
@@ -75,14 +75,14 @@ def _fetch_whole(url: str, part: Path, file: RemoteFile, tell: Tell, pause: Call
 
 
 def _complete(url: str, part: Path, file: RemoteFile, tell: Tell, pause: Callable[[float], None]) -> None:
-    """Ask for what is missing of `part` until nothing is. Tries that bring something are not counted."""
-    failures = 0
+    """Ask for what is missing of `part` until nothing is. Tries that bring it further are not counted."""
+    failures, furthest = 0, _length(part)
     while _length(part) != file.size_bytes:
-        before = _length(part)
         try:
             _ask_once(url, part, file, tell)
         except _BrokenOffError:
-            failures = 0 if _length(part) > before else failures + 1
+            failures = 0 if _length(part) > furthest else failures + 1
+            furthest = max(furthest, _length(part))
             if failures == TRIES:
                 raise
             pause(FIRST_PAUSE_S * 2 ** max(failures - 1, 0))

@@ -45,7 +45,8 @@ def _unpack(path: Path, file: RemoteFile) -> None:
             with tarfile.open(path) as tar:
                 tar.extractall(place, filter="data")
         except (tarfile.TarError, EOFError) as error:
-            raise DataError(f"{path} cannot be unpacked: {error}; remove it to download it again") from error
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{path} cannot be unpacked: {reason}; remove it to download it again") from error
         inside = Path(place) / file.inside
         if not inside.is_dir():
             raise DataError(f"{path} holds no folder {file.inside}; remove it to download it again")

@@ -24,7 +24,7 @@ class FirstGradient:
         self.network = trial.network
         torch.manual_seed(material.task.seed)
         material.task.prepare(self.network)
-        trial.loss(material.first_batch(augmented=True)).backward()
+        trial.loss(material.first_batch(augmented=False)).backward()
         self.layers: dict[str, tuple[Tensor, Tensor]] = {
             name.removesuffix(".weight"): (p.detach(), torch.zeros_like(p) if p.grad is None else p.grad)
             for name, p in self.network.named_parameters()

@@ -18,7 +18,7 @@ def check_first_loss(material: Material) -> Finding:
     task.prepare(network)
     try:
         with torch.no_grad():
-            losses = task.losses(network, material.first_batch(augmented=True))
+            losses = task.losses(network, material.first_batch(augmented=False))
     except (IndexError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         return Finding("first loss", "fault", f"the loss cannot be computed: {reason}; see the labels")

@@ -48,14 +48,15 @@ def measure_gain(
     Ends after `steps`, when it is enough, when the time is over, or when the loss is not finite.
     """
     trial = Trial(material.task, material.device, plain=True, optimizer="adam")
-    batches = itertools.cycle(material.training_batches(augmented=augmented))
+    batches = material.training_batches(augmented=augmented)
     held_out = material.held_out_pairs(augmented=augmented)
-    trained = material.trained_pairs(augmented=augmented)[: len(held_out)]
+    trained = material.trained_pairs(len(batches), augmented=augmented)[: len(held_out)]
+    endless = itertools.cycle(batches)
     begin = time.monotonic()
     look, step, over = FIRST_LOOK, 0, False
     while True:
         while step < min(look, steps) and not over:
-            finite = math.isfinite(trial.step(next(batches), rate))
+            finite = math.isfinite(trial.step(next(endless), rate))
             step += 1
             over = not finite or time.monotonic() - begin > SECONDS
         gain = Gain(step, *(_count(trial, pairs) for pairs in (held_out, trained)))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning_fabric.utilities import move_data_to_device
 
+from tombola.errors import TrainingError
 from tombola.train.tasks.task import Task
 
 HANDFUL = 8
@@ -19,22 +20,32 @@ class Material:
 
     A fifth of the pictures, HELD_OUT at most, is held out. What is trained on ends with TRAINED pictures, or
     when reading has taken READ_SECONDS. Batches stay as the task joined them, or are cut, but never mixed.
+    TrainingError if there is no whole batch.
     """
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self.task = task
         self.device = device
-        self.first, *rest = task.plan_epoch(0)
-        pictures = len(self.first) + sum(len(batch) for batch in rest)
-        self._trained, self._held_out = _split([self.first, *rest], min(HELD_OUT, pictures // 5))
+        plan = task.plan_epoch(0)
+        if not plan:
+            raise TrainingError(
+                f"training.batch_size = {task.settings.batch_size} is more than there are training pictures; "
+                "choose a smaller one"
+            )
+        self.first = plan[0]
+        self._first_batches: dict[bool, Any] = {}
+        pictures = sum(len(batch) for batch in plan)
+        self._trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 5))
 
     def handful(self) -> Any:
         """The first HANDFUL pictures as they are, as one batch."""
         return self._read(self.first[:HANDFUL], augmented=False)
 
     def first_batch(self, *, augmented: bool) -> Any:
-        """The first batch that a training would see."""
-        return self._read(self.first, augmented=augmented)
+        """The first batch that a training would see; read once."""
+        if augmented not in self._first_batches:
+            self._first_batches[augmented] = self._read(self.first, augmented=augmented)
+        return self._first_batches[augmented]
 
     def training_batches(self, *, augmented: bool) -> list[Any]:
         """Batches to train on; at least one."""
@@ -51,9 +62,9 @@ class Material:
         """Pictures that no training batch holds, as batches of two."""
         return self._pairs(self._held_out, augmented=augmented)
 
-    def trained_pairs(self, *, augmented: bool) -> list[Any]:
-        """As many pictures of the training batches, as batches of two."""
-        return self._pairs(self._trained, augmented=augmented)
+    def trained_pairs(self, batches: int, *, augmented: bool) -> list[Any]:
+        """Pictures of the first training batches, as batches of two."""
+        return self._pairs(self._trained[:batches], augmented=augmented)
 
     def _pairs(self, batches: list[list[Any]], *, augmented: bool) -> list[Any]:
         pairs: list[Any] = []

@@ -16,7 +16,7 @@ def check_penalty(material: Material) -> Finding:
     torch.manual_seed(material.task.seed)
     material.task.prepare(trial.network)
     with torch.no_grad():
-        bare = trial.loss(material.first_batch(augmented=True)).item()
+        bare = trial.loss(material.first_batch(augmented=False)).item()
         strong = sum(part.item() for part in penalties(trial.network, l1=0.0, l2=TURNED_UP).values())
         settings = material.task.settings
         own = penalties(trial.network, l1=settings.l1, l2=settings.l2).items()

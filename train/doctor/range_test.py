@@ -43,7 +43,7 @@ def run_range_test(material: Material) -> RangeTest:
     to three times the recipe's own if that is more."""
     highest = max(HIGHEST, 3 * material.task.settings.learning_rate)
     trial = Trial(material.task, material.device)
-    batches = itertools.cycle(material.training_batches(augmented=True))
+    batches = itertools.cycle(material.training_batches(augmented=False))
     begin = time.monotonic()
     losses = [trial.step(next(batches), LOWEST) for _ in range(2)]
     seconds = (time.monotonic() - begin) / 2

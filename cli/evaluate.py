@@ -97,7 +97,7 @@ def evaluate(
     Example:
       tombola evaluate runs/first
       tombola evaluate detector.onnx --annotations annotations.json --pictures photos --pr-curve curve.png
-      tombola evaluate classifier.onnx --pictures photos-by-class --confusions confusions.png
+      tombola evaluate classifier.onnx --pictures photos-by-class
     """
     if split is not None and split not in SPLITS:
         raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")

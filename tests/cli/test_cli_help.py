@@ -71,6 +71,7 @@ def workshop(
     for name in ("detector", "dense", "pruned", "int8", "voc-detector"):
         Path(f"{name}.onnx").write_bytes(Path("model.onnx").read_bytes())
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
+    Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
     picture("photos-by-class/cat/a.jpg")
@@ -121,14 +122,14 @@ def test_the_other_examples_are_understood(
 
     for name in (
         "tombola.train.train.train_recipe",
+        "tombola.cli.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",
         "tombola.train.data.get.get",
         "tombola.export.run.export_run",
         "tombola.runtime.window.check_display",
         "tombola.cli.webcam.model_or_shipped",
         "tombola.cli.checkup.checkup",
-        "tombola.cli.evaluate._of_run",
-        "tombola.cli.evaluate._of_model",
+        "tombola.cli.evaluate._task",
     ):
         importlib.import_module(name.rpartition(".")[0])
         monkeypatch.setattr(name, stop)

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from http.client import HTTPResponse, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -209,6 +210,23 @@ def test_a_server_that_cannot_resume_and_always_breaks_off_is_given_up(
 def test_a_mirror_helps_where_the_first_server_has_nothing(server: Server, tmp_path: Path) -> None:
     get(remote(f"{server.url}/missing", f"{server.url}/x.bin"), tmp_path)
     assert [path for path, _ in server.asked] == ["/missing", "/x.bin"]
+
+
+def test_a_connection_that_is_reset_goes_on(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read1, troubles = HTTPResponse.read1, [ConnectionResetError("reset by peer"), IncompleteRead(b"")]
+
+    def break_sometimes(self: HTTPResponse, n: int = -1) -> bytes:
+        if troubles and self.length is not None and self.length < 400_000:
+            raise troubles.pop()
+        return read1(self, n)
+
+    monkeypatch.setattr(HTTPResponse, "read1", break_sometimes)
+    get(remote(f"{server.url}/x.bin"), tmp_path)
+    assert troubles == []
+    assert len(server.asked) == 3
+    assert all(wanted for _, wanted in server.asked[1:])
 
 
 def test_what_is_not_found_is_named_at_once(server: Server, tmp_path: Path) -> None:

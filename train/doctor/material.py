@@ -1,18 +1,22 @@
 """The pictures that the preflight works on, and their split: some to train on, some to judge by."""
 
 import time
+from functools import cached_property
 from typing import Any
 
 import torch
 from lightning_fabric.utilities import move_data_to_device
 
 from tombola.errors import TrainingError
+from tombola.train.doctor.trial import Trial
 from tombola.train.tasks.task import Task
 
 HANDFUL = 8
 TRAINED = 1024
 HELD_OUT = 512
 READ_SECONDS = 15.0
+# Where a step takes longer, fewer pictures at a time teach more in the time there is.
+STEP_SECONDS = 1.0
 
 
 class Material:
@@ -37,9 +41,20 @@ class Material:
         pictures = sum(len(batch) for batch in plan)
         self._trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 5))
 
+    @cached_property
+    def step_pictures(self) -> int:
+        """How many pictures a training step can take within STEP_SECONDS; two at least."""
+        trial = Trial(self.task, self.device)
+        batch = self._read(self.first[:HANDFUL], augmented=False)
+        trial.step(batch, 1e-6)  # the first step does what later ones need not do again
+        begin = time.monotonic()
+        trial.step(batch, 1e-6)
+        seconds = max(time.monotonic() - begin, 1e-9) / min(HANDFUL, len(self.first))
+        return max(2, int(STEP_SECONDS / seconds))
+
     def handful(self) -> Any:
-        """The first HANDFUL pictures as they are, as one batch."""
-        return self._read(self.first[:HANDFUL], augmented=False)
+        """The first HANDFUL pictures as they are, as one batch; fewer if a step takes long."""
+        return self._read(self.first[: min(HANDFUL, self.step_pictures)], augmented=False)
 
     def first_batch(self, *, augmented: bool) -> Any:
         """The first batch that a training would see; read once."""
@@ -47,11 +62,11 @@ class Material:
             self._first_batches[augmented] = self._read(self.first, augmented=augmented)
         return self._first_batches[augmented]
 
-    def training_batches(self, *, augmented: bool) -> list[Any]:
-        """Batches to train on; at least one."""
+    def training_batches(self, *, augmented: bool, small: bool = False) -> list[Any]:
+        """Batches to train on; at least one. small: of no more than step_pictures."""
         batches: list[Any] = []
         begin, pictures = time.monotonic(), 0
-        for requests in self._trained:
+        for requests in self._cut(self._trained) if small else self._trained:
             batches.append(self._read(requests, augmented=augmented))
             pictures += len(requests)
             if pictures >= TRAINED or time.monotonic() - begin > READ_SECONDS:
@@ -63,8 +78,8 @@ class Material:
         return self._pairs(self._held_out, augmented=augmented)
 
     def trained_pairs(self, batches: int, *, augmented: bool) -> list[Any]:
-        """Pictures of the first training batches, as batches of two."""
-        return self._pairs(self._trained[:batches], augmented=augmented)
+        """Pictures of the first small training batches, as batches of two."""
+        return self._pairs(self._cut(self._trained)[:batches], augmented=augmented)
 
     def _pairs(self, batches: list[list[Any]], *, augmented: bool) -> list[Any]:
         pairs: list[Any] = []
@@ -75,6 +90,10 @@ class Material:
                     return pairs
                 pairs.append(self._read(batch[start : start + 2], augmented=augmented))
         return pairs
+
+    def _cut(self, batches: list[list[Any]]) -> list[list[Any]]:
+        size = self.step_pictures
+        return [batch[start : start + size] for batch in batches for start in range(0, len(batch), size)]
 
     def _read(self, requests: list[Any], *, augmented: bool) -> Any:
         examples = self.task.examples(augmented=augmented)

@@ -1,5 +1,6 @@
 """Settings for all tests, and a classifier whose answers can be worked out in the head."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,9 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from tombola.runtime.contract import Probe
+
+# The networks here are so small that more threads would only wait for each other. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A slow or busy machine is no fault of the code.
 settings.register_profile("tombola", deadline=None)

@@ -155,6 +155,10 @@ class _Training:
             scores = self._scores().items()
             row |= {f"valid_{name}": value for name, value in scores if math.isfinite(value)}
         self.history.append(row)
+        if self.fabric.is_global_zero:
+            # Before the checkpoint of this epoch: a kill in between has it trained and written again.
+            self.run.write_metrics(self.history)
+            self.run.write_curves(draw_curves(self.history, self.task.score_name))
         score = row.get(f"valid_{self.task.score_name}")
         if score is not None and score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
@@ -254,9 +258,6 @@ class _Training:
         if self.fabric.is_global_zero:
             self.run.write_checkpoint(tensors, progress)
             self.run.write_watch(self.watch.rows, self.watch.sentences)
-            if self.history:
-                self.run.write_metrics(self.history)
-                self.run.write_curves(draw_curves(self.history, self.task.score_name))
         self.fabric.barrier()
 
     def _mean_sums(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,43 @@ import pytest
 from numpy.typing import NDArray
 
 COLOURS_RGB = ((220, 30, 30), (30, 60, 220))
+
+TOY_RECIPE = """
+task = "detect"
+name = "toy"
+seed = 5
+
+[data]
+root = ROOT
+train = [{ annotations = "boxes.json", pictures = "pictures", folds = ["!0/3"] }]
+valid = [{ annotations = "boxes.json", pictures = "pictures", folds = ["0/3"] }]
+test = [{ annotations = "boxes.json", pictures = "pictures", folds = ["0/3"] }]
+
+[network]
+backbone = "mobilenet_v2"
+batch_norm = "frozen"
+width = 0.25
+channels = 16
+
+[proposals]
+anchor_sizes_px = [[12.0], [20.0], [30.0]]
+
+[roi]
+width = 32
+pooled_size = 3
+samples = 16
+
+[picture]
+size = 64
+
+[training]
+epochs = 2
+batch_size = 4
+learning_rate = 2e-3
+warmup_steps = 2
+early_steps = [1]
+workers = 0
+"""
 
 
 @pytest.fixture(scope="session")
@@ -48,49 +86,22 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def make_toy_recipe(toy_data: Path) -> Callable[[Path], Path]:
+    """Write a recipe that trains on it in seconds to a folder."""
+
+    def make(folder: Path) -> Path:
+        path = folder / "toy.toml"
+        path.write_text(TOY_RECIPE.replace("ROOT", repr(str(toy_data))))
+        return path
+
+    return make
+
+
 @pytest.fixture
-def toy_recipe(toy_data: Path, tmp_path: Path) -> Path:
-    """A recipe that trains on it in seconds."""
-    path = tmp_path / "toy.toml"
-    path.write_text(
-        f"""
-task = "detect"
-name = "toy"
-seed = 5
-
-[data]
-root = {str(toy_data)!r}
-train = [{{ annotations = "boxes.json", pictures = "pictures", folds = ["!0/3"] }}]
-valid = [{{ annotations = "boxes.json", pictures = "pictures", folds = ["0/3"] }}]
-test = [{{ annotations = "boxes.json", pictures = "pictures", folds = ["0/3"] }}]
-
-[network]
-backbone = "mobilenet_v2"
-batch_norm = "frozen"
-width = 0.25
-channels = 16
-
-[proposals]
-anchor_sizes_px = [[12.0], [20.0], [30.0]]
-
-[roi]
-width = 32
-pooled_size = 3
-samples = 16
-
-[picture]
-size = 64
-
-[training]
-epochs = 2
-batch_size = 4
-learning_rate = 2e-3
-warmup_steps = 2
-early_steps = [1]
-workers = 0
-"""
-    )
-    return path
+def toy_recipe(make_toy_recipe: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """The recipe in a folder of the test's own."""
+    return make_toy_recipe(tmp_path)
 
 
 DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")

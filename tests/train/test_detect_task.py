@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,22 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture
-def one_thread() -> None:
-    torch.set_num_threads(1)
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves and reports have tests of their own; a drawing takes as long as an epoch here."""
+    monkeypatch.setattr("tombola.train.loop.draw_curves", lambda *_: b"drawn")
+    monkeypatch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="module")
+def short_run(make_toy_recipe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch, to be looked at only."""
+    folder = tmp_path_factory.mktemp("short")
+    recipe = make_toy_recipe(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
+        train_recipe(recipe, folder / "run", overrides=["training.epochs=1"], quiet=True, device="cpu")
+    return folder / "run"
 
 
 def assert_same_weights(one: Path, other: Path, *, tolerance: float = 0.0) -> None:
@@ -78,7 +92,6 @@ def test_mosaic_brings_in_other_pictures(toy_recipe: Path) -> None:
     assert max(len(target.boxes_xyxy) for target in batch.targets) > 2
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path) -> None:
     run = train_recipe(toy_recipe, tmp_path / "run", quiet=True, device="cpu")
     network, recipe = load_network(run.path)
@@ -100,7 +113,6 @@ def test_a_perfect_detector_scores_one(toy_recipe: Path) -> None:
     assert scores.coco.mean_average_precision == pytest.approx(1.0)
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(toy_recipe: Path, tmp_path: Path) -> None:
     # A checkpoint after every step; the kill comes after the second, in the middle of whatever follows.
     often = ["training.checkpoint_minutes=1e-9", "training.epochs=3"]
@@ -123,7 +135,6 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(toy_recipe: Path,
     assert whole == again
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_two_processes_give_the_model_of_one(toy_recipe: Path, tmp_path: Path) -> None:
     # SGD: Adam's first steps divide rounding noise by itself.
     plain = ["training.optimizer='sgd'", "training.learning_rate=0.01", "training.epochs=1"]
@@ -141,19 +152,16 @@ def test_two_processes_give_the_model_of_one(toy_recipe: Path, tmp_path: Path) -
     assert_same_weights(tmp_path / "one", tmp_path / "two", tolerance=1e-5)
 
 
-def test_resuming_with_another_recipe_is_refused(toy_recipe: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    train_recipe(toy_recipe, run, overrides=["training.epochs=1"], quiet=True, device="cpu")
+def test_resuming_with_another_recipe_is_refused(toy_recipe: Path, short_run: Path) -> None:
     with pytest.raises(RecipeError, match=r"epochs.*--resume"):
-        train_recipe(toy_recipe, run, overrides=["training.epochs=2"], resume=True, quiet=True, device="cpu")
+        train_recipe(toy_recipe, short_run, overrides=["training.epochs=2"], resume=True, device="cpu")
 
 
-def test_a_recipe_with_the_same_lines_in_another_order_is_another(toy_recipe: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    train_recipe(toy_recipe, run, overrides=["training.epochs=1"], quiet=True, device="cpu")
+def test_a_recipe_with_the_same_lines_in_another_order_is_another(toy_recipe: Path, short_run: Path) -> None:
     for change in ("data.classes=['blue', 'red']", "proposals.anchor_sizes_px=[[30.0], [20.0], [12.0]]"):
+        overrides = ["training.epochs=1", change]
         with pytest.raises(RecipeError, match=change.partition("=")[0]):
-            train_recipe(toy_recipe, run, overrides=["training.epochs=1", change], resume=True, device="cpu")
+            train_recipe(toy_recipe, short_run, overrides=overrides, resume=True, device="cpu")
 
 
 def test_bf16_trains(toy_recipe: Path, tmp_path: Path) -> None:
@@ -207,10 +215,8 @@ def test_frozen_stages_keep_their_statistics(toy_recipe: Path) -> None:
         DetectTask(load_recipe(toy_recipe, ["network.frozen_stages=99"])).build_network()
 
 
-def test_weights_of_another_recipe_are_refused(toy_recipe: Path, tmp_path: Path) -> None:
-    run = train_recipe(
-        toy_recipe, tmp_path / "run", overrides=["training.epochs=1"], quiet=True, device="cpu"
-    )
+def test_weights_of_another_recipe_are_refused(short_run: Path, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(short_run, tmp_path / "run")))
     run.recipe_path.write_text(run.recipe_path.read_text().replace("channels = 16", "channels = 24"))
     with pytest.raises(TrainingError, match=r"best\.safetensors does not fit"):
         load_network(run.path)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -18,6 +20,7 @@ from torch.utils.data import Dataset
 
 from tombola.errors import OutputError, TrainingError
 from tombola.train.average import WeightAverage
+from tombola.train.curves import draw_curves
 from tombola.train.loop import Interrupted, train
 from tombola.train.recipe import TrainingSettings
 from tombola.train.run_folder import RunFolder, write_atomic
@@ -95,6 +98,13 @@ class LineTask:
         return {"closeness": -float((network.w - 2).abs() + (network.b - 1).abs())}
 
 
+@pytest.fixture(autouse=True)
+def quick_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No drawing and no waiting for the disk: that took nine tenths of the time here."""
+    monkeypatch.setattr("tombola.train.loop.draw_curves", lambda *_: b"drawn")
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
 def settings(**changes: Any) -> TrainingSettings:
     defaults: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 0.05, "warmup_steps": 2}
     return TrainingSettings(
@@ -118,7 +128,9 @@ def test_a_run_leaves_everything_behind(tmp_path: Path) -> None:
     assert names == {
         "recipe.toml", "lineage.json", "metrics.csv", "curves.png", "checkpoint.safetensors",
         "initial.safetensors", "early-3.safetensors", "best.safetensors", "last.safetensors",
+        "watch.csv", "watch.txt",
     }  # fmt: skip
+    assert (run.path / "curves.png").read_bytes() == b"drawn"
     assert run.read_weights("initial")["w"].item() == 0.0
     # Dropout pulls w from 2 to 2 E[m] / E[m²] = 1.6, m being 1 / 0.8 or 0: a number that proves it was on.
     assert run.read_weights("last")["w"].item() == pytest.approx(1.6, abs=0.15)
@@ -164,6 +176,16 @@ def test_best_weights_are_those_of_the_best_score(tmp_path: Path) -> None:
     one = run_to_end(LineTask(settings(epochs=3), scores=[0.5, 0.9, 0.9]), tmp_path / "tie")
     assert torch.equal(run.read_weights("best")["w"], one.read_weights("best")["w"])
     assert not torch.equal(run.read_weights("best")["w"], run.read_weights("last")["w"])
+
+
+def test_curves_are_a_picture() -> None:
+    rows = [{"epoch": 1.0, "loss": 2.0, "loss_square": 2.0}, {"epoch": 2.0, "loss": 1.0, "loss_square": 1.0}]
+    blank = cv2.imdecode(np.frombuffer(draw_curves(rows[:1], "closeness"), np.uint8), cv2.IMREAD_COLOR)
+    scored = [row | {"valid_closeness": 0.5} for row in rows]
+    drawn = cv2.imdecode(np.frombuffer(draw_curves(scored, "closeness"), np.uint8), cv2.IMREAD_COLOR)
+    assert blank is not None
+    assert drawn is not None
+    assert (blank != drawn).any()
 
 
 def test_early_stopping(tmp_path: Path) -> None:

@@ -160,3 +160,15 @@ def test_a_run_is_scored_on_its_test_split_and_on_others(tombola: Tombola, run: 
     named = tombola("evaluate", run, "-p", "photos", "--fold", "!0/3", "--json")
     assert json.loads(named.stdout)["pictures"] == 4
     assert tombola("evaluate", run, "--split", "exam").exit_code == 2
+
+
+@pytest.mark.slow
+def test_the_file_of_a_run_scores_as_the_run(tombola: Tombola, run: Path) -> None:
+    exported = tombola("export", run)
+    assert exported.exit_code == 0, exported.output
+    assert "probabilities within " in exported.stdout
+    assert exported.stdout.endswith("Next: tombola classify photo.jpg --model classifier.onnx --save out\n")
+    assert tombola("verify", "classifier.onnx", "--device", "cpu").exit_code == 0
+    source = ("--pictures", "photos", "--device", "cpu", "--json")
+    file, trained = (tombola("evaluate", what, *source).stdout for what in ("classifier.onnx", run))
+    assert json.loads(file) == json.loads(trained)

@@ -1,6 +1,7 @@
 """From a picture of any size to what a classifier sees; the same arithmetic eagerly and in an exported
 graph."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,12 +10,18 @@ from torch import Tensor, nn
 from tombola.train.data.warp import Fit
 from tombola.train.networks.operators import resize_u8
 
+# A picture is brought to no more than this by one resize, and from there halved: sides in pixels.
+LARGEST_STEP = 512
+
 # ITU-R BT.601; they add up to 1, so a grey picture keeps its values.
 LUMA = (0.299, 0.587, 0.114)
 
 
 class ClassifierInput(nn.Module):
     """Bring a picture to `size_hw`, to grey if channels is 1, and normalise.
+
+    A large picture goes by way of multiples of size_hw, each twice the next: a bilinear resize to half the
+    size is the mean of four pixels, so nothing is skipped as one resize in a single leap would do.
 
     fit "crop" takes the largest part around the centre that has the shape of size_hw; "stretch" the whole
     picture. mean and scale, one a channel, are for pixels of 0..255: the network sees (x - mean) * scale.
@@ -37,15 +44,20 @@ class ClassifierInput(nn.Module):
         self.size_hw = size_hw
         self.fit = fit
         self.channels = channels
+        doublings = max(1, int(math.log2(LARGEST_STEP / max(size_hw))))
+        self.steps_hw = [(size_hw[0] << n, size_hw[1] << n) for n in range(doublings, 0, -1)]
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("mean", torch.tensor(mean).view(1, channels, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).view(1, channels, 1, 1), persistent=False)
 
     def forward(self, image_rgb_u8: Tensor) -> Tensor:
         """uint8 [H, W, 3] of any size -> float32 [1, channels, h, w]."""
-        part = self._centre(image_rgb_u8) if self.fit == "crop" else image_rgb_u8
-        small = resize_u8(part, *self.size_hw)
-        return self.normalise(small.permute(2, 0, 1)[None])
+        image = self._centre(image_rgb_u8) if self.fit == "crop" else image_rgb_u8
+        for step_h, step_w in self.steps_hw:
+            height, width = image.shape[:2]
+            image = resize_u8(image, torch.sym_min(height, step_h), torch.sym_min(width, step_w))
+        image = resize_u8(image, *self.size_hw)
+        return self.normalise(image.permute(2, 0, 1)[None])
 
     def normalise(self, images_rgb_u8: Tensor) -> Tensor:
         """uint8 [B, 3, h, w] -> float32 [B, channels, h, w]."""

@@ -241,9 +241,10 @@ def resize_u8(image_u8: Tensor, height: int, width: int) -> Tensor:
 
     image_u8: uint8 [H, W, 3]. Returns uint8 [height, width, 3]. Weights have 10 bits and the result is
     truncated, so it is about a third of a grey level darker than a rounded one; the network must see these
-    pixels. Only where the height stays and the width changes, onnxruntime goes another way, at most 1 level
-    off.
+    pixels. Where the height stays, onnxruntime takes the picture for NCHW and computes in float32.
     """
+    if height == image_u8.shape[0]:
+        return image_u8.clone() if width == image_u8.shape[1] else _resize_width(image_u8, width)
     rows_a, rows_b, rows_w = _fixed_point_taps(image_u8.shape[0], height, image_u8.device)
     cols_a, cols_b, cols_w = _fixed_point_taps(image_u8.shape[1], width, image_u8.device)
     one = 1024
@@ -259,12 +260,31 @@ def _(image_u8: Tensor, height: int, width: int) -> Tensor:
     return image_u8.new_empty((height, width, image_u8.shape[2]))
 
 
+def _resize_width(image_u8: Tensor, width: int) -> Tensor:
+    """uint8 [H, W, 3] -> [H, width, 3] in float32, the channels as the axis that stays."""
+    first, second, position = _taps(image_u8.shape[1], width, image_u8.device)
+    of_second = torch.where(first == second, 0.5, position - first)[:, None]
+    of_first = torch.where(first == second, 0.5, second - position)[:, None]
+    left, right = image_u8[:, first].float(), image_u8[:, second].float()
+    out = left * of_first + right * of_second
+    # The last channel has no next one: its two halves are added apart, and rounded apart.
+    half = right[..., 2] * (of_second[:, 0] / 2)
+    out[..., 2] = left[..., 2] * of_first[:, 0] + half + half
+    return out.to(torch.uint8)
+
+
 def _fixed_point_taps(length_in: int, length_out: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """For each output position the two input positions and the 10-bit weight of the second."""
+    first, second, position = _taps(length_in, length_out, device)
+    weight = torch.where(second == first, 512, ((position - first) * 1024).to(torch.int32))
+    return first, second, weight.to(torch.int32)
+
+
+def _taps(length_in: int, length_out: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each output position the two input positions (int64) and where between them it lies (float32)."""
     scale = torch.tensor(length_out, dtype=torch.float32) / torch.tensor(length_in, dtype=torch.float32)
     position = (torch.arange(length_out, dtype=torch.float32) + 0.5) / scale - 0.5
     position = position.clamp(0.0, float(length_in - 1))
     first = position.floor()
     second = torch.minimum(first + 1, torch.tensor(float(length_in - 1)))
-    weight = torch.where(second == first, torch.tensor(512.0), (position - first) * 1024).to(torch.int32)
-    return first.long().to(device), second.long().to(device), weight.to(device)
+    return first.long().to(device), second.long().to(device), position.to(device)

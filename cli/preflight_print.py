@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -31,7 +32,8 @@ def print_preflight(
     typer.echo(f"{run.path}: {written}, after {result.seconds:.0f} s")
     if result.has_fault:
         return 1
-    typer.echo(f"Next: tombola train {recipe} --out {run.path}")
+    same = "".join(f" --set {quote(change)}" for change in changes)
+    typer.echo(f"Next: tombola train {quote(str(recipe))} --out {quote(str(run.path))}{same}")
     return 0
 
 

@@ -1,0 +1,304 @@
+"""The parts of the preflight on tasks so small that their numbers can be worked out by hand."""
+# ruff: noqa: ARG002  # a toy task is given more than it needs
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from tombola.train.doctor.first_gradient import FirstGradient, check_first_weights, check_gradients
+from tombola.train.doctor.first_loss import check_first_loss
+from tombola.train.doctor.inputs import check_inputs, first_input
+from tombola.train.doctor.material import Material
+from tombola.train.doctor.pair_test import PairCount, count_pairs
+from tombola.train.doctor.penalty import check_penalty
+from tombola.train.doctor.range_plot import draw_range_test
+from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
+from tombola.train.networks.convolution import ConvBatchNorm
+from tombola.train.recipe import TrainingSettings
+from tombola.train.tasks.task import Exhibit
+
+CPU = torch.device("cpu")
+
+
+class Numbers(Dataset[int]):
+    def __getitem__(self, request: int) -> int:
+        return request
+
+
+class NumberTask:
+    """Pictures are the numbers 0, 1, 2, …; a batch is a float [B]; the network and its loss are given."""
+
+    name = "numbers"
+    score_name = "none"
+    seed = 0
+
+    def __init__(
+        self, network: nn.Module | None = None, count: int = 40, batch_size: int = 4, **settings: Any
+    ) -> None:
+        self.settings = TrainingSettings(batch_size=batch_size, **settings)
+        self.network = network or nn.Linear(1, 1)
+        self.count = count
+
+    def check_shares(self) -> None:
+        return None
+
+    def recipe_toml(self) -> str:
+        return ""
+
+    def lineage(self) -> dict[str, Any]:
+        return {}
+
+    def build_network(self) -> nn.Module:
+        return copy.deepcopy(self.network)
+
+    def prepare(self, network: nn.Module) -> None:
+        network.train()
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        return [{"params": list(network.parameters()), "rate": 1.0, "weight_decay": 0.0}]
+
+    def plan_epoch(self, epoch: int) -> list[list[Any]]:
+        numbers, size = list(range(self.count)), self.settings.batch_size
+        return [numbers[start : start + size] for start in range(0, self.count - size + 1, size)]
+
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        return Numbers()
+
+    def collate(self, examples: Sequence[Any]) -> Tensor:
+        return torch.tensor(examples, dtype=torch.float32)
+
+    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        return {"square": network(batch[:, None]).square().mean()}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        return {}
+
+    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
+        return 1, 1
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"square": 2.0, "unseen": 1.0}
+
+    def mismatched(self, batch: Any) -> Any:
+        return batch.roll(1)
+
+    def right_share(self, network: nn.Module, batch: Any) -> float:
+        return 1.0
+
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+        return ()
+
+
+@given(count=st.integers(1, 300), size=st.integers(1, 40))
+def test_what_is_held_out_is_never_trained_on(count: int, size: int) -> None:
+    if count < size:
+        return
+    material = Material(NumberTask(count=count, batch_size=size), CPU)
+    trained = [int(n) for batch in material.training_batches(augmented=False) for n in batch]
+    held_out = [int(n) for pair in material.held_out_pairs(augmented=False) for n in pair]
+    planned = count // size * size
+    assert trained
+    assert not set(trained) & set(held_out)
+    assert sorted({*trained, *held_out}) == sorted([*trained, *held_out])
+    # A batch of odd length leaves one picture without a partner.
+    assert planned // 5 - len(material._held_out) <= len(held_out) <= planned // 5
+    assert len(trained) == planned - planned // 5
+
+
+def test_small_batches_are_cut_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Material, "step_pictures", 3)
+    material = Material(NumberTask(count=20, batch_size=5), CPU)
+    batches = [batch.tolist() for batch in material.training_batches(augmented=False, small=True)]
+    assert batches[:2] == [[0, 1, 2], [3, 4]]
+    assert material.handful().tolist() == [0, 1, 2]
+    assert [pair.tolist() for pair in material.trained_pairs(2, augmented=False)] == [[0, 1], [3, 4]]
+
+
+def test_pairs_are_coins() -> None:
+    # Of 2^10 ways 45 + 10 + 1 have eight heads or more.
+    assert PairCount(8, 10).chance_at_least(0.5) == pytest.approx(56 / 1024)
+    assert PairCount(2, 10).chance_at_most(0.5) == pytest.approx(56 / 1024)
+    assert PairCount(3, 3).chance_at_least(0.7) == pytest.approx(0.343)
+    assert PairCount(0, 0).share == 0.5
+    assert PairCount(300, 400).chance_at_least(0.5) < 1e-20
+
+
+@given(own=st.integers(0, 60), more=st.integers(0, 60), share=st.floats(0.01, 0.99))
+def test_the_two_tails_share_one_outcome(own: int, more: int, share: float) -> None:
+    count = PairCount(own, own + more)
+    here = math.comb(own + more, own) * share**own * (1 - share) ** more
+    both = count.chance_at_least(share) + count.chance_at_most(share)
+    assert both == pytest.approx(1 + here, abs=1e-9)
+
+
+class Prefers(NumberTask):
+    """A loss that prefers a pair of numbers in rising order."""
+
+    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        return {"order": batch[0] - batch[1] + 10}
+
+
+def test_pairs_are_counted_and_ties_left_out() -> None:
+    pairs = [torch.tensor(pair) for pair in ([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], [0.0, 5.0])]
+    assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=10) == PairCount(own=2, pairs=3)
+    assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1) == PairCount(own=1, pairs=1)
+
+
+class Bowl(NumberTask):
+    """(w - noise)², from w = 100 on; gradient descent multiplies w by 1 - 2 rate, so it diverges above 1."""
+
+    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        return {"bowl": (network.get_parameter("weight") - batch.mean() / 20).square().sum()}
+
+
+def test_the_range_test_finds_where_descent_on_a_bowl_diverges() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 100.0)
+    task = Bowl(network, optimizer="sgd", momentum=0.0, clip_norm=1e9)
+    test = run_range_test(Material(task, CPU))
+    assert test.first_loss == pytest.approx(1e4, rel=0.05)
+    assert test.exploded_rate is not None
+    assert 1.0 < test.exploded_rate < 4.0
+    assert test.suggested_rate is not None
+    assert 0.005 < test.suggested_rate < 0.5
+    assert list(test.rates) == sorted(test.rates)
+    assert len(test.rates) == len(test.losses) == len(test.smooth_losses)
+
+
+@pytest.mark.parametrize(
+    ("rate", "level", "word"),
+    [
+        (0.05, "ok", "suggests"),
+        (50.0, "fault", "too high"),
+        (1e-5, "warning", "slowly"),
+        (0.7, "warning", "rises"),
+    ],
+)
+def test_the_recipes_rate_is_compared(rate: float, level: str, word: str) -> None:
+    test = RangeTest((1e-6, 0.5, 2.0), (10.0, 1.0, 99.0), (10.0, 1.0, 99.0), 10.0, 0.05, None, 2.0)
+    found = check_learning_rate(test, rate)
+    assert (found.check, found.level) == ("learning rate", level)
+    assert word in found.sentence
+
+
+def test_a_loss_that_falls_nowhere_gives_no_advice() -> None:
+    flat = RangeTest((1e-6, 1.0), (2.0, 2.0), (2.0, 2.0), 2.0, None, None, None)
+    assert check_learning_rate(flat, 0.1).level == "warning"
+    assert draw_range_test(flat, 0.1).startswith(b"\x89PNG")
+    diverged = RangeTest((1e-6, 0.1, 1.0), (2.0, 1.0, 2.0), (2.0, 1.0, 2.0), 2.0, 0.01, 1.0, None)
+    assert check_learning_rate(diverged, 1.0).level == "fault"
+    assert "lost again" in check_learning_rate(diverged, 1.0).sentence
+    assert check_learning_rate(diverged, 0.05).level == "ok"
+
+
+def test_the_range_reaches_beyond_the_recipes_own_rate() -> None:
+    class Flat(NumberTask):
+        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+            return {"flat": 0 * sum(p.sum() for p in network.parameters()) + torch.ones(())}
+
+    test = run_range_test(Material(Flat(learning_rate=40.0), CPU))
+    assert test.rates[-1] == pytest.approx(120.0)
+    assert test.suggested_rate is None
+
+
+def test_the_first_layer_is_found_where_a_block_does_not_call_its_convolution() -> None:
+    block = ConvBatchNorm(1, 2, 3)
+    network = nn.Sequential(nn.Sequential(nn.Identity(), block), nn.Conv2d(2, 2, 1))
+    picture = torch.full((1, 1, 4, 4), 7.0)
+    for training, name in ((True, "0.1.conv"), (False, "0.1")):
+        network.train(training)
+        found = first_input(network, lambda: network(picture))
+        assert found is not None
+        assert found[0] == name
+        torch.testing.assert_close(found[2], picture)
+
+
+def test_a_network_that_normalises_its_own_input_may_be_given_anything() -> None:
+    task = NumberTask(nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1)), batch_size=20)
+    found = check_inputs(Material(task, CPU))
+    assert found.level == "ok"
+    assert "normalises" in found.sentence
+    assert check_inputs(Material(NumberTask(batch_size=20), CPU)).level == "fault"
+    assert check_inputs(Material(NumberTask(nn.ReLU()), CPU)).level == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("bias", "level"),
+    [(math.sqrt(2), "ok"), (2.0, "warning"), (3.0, "fault"), (1.0, "warning"), (math.nan, "fault")],
+)
+def test_the_first_loss_is_held_to_its_expectation(bias: float, level: str) -> None:
+    network = nn.Linear(1, 1)
+    nn.init.zeros_(network.weight)
+    nn.init.constant_(network.bias, bias)
+    assert check_first_loss(Material(NumberTask(network), CPU)).level == level  # 2 is expected
+
+
+def test_a_loss_that_cannot_be_computed_is_a_finding() -> None:
+    class Broken(NumberTask):
+        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+            raise IndexError("Target 7 is out of bounds.\nmore")
+
+    found = check_first_loss(Material(Broken(), CPU))
+    assert found.level == "fault"
+    assert "Target 7 is out of bounds." in found.sentence
+
+
+def test_a_zero_last_layer_alone_is_no_symmetry() -> None:
+    """Its gradient differs from unit to unit, so that its units part at the first step."""
+
+    class Classes(NumberTask):
+        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+            return {"class": nn.functional.cross_entropy(network(batch[:, None]), batch.long() % 3)}
+
+    torch.manual_seed(0)
+    first, last = nn.Linear(1, 5), nn.Linear(5, 3)
+    network = nn.Sequential(first, nn.Tanh(), last)
+    nn.init.zeros_(last.weight)
+    assert check_first_weights(FirstGradient(Material(Classes(network), CPU))).level == "ok"
+    for layer in (first, last):
+        nn.init.constant_(layer.weight, 0.3)
+        nn.init.zeros_(layer.bias)
+    found = check_first_weights(FirstGradient(Material(Classes(network), CPU)))
+    assert found.level == "fault"
+    assert found.sentence.startswith("the first weights of 0 are all equal")
+
+
+@pytest.mark.parametrize(
+    ("scale", "level"),
+    [(1.0, "ok"), (1e-4, "warning"), (1e-6, "fault"), (1e4, "warning"), (1e5 * 1.1, "fault")],
+)
+def test_gradients_of_a_chain_of_lines(scale: float, level: str) -> None:
+    """Four layers 1, s, s, s: the gradient in each is the product of the others, s³ in the first and s² after
+    it."""
+    layers = [nn.Linear(4, 4, bias=False) for _ in range(4)]
+    with torch.no_grad():
+        for layer, weight in zip(layers, (1.0, scale, scale, scale), strict=True):
+            layer.weight.copy_(weight * torch.eye(4))
+
+    class Chain(NumberTask):
+        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+            return {"sum": network(batch[:, None].expand(-1, 4)).sum()}
+
+    found = check_gradients(FirstGradient(Material(Chain(nn.Sequential(*layers)), CPU)))
+    assert found.level == level, found.sentence
+    assert f" is {scale:.2g} times " in found.sentence
+
+
+def test_a_penalty_needs_weights() -> None:
+    network = nn.Linear(1, 1)
+    nn.init.constant_(network.weight, 2.0)
+    nn.init.zeros_(network.bias)
+    found = check_penalty(Material(NumberTask(network), CPU))
+    # The mean of (2 n)² over n = 0, 1, 2, 3 is 14; the penalty 0.01 · ½ · 2² = 0.02.
+    assert found.level == "ok"
+    assert "from 14 to 14" in found.sentence
+    nn.init.zeros_(network.weight)
+    assert check_penalty(Material(NumberTask(network), CPU)).level == "fault"

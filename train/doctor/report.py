@@ -180,8 +180,9 @@ def _layers(material: _Material) -> list[Picture]:
     pictures = []
     if any(row.update_ratio for row in rows):
         sentence = (
-            f"How far a step moves a layer's weights, as a share of their length. About {HEALTHY_RATIO:g} "
-            f"A step's move of a layer's weights as a share of their length. About {HEALTHY_RATIO:g} "
+            "How far a step moves a layer's weights, as a share of their length. About "
+            f"{HEALTHY_RATIO:g} is healthy (green: a factor of ten either way); beyond the dotted lines it "
+            "is too fast or too slow. "
             "Dark lines are the first layers, bright ones the last."
         )
         pictures.append(Picture("Update / weight", sentence, charts.draw_update_ratios(rows)))

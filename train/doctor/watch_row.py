@@ -33,7 +33,11 @@ def to_csv(rows: Sequence[WatchRow]) -> str:
 
 def from_csv(text: str) -> list[WatchRow]:
     """What `to_csv` wrote; ValueError or TypeError if it is something else."""
+    try:
+        lines = list(csv.reader(io.StringIO(text)))[1:]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
     return [
         WatchRow(int(step), layer, *(float(value) if value else None for value in values))
-        for step, layer, *values in list(csv.reader(io.StringIO(text)))[1:]
+        for step, layer, *values in lines
     ]

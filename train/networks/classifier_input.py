@@ -11,7 +11,7 @@ from tombola.train.data.warp import Fit
 from tombola.train.networks.operators import resize_u8
 
 # A picture is brought to no more than this by one resize, and from there halved: sides in pixels.
-LARGEST_STEP = 512
+LARGEST_STEP = 256
 
 # ITU-R BT.601; they add up to 1, so a grey picture keeps its values.
 LUMA = (0.299, 0.587, 0.114)

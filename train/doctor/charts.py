@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -13,6 +13,8 @@ from tombola.train.doctor.watch_row import WatchRow
 
 # With more lines than this, names are given to the first and the last alone.
 NAMED_LINES = 6
+# From the first layer to the last; all of it reads on white and on black.
+DEPTHS = LinearSegmentedColormap.from_list("depths", ["#2a7fd4", "#b0489f", "#d9730d"])
 
 
 def draw_loss(rows: Sequence[Mapping[str, float]]) -> bytes:
@@ -87,15 +89,13 @@ def _draw_by_layer(
             lines.setdefault(row.layer, []).append((row.step, value))
     figure = new_figure()
     axes = new_axes(figure, x_label="step", y_label=y_label)
-    # From the first layer (dark) to the last (bright), ends that vanish on black or white left out.
-    shades = colormaps["plasma"].resampled(len(lines) + 2)
     for number, (layer, points) in enumerate(lines.items()):
         named = len(lines) <= NAMED_LINES or number in (0, len(lines) - 1)
         axes.plot(
             *zip(*points, strict=True),
             marker="." if len(points) < 30 else "",
             linewidth=1.2,
-            color=shades(0.1 + 0.75 * number / max(len(lines) - 1, 1)),
+            color=DEPTHS(number / max(len(lines) - 1, 1)),
             label=layer if named else f"_{layer}",
         )
     decorate(axes)

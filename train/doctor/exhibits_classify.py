@@ -84,7 +84,7 @@ def worst_mistakes_png(
         tile.axis("off")
     for tile, image, is_, said, sure in zip(tiles, images_rgb_u8, true, guessed, probabilities, strict=False):
         tile.imshow(image, interpolation="nearest" if max(image.shape) < 100 else "antialiased")
-        tile.set_title(f"{_brief(is_)}\nnot {_brief(said)} {sure:.0%}", fontsize=8, color=INK)
+        tile.set_title(f"is {_brief(is_)}\nsaid {_brief(said)}, {sure:.0%}", fontsize=8, color=INK)
     return to_png(figure)
 
 

@@ -2,8 +2,9 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
+
+from tombola.train.tasks.task import Exhibit
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1b1d20; --faint: #5f6670; --line: #dcdfe4;
@@ -38,15 +39,6 @@ pre { overflow-x: auto; background: var(--card); padding: .7rem; border-radius: 
 """
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the page: its title, a sentence on how to read it, PNG bytes."""
-
-    title: str
-    sentence: str
-    png: bytes
-
-
 def html_page(title: str, subtitle: str, sections: Sequence[str]) -> str:
     """The whole page; sections are HTML, title and subtitle text."""
     return (
@@ -79,7 +71,7 @@ def html_findings(findings: Sequence[tuple[str, str]]) -> str:
     return "<ul>\n" + "\n".join(items) + "\n</ul>"
 
 
-def html_pictures(pictures: Sequence[Picture]) -> str:
+def html_pictures(pictures: Sequence[Exhibit]) -> str:
     """The pictures with their captions, side by side where there is room."""
     figures = (
         f"<figure><figcaption><b>{escape(picture.title)}</b>{escape(picture.sentence)}</figcaption>"

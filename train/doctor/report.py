@@ -13,7 +13,6 @@ from tombola.train.doctor import charts
 from tombola.train.doctor.curve_findings import judge_curves
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.page import (
-    Picture,
     html_code,
     html_facts,
     html_findings,
@@ -105,7 +104,7 @@ def _page(material: _Material) -> str:
     if material.metrics:
         sections.append(html_section("Curves", html_pictures(_curves(material))))
     if material.range_test_png is not None:
-        picture = Picture(
+        picture = Exhibit(
             "Learning-rate range test",
             "The loss while the learning rate grows, on a copy of the network. A good rate lies where the "
             "loss falls steadily, well before its lowest point.",
@@ -115,8 +114,7 @@ def _page(material: _Material) -> str:
     if material.watch_rows:
         sections.append(html_section("Layers", html_pictures(_layers(material)), _last_look(material)))
     if material.exhibits:
-        pictures = [Picture(one.title, one.sentence, one.png) for one in material.exhibits]
-        sections.append(html_section("Mistakes", html_pictures(pictures)))
+        sections.append(html_section("Mistakes", html_pictures(material.exhibits)))
     sections.append(html_section("Recipe", html_folded("All values", html_code(material.recipe_toml))))
     return html_page(material.task.name, "Report of a training by Tombola", sections)
 
@@ -157,10 +155,10 @@ def _findings(material: _Material) -> str:
     return html_section("Findings", *content) if content else ""
 
 
-def _curves(material: _Material) -> list[Picture]:
+def _curves(material: _Material) -> list[Exhibit]:
     rows, main = material.metrics, f"valid_{material.task.score_name}"
     pictures = [
-        Picture(
+        Exhibit(
             "Training loss",
             "The mean over each epoch. Flat at first and falling later: suspect the first weights. Falling "
             "too slowly: raise the learning rate.",
@@ -171,11 +169,11 @@ def _curves(material: _Material) -> list[Picture]:
     for key in sorted(keys, key=lambda key: key != main):
         sentence = "The best weights are those of the highest point." if key == main else ""
         title = f"Validation: {_spoken(key)}"
-        pictures.append(Picture(title, sentence, charts.draw_scores(rows, [key])))
+        pictures.append(Exhibit(title, sentence, charts.draw_scores(rows, [key])))
     return pictures
 
 
-def _layers(material: _Material) -> list[Picture]:
+def _layers(material: _Material) -> list[Exhibit]:
     rows = material.watch_rows
     pictures = []
     if any(row.update_ratio for row in rows):
@@ -183,21 +181,21 @@ def _layers(material: _Material) -> list[Picture]:
             "How far a step moves a layer's weights, as a share of their length. About "
             f"{HEALTHY_RATIO:g} is healthy (green: a factor of ten either way); beyond the dotted lines it "
             "is too fast or too slow. "
-            "Dark lines are the first layers, bright ones the last."
+            "Blue lines are the first layers, orange ones the last."
         )
-        pictures.append(Picture("Update / weight", sentence, charts.draw_update_ratios(rows)))
+        pictures.append(Exhibit("Update / weight", sentence, charts.draw_update_ratios(rows)))
     if any(row.gradient_norm for row in rows):
         sentence = (
-            "After clipping. First layers (dark) far below the last (bright): the gradient vanishes; far "
+            "After clipping. First layers (blue) far below the last (orange): the gradient vanishes; far "
             "above: it explodes."
         )
-        pictures.append(Picture("Gradients", sentence, charts.draw_gradients(rows)))
+        pictures.append(Exhibit("Gradients", sentence, charts.draw_gradients(rows)))
     if any(row.dead_share is not None for row in rows):
         sentence = "Units that answered 0 to every recent example; they get no gradient and learn nothing."
-        pictures.append(Picture("Dead units", sentence, charts.draw_dead_units(rows)))
+        pictures.append(Exhibit("Dead units", sentence, charts.draw_dead_units(rows)))
     if any(row.saturated_share is not None for row in rows):
         sentence = "Answers on the flat ends of sigmoid or tanh, where nearly no gradient comes through."
-        pictures.append(Picture("Saturated units", sentence, charts.draw_saturated_units(rows)))
+        pictures.append(Exhibit("Saturated units", sentence, charts.draw_saturated_units(rows)))
     return pictures
 
 

@@ -51,6 +51,7 @@ class LineTask:
     """Fit y = 2 x + 1. `broken_at` makes the loss NaN at that step; `scores` overrides what evaluate says."""
 
     settings: TrainingSettings
+    name: str = "line"
     seed: int = 1
     score_name: str = "closeness"
     broken_at: int = -1
@@ -77,7 +78,11 @@ class LineTask:
         generator = torch.Generator().manual_seed(self.seed * 100 + epoch)
         return torch.randn(5, 4, generator=generator).tolist()
 
-    def examples(self) -> Dataset[Any]:
+    def check_shares(self) -> None:
+        pass
+
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        assert augmented
         return Points()
 
     def collate(self, examples: Sequence[Any]) -> Tensor:

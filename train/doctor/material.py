@@ -9,7 +9,7 @@ from lightning_fabric.utilities import move_data_to_device
 
 from tombola.errors import TrainingError
 from tombola.train.doctor.trial import Trial
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import ExaminedTask
 
 HANDFUL = 8
 TRAINED = 1024
@@ -27,7 +27,7 @@ class Material:
     TrainingError if there is no whole batch.
     """
 
-    def __init__(self, task: Task, device: torch.device) -> None:
+    def __init__(self, task: ExaminedTask, device: torch.device) -> None:
         self.task = task
         self.device = device
         plan = task.plan_epoch(0)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import ExaminedTask
 
 # A pair whose two losses differ by less has equal labels.
 TIE = 1e-5
@@ -40,7 +40,7 @@ class PairCount:
         return 1.0 - _binomial_tail(self.own + 1, self.pairs, share)
 
 
-def count_pairs(task: Task, network: nn.Module, pairs: Sequence[Any], *, seconds: float) -> PairCount:
+def count_pairs(task: ExaminedTask, network: nn.Module, pairs: Sequence[Any], *, seconds: float) -> PairCount:
     """Judge batches of two with the network in eval mode; stops when `seconds` are over."""
     network.eval()
     begin = time.monotonic()
@@ -56,7 +56,7 @@ def count_pairs(task: Task, network: nn.Module, pairs: Sequence[Any], *, seconds
     return PairCount(own, different)
 
 
-def _loss(task: Task, network: nn.Module, batch: Any) -> float:
+def _loss(task: ExaminedTask, network: nn.Module, batch: Any) -> float:
     return sum(part.item() for part in task.losses(network, batch).values())
 
 

@@ -22,7 +22,7 @@ from tombola.train.doctor.penalty import check_penalty
 from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
 from tombola.train.run_folder import write_atomic
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import ExaminedTask
 
 CHECKS = (
     "answer width",
@@ -74,7 +74,9 @@ class Preflight:
         write_atomic(folder / "preflight.json", json.dumps(content, indent=2).encode())
 
 
-def preflight(task: Task, *, device: str = "cpu", say: Callable[[str], None] = lambda _: None) -> Preflight:
+def preflight(
+    task: ExaminedTask, *, device: str = "cpu", say: Callable[[str], None] = lambda _: None
+) -> Preflight:
     """Examine a task (section by section as a careful trainer would) on networks that are dropped afterwards.
 
     Takes seconds for a small classifier and some minutes for a detector: what trains has a limit in seconds,

@@ -25,14 +25,14 @@ from tombola.train.doctor.page import (
 from tombola.train.doctor.watch import HEALTHY_RATIO
 from tombola.train.doctor.watch_row import WatchRow
 from tombola.train.run_folder import RunFolder, write_atomic
-from tombola.train.tasks.task import Exhibit, Task
+from tombola.train.tasks.task import ExaminedTask, Exhibit
 
 
 @dataclass(frozen=True)
 class _Material:
     """All that the page tells."""
 
-    task: Task
+    task: ExaminedTask
     recipe_toml: str
     metrics: list[dict[str, float]]
     watch_rows: list[WatchRow]
@@ -43,7 +43,7 @@ class _Material:
     exhibits: Sequence[Exhibit]
 
 
-def write_report(run: RunFolder, task: Task, *, device: str = "cpu") -> Path:
+def write_report(run: RunFolder, task: ExaminedTask, *, device: str = "cpu") -> Path:
     """Write report.html of what the run folder holds so far, and return its path.
 
     The exhibits are those of the best weights, if there are weights. Raises TrainingError for files that are
@@ -54,7 +54,7 @@ def write_report(run: RunFolder, task: Task, *, device: str = "cpu") -> Path:
     return path
 
 
-def _gather(run: RunFolder, task: Task, device: torch.device) -> _Material:
+def _gather(run: RunFolder, task: ExaminedTask, device: torch.device) -> _Material:
     rows, sentences = run.read_watch()
     preflight, range_test_png = _read_preflight(run.path)
     parameters, exhibits = _judge_best(run, task, device)
@@ -84,7 +84,9 @@ def _read_preflight(folder: Path) -> tuple[list[Finding], bytes | None]:
     return findings, picture_path.read_bytes() if tested else None
 
 
-def _judge_best(run: RunFolder, task: Task, device: torch.device) -> tuple[int | None, Sequence[Exhibit]]:
+def _judge_best(
+    run: RunFolder, task: ExaminedTask, device: torch.device
+) -> tuple[int | None, Sequence[Exhibit]]:
     """How many weights the network has, and the exhibits of the best."""
     if not run.weights_path("best").exists():
         return None, ()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tombola.train.optimizer import build_optimizer
 from tombola.train.regularise import limit_norms, penalties
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import ExaminedTask
 
 
 class Trial:
@@ -20,7 +20,7 @@ class Trial:
 
     def __init__(
         self,
-        task: Task,
+        task: ExaminedTask,
         device: torch.device,
         *,
         plain: bool = False,

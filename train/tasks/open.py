@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tombola.errors import RecipeError
 from tombola.train.recipe import read_toml, to_toml
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import ExaminedTask
 
 TASKS = ("detect", "classify")
 
@@ -19,7 +19,7 @@ def task_of(recipe: Path, overrides: Sequence[str] = ()) -> str:
     return str(task)
 
 
-def open_task(recipe: Path, overrides: Sequence[str] = ()) -> Task:
+def open_task(recipe: Path, overrides: Sequence[str] = ()) -> ExaminedTask:
     """The recipe's task, its data loaded. Raises RecipeError and DataError."""
     if task_of(recipe, overrides) == "detect":
         from tombola.train.tasks import detect

@@ -1,4 +1,4 @@
-"""What the training loop asks of a task; it knows no task by name."""
+"""What the training loop and the doctor ask of a task; they know no task by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Exhibit:
 
 
 class Task(Protocol):
-    """A network, batches, a loss and a score; and what the doctor asks to find out what is wrong with them.
+    """A network, batches, a loss and a score.
 
     name is the recipe's. score_name is the key of `evaluate` that decides which weights are best; higher is
     better.
@@ -64,7 +64,9 @@ class Task(Protocol):
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Scores on the validation pictures; empty if there are none."""
 
-    # What the doctor asks.
+
+class ExaminedTask(Task, Protocol):
+    """A task that also answers the doctor, who looks for what is wrong with it."""
 
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         """How many classes the network's last layer tells apart, and how many the training labels use."""

@@ -97,7 +97,26 @@ def test_training_leaves_a_run_folder() -> None:
         "best.safetensors",
         "last.safetensors",
         "early-1.safetensors",
+        "watch.csv",
+        "report.html",
     } <= names
+
+
+@pytest.mark.usefixtures("place")
+def test_a_report_is_written_anew(tombola: Tombola) -> None:
+    before = Path("runs/first/report.html").read_bytes()
+    Path("runs/first/report.html").unlink()
+    result = tombola("report", "runs/first", "--device", "cpu")
+    assert (result.exit_code, result.stdout.strip()) == (0, str(Path("runs/first/report.html")))
+    assert Path("runs/first/report.html").read_bytes() == before
+    assert b"<h2>Layers</h2>" in before
+
+
+@pytest.mark.usefixtures("place")
+def test_a_report_of_no_run(tombola: Tombola) -> None:
+    result = tombola("report", "photos")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: photos is not a run folder: it has no recipe.toml")
 
 
 @pytest.mark.usefixtures("place")

@@ -61,7 +61,8 @@ def test_shuffled_labels_are_found(digits_recipe: Path, digits_data: Path, tmp_p
     shuffled = np.random.default_rng(1).permutation(np.frombuffer(labels, np.uint8, offset=8))
     (tmp_path / "labels.gz").write_bytes(gzip.compress(labels[:8] + shuffled.tobytes()))
     (tmp_path / "images.gz").write_bytes((digits_data / "images.gz").read_bytes())
-    result = examine(digits_recipe, f"data.root={str(tmp_path)!r}")
+    every = "data.train=[{pictures='images.gz', labels='labels.gz'}]"
+    result = examine(digits_recipe, MLP, f"data.root={str(tmp_path)!r}", every)
     assert [finding.check for finding in result.findings if finding.level == "fault"] == ["labels"]
     sentence = result.findings[CHECKS.index("labels")].sentence
     assert "say nothing about the pictures" in sentence
@@ -241,7 +242,7 @@ def test_a_slow_machine_is_no_fault(
 
 def test_the_run_folder_keeps_it(digits_recipe: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    change = ["training.learning_rate=5.0"]
+    change = [MLP, "training.learning_rate=5.0"]
     run, result = preflight_recipe(
         digits_recipe, tmp_path / "run", overrides=change, device="cpu", say=told.append
     )

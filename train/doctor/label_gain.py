@@ -20,7 +20,8 @@ JUDGE_SECONDS = 20.0
 FEWEST_PAIRS = 12
 # Shares of pairs: enough to stop at, what a meaningful label would give at least, learnt by heart.
 ENOUGH, MEANINGFUL, BY_HEART = 0.9, 0.7, 0.9
-SURE = 0.002
+# Chances of an error: labels that say nothing pass for good at one of some looks; good ones for void.
+SURE, SURELY_VOID = 0.002, 0.01
 # Share of the gain that augmentation leaves.
 MOST_LOST, MUCH_LOST = 0.4, 0.6
 
@@ -41,7 +42,7 @@ class Gain:
     @property
     def is_void(self) -> bool:
         """Whether what was learnt by heart says nothing about other pictures."""
-        return self.by_heart and self.held_out.chance_at_most(MEANINGFUL) < SURE
+        return self.by_heart and self.held_out.chance_at_most(MEANINGFUL) < SURELY_VOID
 
 
 def measure_gain(
@@ -55,11 +56,14 @@ def measure_gain(
 ) -> Gain:
     """Train a fresh network by Adam at a rate, and look after FIRST_LOOK, twice, four times … as many steps.
 
-    Ends after `steps`, when it is enough, when the time is over, or when the loss is not finite.
+    Ends after `steps`, when it is enough, when the time is over, or when the loss is not finite; at once if
+    there are too few pairs to judge by.
     """
+    held_out = material.held_out_pairs(augmented=augmented)
+    if len(held_out) < FEWEST_PAIRS:
+        return Gain(0, PairCount(0, len(held_out)), by_heart=False)
     trial = Trial(material.task, material.device, plain=True, optimizer="adam")
     batches = material.training_batches(augmented=augmented, small=True)
-    held_out = material.held_out_pairs(augmented=augmented)
     trained = material.trained_pairs(len(batches), augmented=augmented)[: len(held_out)]
     endless = itertools.cycle(batches)
     begin = time.monotonic()

@@ -22,7 +22,7 @@ STEP_SECONDS = 1.0
 class Material:
     """Batches of a task's first epoch, cut in two; the same at every call.
 
-    A fifth of the pictures, HELD_OUT at most, is held out. What is trained on ends with TRAINED pictures, or
+    A third of the pictures, HELD_OUT at most, is held out. What is trained on ends with TRAINED pictures, or
     when reading has taken READ_SECONDS. Batches stay as the task joined them, or are cut, but never mixed.
     TrainingError if there is no whole batch.
     """
@@ -39,7 +39,7 @@ class Material:
         self.first = plan[0]
         self._first_batches: dict[bool, Any] = {}
         pictures = sum(len(batch) for batch in plan)
-        self._trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 5))
+        self._trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 3))
 
     @cached_property
     def step_pictures(self) -> int:

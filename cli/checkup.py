@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import tombola
 from tombola.cli import doctor_cuda, doctor_live, doctor_packages
 from tombola.cli.checks import Check
-from tombola.cli.shipped import DETECTOR, model_or_shipped
+from tombola.cli.shipped import CLASSIFIER, DETECTOR, model_or_shipped
 from tombola.errors import TombolaError
 
 # An .onnx file of one Identity node, `image` to `same`: enough to see what a session really runs on.
@@ -37,7 +37,7 @@ def checkup() -> Iterator[tuple[str, list[Check]]]:
     if "import onnxruntime" not in failed:
         yield "Devices", _devices()
     if not failed:
-        yield "Model that ships", [_model("detector", DETECTOR)]
+        yield "Models that ship", [_model("detector", DETECTOR), _model("classifier", CLASSIFIER)]
     if "import cv2" not in failed:
         yield "Live", _live()
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import Result
 
@@ -21,6 +23,7 @@ from tombola.cli.doctor_packages import (
     wanted_onnxruntime,
 )
 from tombola.errors import DisplayError
+from tombola.runtime.contract import Probe
 
 
 def have(*names: str, installer: str = "pip") -> dict[str, Distribution]:
@@ -260,15 +263,21 @@ def test_broken_findings_are_exit_1(tombola: Callable[..., Result], monkeypatch:
 
 
 @pytest.mark.usefixtures("place")
-def test_the_round_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests run where Tombola works: all that is installed is whole, and the model that ships answers."""
+def test_the_round_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, make_classifier: Callable[..., bytes]
+) -> None:
+    """Tests run where Tombola works: all that is installed is whole, and the models that ship answer."""
     Path("model.onnx").rename("voc-detector.onnx")
+    pixel_bgr_u8 = np.array([[[19, 29, 49]]], np.uint8)
+    probe = Probe(cv2.imencode(".png", pixel_bgr_u8)[1].tobytes(), {"probabilities": [0.5, 0.3, 0.2]})
+    Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier(probes=(probe,)))
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     found = dict(checkup())
-    assert list(found) == ["Versions", "Installed once", "Devices", "Model that ships", "Live"]
+    assert list(found) == ["Versions", "Installed once", "Devices", "Models that ship", "Live"]
     assert found["Devices"][0] == Check("cpu", "ok", "a session on it runs")
-    assert found["Model that ships"] == [
-        Check("detector", "ok", "voc-detector.onnx answers as it did when it was made")
+    assert found["Models that ship"] == [
+        Check("detector", "ok", "voc-detector.onnx answers as it did when it was made"),
+        Check("classifier", "ok", "fashion-mnist-classifier.onnx answers as it did when it was made"),
     ]
     assert {check.state for check in found["Versions"] + found["Installed once"]} <= {"ok", "absent"}
 
@@ -278,10 +287,10 @@ def test_a_missing_or_wrong_model_is_found(
     monkeypatch: pytest.MonkeyPatch, model_bytes: Callable[..., bytes], probe: Callable[..., object]
 ) -> None:
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
-    (missing,) = dict(checkup())["Model that ships"]
-    assert missing.state == "broken"
+    missing = dict(checkup())["Models that ship"]
+    assert [check.state for check in missing] == ["broken", "broken"]
     Path("voc-detector.onnx").write_bytes(model_bytes(probes=(probe(shift_px=2),)))
-    (wrong,) = dict(checkup())["Model that ships"]
+    wrong, _ = dict(checkup())["Models that ship"]
     assert (wrong.state, wrong.found) == (
         "broken",
         "voc-detector.onnx answers differently from when it was made",

@@ -49,8 +49,8 @@ def _judge_end(rows: Sequence[Mapping[str, float]], key: str) -> list[str]:
     if last["loss"] > best["loss"]:
         return [f"{fell}, and the training loss rose too; lower training.learning_rate"]
     return [
-        f"{fell} while the training loss fell on: the network learns its pictures by heart; add pictures, "
-        "augmentation, dropout or training.weight_decay, or set training.early_stopping_epochs"
+        f"{fell} while the training loss fell on: the network may be learning its pictures by heart; add "
+        "pictures, augmentation, dropout or training.weight_decay, or set training.early_stopping_epochs"
     ]
 
 

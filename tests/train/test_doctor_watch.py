@@ -26,7 +26,7 @@ def perceptron(activation: Callable[[], nn.Module], depth: int, *, width: int = 
 
 
 def train(
-    network: nn.Module, *, rate: float, every: int = 10, steps: range = range(100), watch: Watch | None = None
+    network: nn.Module, *, rate: float, every: int = 10, steps: range = range(50), watch: Watch | None = None
 ) -> Watch:
     """Plain SGD on 64 examples with labels that can be learned; seeded by the step as the loop does."""
     watch = watch or Watch(network, every)
@@ -137,7 +137,7 @@ def test_gradients_that_explode() -> None:
 
 
 def test_each_finding_is_told_once_a_layer() -> None:
-    watch = train(perceptron(nn.ReLU, 3), rate=1e-7, steps=range(120))
+    watch = train(perceptron(nn.ReLU, 3), rate=1e-7, steps=range(80))
     assert len(watch.sentences) == 1
 
 

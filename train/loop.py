@@ -229,7 +229,8 @@ class _Training:
             self.history = progress["history"]
             self.best_score, self.best_epoch = progress["best_score"], progress["best_epoch"]
             self.sums.update(progress["sums"])
-            self.watch.restore(progress["watch"])
+            rows, _ = self.run.read_watch()
+            self.watch.restore(progress["watch"], [row for row in rows if row.step <= self.step])
         except (KeyError, TypeError, RuntimeError) as error:
             raise TrainingError(
                 f"the checkpoint in {self.run.path} does not fit this recipe ({error}); resume with "
@@ -256,8 +257,9 @@ class _Training:
             "watch": self.watch.state(),
         }
         if self.fabric.is_global_zero:
-            self.run.write_checkpoint(tensors, progress)
+            # First the table: what it has too much after a kill in between, a resume leaves out.
             self.run.write_watch(self.watch.rows, self.watch.sentences)
+            self.run.write_checkpoint(tensors, progress)
         self.fabric.barrier()
 
     def _mean_sums(self) -> dict[str, float]:

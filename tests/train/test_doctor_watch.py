@@ -164,7 +164,7 @@ def test_interrupted_and_resumed_tells_the_same() -> None:
     first = train(parts, rate=0.1, every=3, steps=range(17))
     state = json.loads(json.dumps(first.state(), allow_nan=False))
     second = Watch(parts, 3)
-    second.restore(state)
+    second.restore(state, from_csv(to_csv(first.rows)))
     train(parts, rate=0.1, steps=range(17, 40), watch=second)
     assert second.rows == whole.rows
     assert second.sentences == whole.sentences != []
@@ -173,7 +173,7 @@ def test_interrupted_and_resumed_tells_the_same() -> None:
 
 def test_a_state_that_is_none() -> None:
     with pytest.raises(KeyError):
-        Watch(nn.Identity(), 1).restore({"rows": []})
+        Watch(nn.Identity(), 1).restore({"first_loss": None}, [])
 
 
 # Units.

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ class Line(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.dropout(self.w * x) + self.b
         return out
+
+
+class MatrixLine(Line):
+    """With a weight of two dimensions, which the watch looks at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(1, 1))
 
 
 class Points(Dataset[float]):
@@ -158,6 +166,30 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, optimizer:
         for key, tensor in whole.read_weights(name).items():
             assert torch.equal(tensor, parts.read_weights(name)[key]), (name, key)
     assert (whole.path / "metrics.csv").read_bytes() == (parts.path / "metrics.csv").read_bytes()
+
+
+def test_what_was_watched_is_kept_beside_the_checkpoint(tmp_path: Path) -> None:
+    def task(interrupt_at: int = -1) -> LineTask:
+        one = LineTask(settings(watch_every=1), interrupt_at=interrupt_at)
+        one.build_network = MatrixLine  # type: ignore[method-assign]
+        return one
+
+    whole = run_to_end(task(), tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run_to_end(task(interrupt_at=7), tmp_path / "parts")
+    parts = RunFolder(tmp_path / "parts")
+    rows, sentences = parts.read_watch()
+    assert [row.step for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    # A checkpoint's notes may have 100 MB, which many looks at many layers would exceed.
+    _, progress = parts.read_checkpoint()
+    assert len(progress["watch"]["sentences"]) == len(sentences)
+    assert "rows" not in progress["watch"]
+    # As if it had been killed between the table and the checkpoint.
+    parts.write_watch([*rows, replace(rows[-1], step=8)], sentences)
+    run_to_end(task(), parts.path, resume=True)
+    assert len(parts.read_watch()[0]) > 7
+    for name in ("watch.csv", "watch.txt"):
+        assert (parts.path / name).read_bytes() == (whole.path / name).read_bytes()
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:

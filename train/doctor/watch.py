@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -94,9 +94,8 @@ class Watch:
         return sentences
 
     def state(self) -> dict[str, Any]:
-        """All that the watch remembers, JSON-ready."""
+        """All that the watch remembers, JSON-ready, but the rows: there may be millions."""
         return {
-            "rows": [list(astuple(row)) for row in self.rows],
             "sentences": list(self.sentences),
             "first_loss": self._first_loss,
             "smooth_loss": self._smooth_loss,
@@ -106,9 +105,9 @@ class Watch:
             "units": self._units.state(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`; KeyError or TypeError if it is none."""
-        self.rows = [WatchRow(*row) for row in state["rows"]]
+    def restore(self, state: dict[str, Any], rows: Sequence[WatchRow]) -> None:
+        """Go on from a `state` and the rows until then; KeyError or TypeError if it is none."""
+        self.rows = list(rows)
         self.sentences = list(state["sentences"])
         self._first_loss, self._smooth_loss = state["first_loss"], state["smooth_loss"]
         self._largest_ratio = dict(state["largest_ratio"])

@@ -23,7 +23,8 @@ class Material:
     """Batches of a task's first epoch, cut in two; the same at every call.
 
     A third of the pictures, HELD_OUT at most, is held out. What is trained on ends with TRAINED pictures, or
-    when reading has taken READ_SECONDS. Batches stay as the task joined them, or are cut, but never mixed.
+    when reading has taken READ_SECONDS. Batches stay as the task joined them, or are cut, but never mixed; a
+    piece of one picture, from which no batch norm can learn, is left out.
     TrainingError if there is no whole batch.
     """
 
@@ -39,7 +40,8 @@ class Material:
         self.first = plan[0]
         self._first_batches: dict[bool, Any] = {}
         pictures = sum(len(batch) for batch in plan)
-        self._trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 3))
+        trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 3))
+        self._trained = _without_single(trained)
 
     @cached_property
     def step_pictures(self) -> int:
@@ -93,7 +95,9 @@ class Material:
 
     def _cut(self, batches: list[list[Any]]) -> list[list[Any]]:
         size = self.step_pictures
-        return [batch[start : start + size] for batch in batches for start in range(0, len(batch), size)]
+        return _without_single(
+            [batch[start : start + size] for batch in batches for start in range(0, len(batch), size)]
+        )
 
     def _read(self, requests: list[Any], *, augmented: bool) -> Any:
         examples = self.task.examples(augmented=augmented)
@@ -113,3 +117,8 @@ def _split(batches: list[list[Any]], held_out: int) -> tuple[list[list[Any]], li
         kept.append(last)
         held_out -= len(last)
     return trained, kept
+
+
+def _without_single(batches: list[list[Any]]) -> list[list[Any]]:
+    """The batches of two pictures or more; all if there is no such."""
+    return [batch for batch in batches if len(batch) > 1] or batches

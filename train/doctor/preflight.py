@@ -63,6 +63,8 @@ class Preflight:
             test = asdict(self.range_test)
             for key in ("losses", "smooth_losses"):  # JSON has no NaN
                 test[key] = [value if math.isfinite(value) else None for value in test[key]]
+            if not math.isfinite(self.range_test.first_loss):
+                test["first_loss"] = None
             png = draw_range_test(self.range_test, self.learning_rate)
             write_atomic(folder / "range_test.png", png)
         content = {

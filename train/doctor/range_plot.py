@@ -1,6 +1,7 @@
 """The picture of a learning-rate range test."""
 
 import io
+import math
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
     if test.suggested_rate is not None:
         axes.axvline(test.suggested_rate, color="tab:green", label=f"suggested {test.suggested_rate:g}")
     axes.axvline(recipe_rate, color="tab:orange", linestyle="--", label=f"the recipe's {recipe_rate:g}")
-    if test.exploded_rate is not None:
+    if test.exploded_rate is not None and math.isfinite(test.first_loss):
         axes.axhline(
             EXPLODED * test.first_loss,
             color="tab:red",
@@ -27,7 +28,8 @@ def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
             label=f"{EXPLODED:.0f} × the first loss",
         )
     axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", title="Learning-rate range test")
-    axes.set_ylim(0, 1.2 * EXPLODED * test.first_loss)
+    if math.isfinite(test.first_loss):
+        axes.set_ylim(0, 1.2 * EXPLODED * test.first_loss)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")
     picture = io.BytesIO()

@@ -68,6 +68,8 @@ def run_range_test(material: Material) -> RangeTest:
 def _read(
     rates: list[float], losses: list[float], smooth: list[float], first: float, exploded: float | None
 ) -> RangeTest:
+    if not math.isfinite(first):
+        return RangeTest(tuple(rates), tuple(losses), tuple(smooth), first, None, None, exploded)
     lowest = int(np.nanargmin(smooth))
     fall = first - smooth[lowest]
     falls = bool(fall > 0.05 * first + np.std(losses[: 2 * FIRST_STEPS]))
@@ -87,6 +89,13 @@ def _read(
 
 def check_learning_rate(test: RangeTest, rate: float) -> Finding:
     """Fault if the recipe's rate is one at which the loss explodes, or all that was learnt is lost."""
+    if not math.isfinite(test.first_loss):
+        return Finding(
+            "learning rate",
+            "fault",
+            f"the loss or its gradient is not finite at a rate of {test.rates[0]:g} already; look for huge "
+            "values in the pictures, training.l1 or training.l2",
+        )
     said = f"training.learning_rate = {rate:g}"
     suggested = test.suggested_rate
     cure = "a hundredth of it" if suggested is None else f"{suggested:g}"

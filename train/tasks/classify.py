@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from tombola.errors import RecipeError, TrainingError
+from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.data import classify_formats
 from tombola.train.data.classification_set import ClassificationSet, merge
 from tombola.train.doctor.exhibits_classify import classify_exhibits
@@ -46,6 +46,11 @@ class ClassifyTask:
         self.seed = recipe.seed
         self.train_data = load_split(recipe, "train")
         self.classes = self.train_data.classes
+        if len(self.classes) < 2:
+            raise DataError(
+                f"data.train holds one class, {self.classes[0]!r}, and nothing to tell it from; give each "
+                "class a folder directly in `pictures`, or name all in data.classes"
+            )
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
         self.picture_input = recipe.picture.as_input()
 
@@ -76,6 +81,12 @@ class ClassifyTask:
     def build_network(self) -> nn.Module:
         torch.manual_seed(self.seed)
         network = fresh_network(self.recipe, len(self.classes))
+        for name, module in network.named_modules():
+            if self.settings.batch_size == 1 and isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise RecipeError(
+                    f"the batch norm {name} cannot learn from training.batch_size = 1; raise it, or set "
+                    "network.batch_norm = false"
+                )
         start = self.recipe.start
         if start.weights:
             load_start(network, Path(start.weights), freeze=start.freeze)

@@ -1,0 +1,46 @@
+"""What a classifier cannot be trained on, told before a training begins."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tombola.errors import DataError, RecipeError
+from tombola.train.tasks.classify import ClassifyTask, load_recipe
+
+RECIPE = """
+task = "classify"
+[data]
+train = [{ pictures = "photos" }]
+[picture]
+size = [8, 8]
+[network]
+kind = "mlp"
+widths = [4]
+"""
+
+
+def recipe_for(folder: Path, *classes: str) -> Path:
+    for name in classes:
+        place = folder / "photos" / name
+        place.mkdir(parents=True)
+        cv2.imwrite(str(place / "0.png"), np.zeros((8, 8, 3), np.uint8))
+    path = folder / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_one_class_is_none(tmp_path: Path) -> None:
+    # As when the class folders lie a level too deep.
+    recipe = recipe_for(tmp_path, "all/cat", "all/dog")
+    with pytest.raises(DataError, match="one class, 'all'"):
+        ClassifyTask(load_recipe(recipe))
+
+
+def test_batch_norm_needs_two_pictures(tmp_path: Path) -> None:
+    recipe = recipe_for(tmp_path, "cat", "dog")
+    alone = ("training.batch_size=1", "network.batch_norm=true")
+    with pytest.raises(RecipeError, match="training.batch_size = 1; raise it"):
+        ClassifyTask(load_recipe(recipe, alone)).build_network()
+    ClassifyTask(load_recipe(recipe, alone[:1])).build_network()

@@ -16,6 +16,7 @@ from tombola.errors import ExportError, RecipeError
 from tombola.export.fold import fold
 from tombola.train.networks.activations import ActivationName, Maxout, build_activation, units_before
 from tombola.train.networks.classifiers import Classifier, NetworkSettings, build_classifier
+from tombola.train.networks.cnn import CnnSettings
 from tombola.train.networks.convolution import ConvBatchNorm
 from tombola.train.networks.dense_layer import LinearBatchNorm
 from tombola.train.networks.highway import HighwayLayer
@@ -416,3 +417,14 @@ def test_folding_refuses_statistics_that_are_not_numbers() -> None:
     layer.norm.running_var[2] = -1.0
     with pytest.raises(ExportError, match=r"layers\.1\.0\.weight"):
         fold(network)
+
+
+@torch.no_grad()
+def test_a_mean_needs_one_cell_of_the_last_map() -> None:
+    settings = CnnSettings(blocks=((2,), (2,), (2,), (2,)), end="mean")
+    network = build_classifier(settings, channels=1, size_hw=(8, 8), n_classes=3).eval()
+    assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
+    with pytest.raises(RecipeError, match=r"blocks\[3\].*2×2 cells"):
+        build_classifier(
+            settings.model_copy(update={"end": "flatten"}), channels=1, size_hw=(8, 8), n_classes=3
+        )

@@ -93,6 +93,7 @@ def test_a_batch_holds_pictures_and_their_own_labels(digits_recipe: Path) -> Non
         assert int(batch.labels[place]) == task.train_data.labels[request.index]
 
 
+@torch.no_grad()
 def test_the_first_loss_is_the_logarithm_of_the_number_of_classes(digits_recipe: Path) -> None:
     task = open_digits(digits_recipe, "network.initialisation=zeros")
     network = task.build_network()
@@ -102,6 +103,7 @@ def test_the_first_loss_is_the_logarithm_of_the_number_of_classes(digits_recipe:
     assert task.expected_losses() == {"cross_entropy": pytest.approx(math.log(10))}
 
 
+@torch.no_grad()
 def test_label_smoothing_is_the_mean_of_both_cross_entropies(digits_recipe: Path) -> None:
     plain, smooth = open_digits(digits_recipe), open_digits(digits_recipe, "loss.label_smoothing=0.3")
     network = plain.build_network().eval()
@@ -141,7 +143,11 @@ def test_the_score_is_the_share_of_right_guesses(trained: Path) -> None:
     assert scores["accuracy"] == pytest.approx(np.mean(right))
 
 
-def test_the_same_training_twice_gives_the_same_weights(digits_data: Path, tmp_path: Path) -> None:
+def test_the_same_training_twice_gives_the_same_weights(
+    digits_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The report takes longer than the training and has tests of its own.
+    monkeypatch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
     recipe = tmp_path / "digits.toml"
     write_recipe(recipe, digits_data)
     changes = ("training.epochs=1", "network.dropout=0.3", "augment.rotate=10", "augment.erase=0.5")

@@ -50,7 +50,7 @@ def test_only_units_over_the_bound_are_scaled_down() -> None:
     limit_norms(network, 2.5)
     torch.testing.assert_close(network[0].weight, nn.Parameter(torch.tensor([[1.5, -2.0], [0.0, 1.0]])))
     torch.testing.assert_close(network[2].weight, nn.Parameter(torch.tensor([[-2.0, 0.0]])))
-    assert float(network[0].bias[0]) == 100
+    assert network[0].bias[0].item() == 100
 
 
 @given(bound=st.floats(0.1, 5), seed=st.integers(0, 1000))

@@ -106,7 +106,12 @@ def _look(
     from tombola.train.data.summary import summarize
 
     name = None if format_ is None else format_.value
-    has_boxes = pictures is not None and not idx.is_idx(annotations) if format_ is None else format_.has_boxes
+    if format_ is not None:
+        has_boxes = format_.has_boxes
+    elif pictures is None:
+        has_boxes = annotations.suffix.lower() == ".json"
+    else:
+        has_boxes = not idx.is_idx(annotations)
     if not has_boxes:
         labels = None if pictures is None else annotations
         labelled = classify_formats.read(pictures or annotations, labels, classes, name)

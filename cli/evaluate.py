@@ -114,6 +114,10 @@ def evaluate(
     )
     if not model.is_dir() and (split or weights):
         raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
+    if split is not None and pictures is not None:
+        raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
+    if format_ is not None and pictures is None:
+        raise typer.BadParameter("--format is of --pictures; name them too.")
     if _task(model) == "detect":
         if confusions is not None:
             raise typer.BadParameter("--confusions is for classifiers; this is a detector.")

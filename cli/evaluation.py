@@ -28,9 +28,11 @@ class Evaluated:
     threads: int | None
 
     def torch_device(self) -> str:
-        """cuda or cpu, for a run. DeviceError if CUDA is asked for and absent."""
+        """cuda or cpu, for a run, on the threads asked for. DeviceError if CUDA is asked for and absent."""
         import torch
 
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
         available = torch.cuda.is_available()
         if self.device is Device.cuda and not available:
             raise DeviceError(

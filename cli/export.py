@@ -1,6 +1,7 @@
 """`tombola export`: a run folder becomes one .onnx file."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -93,5 +94,5 @@ def _lines(report: "ExportReport", columns: int | None) -> list[str]:
         "",
         *wrap(parity, columns=columns),
         f"{report.path}: {size_text(report.nbytes)}",
-        f"Next: tombola {report.contract.task} photo.jpg --model {report.path} --save out",
+        f"Next: tombola {report.contract.task} photo.jpg --model {quote(str(report.path))} --save out",
     ]

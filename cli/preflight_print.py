@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
+from shlex import join
 from typing import TYPE_CHECKING
 
 import typer
 
+from tombola.cli.options import Device
+from tombola.cli.recipe_path import find_recipe
 from tombola.cli.table import counted, terminal_columns, wrap
 
 if TYPE_CHECKING:
@@ -18,22 +20,24 @@ INDENT = " " * 10
 def print_preflight(
     recipe: Path, out: Path | None, changes: Sequence[str], device: str, *, quiet: bool
 ) -> int:
-    """Examine the recipe and print the findings; 1 if there is a fault, else 0."""
+    """Examine the recipe, as it was typed, and print the findings; 1 if there is a fault, else 0."""
     from tombola.train.train import preflight_recipe
 
     def say(line: str) -> None:
         if not quiet:
             typer.echo(line, err=True)
 
-    run, result = preflight_recipe(recipe, out, overrides=changes, device=device, say=say)
+    run, result = preflight_recipe(find_recipe(recipe), out, overrides=changes, device=device, say=say)
     for line in preflight_lines(result, terminal_columns()):
         typer.echo(line)
     written = "preflight.json" if result.range_test is None else "preflight.json and range_test.png"
     typer.echo(f"{run.path}: {written}, after {result.seconds:.0f} s")
     if result.has_fault:
         return 1
-    same = "".join(f" --set {quote(change)}" for change in changes)
-    typer.echo(f"Next: tombola train {quote(str(recipe))} --out {quote(str(run.path))}{same}")
+    same = [] if out is None else ["--out", str(out)]
+    same += [part for change in changes for part in ("--set", change)]
+    same += [] if device == Device.auto else ["--device", device]
+    typer.echo(f"Next: {join(['tombola', 'train', str(recipe), *same])}")
     return 0
 
 

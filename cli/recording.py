@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.model import Answer
 from tombola.runtime.output import write_beside
-from tombola.runtime.sources import Video
+from tombola.runtime.sources import Video, opencv_can_name
 from tombola.runtime.video import CODECS
 
 FRAMES_PER_SECOND = 20
@@ -42,6 +42,8 @@ def record(
     codec = CODECS.get(target.suffix.lower())
     if codec is None:
         raise OutputError(f"cannot write {target}: its suffix is not one of {', '.join(CODECS)}.")
+    if not opencv_can_name(target):
+        raise OutputError(f"cannot write {target}: the name is not valid UTF-8; choose another.")
     with write_beside(target) as part:
         part.write_bytes(b"")  # a refused place shows here, and not as a missing codec
         writer: cv2.VideoWriter | None = None

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +56,7 @@ def train(
             raise typer.BadParameter("--preflight begins anew; leave --resume out")
         from tombola.cli.preflight_print import print_preflight
 
-        raise typer.Exit(print_preflight(find_recipe(recipe), out, changes or (), device.value, quiet=quiet))
+        raise typer.Exit(print_preflight(recipe, out, changes or (), device.value, quiet=quiet))
     from tombola.train.loop import Interrupted
     from tombola.train.train import train_recipe
 
@@ -77,4 +78,4 @@ def _told(run: "RunFolder") -> str:
     name = f"valid_{score_name}"
     scored = [row[name] for row in run.read_metrics() if name in row]
     best = f": best {score_name} {100 * max(scored):.1f}" if scored else ""
-    return f"{run.path}{best}\nNext: tombola export {run.path}"
+    return f"{run.path}{best}\nNext: tombola export {quote(str(run.path))}"

@@ -7,7 +7,7 @@ hold the graph to `check_graph`; neither knows a metadata key or a tensor name f
 import base64
 import binascii
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,7 +156,7 @@ def _check_card(card: Mapping[str, Any]) -> None:
     ):
         raise ModelError(f"tombola.card: input_size_hw must be [height, width], but is {size_hw!r}.")
     tolerance = card.get("probe_tolerance", 1)
-    if not isinstance(tolerance, int | float) or not 1 <= tolerance < math.inf:
+    if not _is_finite(tolerance) or tolerance < 1:
         raise ModelError(
             f"tombola.card: probe_tolerance must be a number of 1 or more, but is {tolerance!r}."
         )
@@ -198,7 +198,8 @@ def _check_classify_answer(probabilities: list[Any], classes: int, where: str) -
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Not math.isfinite: JSON holds whole numbers of any length, and it cannot take those.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _to_json(value: object) -> str:

@@ -177,6 +177,6 @@ def _line_height(scale: float) -> tuple[int, int]:
 def printable(name: str) -> str:
     """The nearest text that can be drawn: OpenCV 4 has letters of ASCII only, 5 brings a Unicode font."""
     if int(cv2.__version__.split(".")[0]) >= 5:
-        return name
+        return name.encode(errors="replace").decode()  # it crashes on half a surrogate pair
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return plain if plain.strip() else name.encode("ascii", "replace").decode()

@@ -128,7 +128,7 @@ class _Reader:
         stored = {tensor.name for tensor in self.initializers}
         sources = {name: name for name in stored}
         for _, op_type, _, reads, writes in self.nodes:
-            if op_type == "Cast" and reads[0] in stored:
+            if op_type == "Cast" and writes and stored.intersection(reads[:1]):
                 sources[writes[0]] = reads[0]
                 reads.clear()
         return Graph(

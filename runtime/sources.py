@@ -74,6 +74,8 @@ class Video:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        if not opencv_can_name(self.path):
+            raise PictureError(f"{self.path}: OpenCV opens only names that are valid UTF-8; rename it.")
         if not self.path.is_file():
             raise PictureError(f"{self.path}: {'is a folder' if self.path.is_dir() else 'no such file'}.")
         with quiet_opencv():
@@ -164,6 +166,15 @@ class Camera:
                 self._newest_bgr = frame_bgr
                 self._changed.notify_all()
         self._capture.release()
+
+
+def opencv_can_name(path: Path) -> bool:
+    """Whether OpenCV can be given the path: one that is not valid UTF-8 crashes the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

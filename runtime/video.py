@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tombola.errors import OutputError
 from tombola.runtime.model import Answer
 from tombola.runtime.output import write_beside
-from tombola.runtime.sources import Video, quiet_opencv
+from tombola.runtime.sources import Video, opencv_can_name, quiet_opencv
 
 # Codecs that OpenCV's wheels can write on every system.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -73,6 +73,8 @@ def write_video(target: str | os.PathLike[str], fps: float, size_hw: tuple[int, 
     if codec is None:
         suffix = path.suffix or "no suffix"
         raise OutputError(f"cannot write {path}: {suffix!r} is not one of {', '.join(CODECS)}.")
+    if not opencv_can_name(path):
+        raise OutputError(f"cannot write {path}: the name is not valid UTF-8; choose another.")
     frames = 0
     with write_beside(path) as part:
         part.write_bytes(b"")  # tells a refused place from a missing codec

@@ -117,9 +117,11 @@ def test_a_folder_per_class(tombola: Tombola, picture: Callable[..., Path]) -> N
 
 def test_boxes_need_pictures(tombola: Tombola) -> None:
     coco([10, 10, 50, 50])
-    result = tombola("data", "check", "annotations.json", "--format", "coco")
-    assert result.exit_code == 2
-    assert "PICTURES is missing" in result.stderr
-    result = tombola("data", "check", "annotations.json")
+    Path("labels.txt").write_text("0 0.5 0.5 1 1")
+    for given in (("annotations.json", "--format", "coco"), ("annotations.json",)):
+        result = tombola("data", "check", *given)
+        assert result.exit_code == 2
+        assert "PICTURES is missing" in result.stderr
+    result = tombola("data", "check", "labels.txt")
     assert result.exit_code == 1
     assert "is neither idx (MNIST) nor a CIFAR batch" in result.stderr

@@ -102,6 +102,7 @@ def test_the_confusions_are_drawn(tombola: Tombola) -> None:
         (("-p", "photos", "--pr-curve", "c.png"), 2, "are for detectors; this is a classifier"),
         (("-p", "photos", "--split", "test"), 2, "are for run folders"),
         (("-p", "photos", "--fold", "7/3"), 1, "error: "),
+        (("--format", "folder"), 2, "--format is of --pictures"),
         (("-p", "photos/red/0.png"), 1, "error: "),
     ],
 )
@@ -160,6 +161,18 @@ def test_a_run_is_scored_on_its_test_split_and_on_others(tombola: Tombola, run: 
     named = tombola("evaluate", run, "-p", "photos", "--fold", "!0/3", "--json")
     assert json.loads(named.stdout)["pictures"] == 4
     assert tombola("evaluate", run, "--split", "exam").exit_code == 2
+    both = tombola("evaluate", run, "--split", "valid", "-p", "photos")
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "--split and --pictures both say what to score on" in both.stderr
+
+
+def test_a_run_is_scored_on_the_threads_asked_for(tombola: Tombola, run: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        assert tombola("evaluate", run, "--threads", str(before + 1), "--json").exit_code == 0
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.slow

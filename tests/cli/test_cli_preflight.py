@@ -43,11 +43,21 @@ def test_findings_are_printed_and_the_next_command(tombola: Tombola, given: dict
         "\n"
         "1 warning\n"
         "runs/mine: preflight.json, after 7 s\n"
-        "Next: tombola train a.toml --out runs/mine --set seed=1\n"
+        "Next: tombola train a.toml --set seed=1 --device cpu\n"
     )
     assert result.stderr == "handful …\n"
     assert (given["recipe"], given["out"], given["overrides"]) == (Path("a.toml"), None, ["seed=1"])
     assert given["device"] == "cpu"
+
+
+def test_the_next_command_is_the_one_that_was_typed(tombola: Tombola, given: dict[str, Any]) -> None:
+    changes = ("--set", 'data.rights="my own"', "--set", "seed=1")
+    result = tombola("train", "voc-detector", "--out", "my runs/a", *changes, "--preflight")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(
+        "Next: tombola train voc-detector --out 'my runs/a' --set 'data.rights=\"my own\"' --set seed=1\n"
+    )
+    assert given["recipe"].is_file()  # the one that ships
 
 
 def test_a_fault_is_exit_code_one(tombola: Tombola, given: dict[str, Any], tmp_path: Path) -> None:

@@ -248,7 +248,9 @@ def test_export_reports_what_it_wrote(
         )
 
     monkeypatch.setattr("tombola.export.run.export_run", export_run)
-    result = tombola("export", "runs/a", "-o", "a.onnx", "--card", tmp_path / "card.toml", "--photo", "p.jpg")
+    result = tombola(
+        "export", "runs/a", "-o", "my a.onnx", "--card", tmp_path / "card.toml", "--photo", "p.jpg"
+    )
     assert result.exit_code == 0
     assert result.stdout == (
         "part        weights      size\n"
@@ -257,12 +259,12 @@ def test_export_reports_what_it_wrote(
         "\n"
         "Answers as PyTorch does on 3 pictures from 1×1 to 3840×2160: "
         "boxes within 0.0001 px, scores within 3e-08.\n"
-        "a.onnx: 2.5 MB\n"
-        "Next: tombola detect photo.jpg --model a.onnx --save out\n"
+        "my a.onnx: 2.5 MB\n"
+        "Next: tombola detect photo.jpg --model 'my a.onnx' --save out\n"
     )
     assert given == {
         "run": Path("runs/a"),
-        "output": Path("a.onnx"),
+        "output": Path("my a.onnx"),
         "weights": "best",
         "half": True,
         "facts": {"licence": "CC0-1.0", "metrics": {"voc07_map": 0.5}},

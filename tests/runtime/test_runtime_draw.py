@@ -148,6 +148,7 @@ def test_letters_that_opencv_4_lacks_are_spelled_plainly(monkeypatch: pytest.Mon
     assert draw.printable("犬") == "?"
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
     assert draw.printable("犬") == "犬"
+    assert draw.printable("a\ud800") == "a?"
 
 
 def test_caption_stands_in_the_lower_left_corner() -> None:

@@ -298,3 +298,10 @@ def test_a_weight_stored_narrower_belongs_to_the_node_behind_its_cast() -> None:
         ("Mul", ("narrow",)),
         ("Cast", ()),
     ]
+
+
+@pytest.mark.parametrize(("reads", "writes"), [([], ["wide"]), (["corner_at"], [])])
+def test_a_cast_without_an_end_is_read(make_toy: MakeToy, reads: list[str], writes: list[str]) -> None:
+    model = make_toy()
+    model.graph.node.append(helper.make_node("Cast", reads, writes, to=TensorProto.FLOAT))
+    assert read_graph(model.SerializeToString()).nodes[-1].op_type == "Cast"

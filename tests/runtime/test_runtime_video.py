@@ -1,5 +1,6 @@
 """Videos with boxes, whole or not there."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tombola.cli.recording import record
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.detections import Detections
 from tombola.runtime.detector import Detector
@@ -81,6 +83,17 @@ def test_target_that_cannot_be_written(clip: Path, toy: Detector, tmp_path: Path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
         annotate_video(clip, tmp_path / "file" / "drawn.mp4", toy)
+
+
+def test_names_that_are_not_utf_8_are_refused(clip: Path, toy: Detector, tmp_path: Path) -> None:
+    """OpenCV crashes on them."""
+    name = os.fsdecode(b"\xff.mp4")
+    with pytest.raises(OutputError, match="valid UTF-8; choose another"):
+        annotate_video(clip, tmp_path / name, toy)
+    with pytest.raises(OutputError, match="valid UTF-8; choose another"):
+        record([], tmp_path / name, toy)
+    with pytest.raises(PictureError, match="valid UTF-8; rename it"):
+        annotate_video(tmp_path / name, tmp_path / "drawn.mp4", toy)
 
 
 def test_video_without_a_frame_is_not_written(tmp_path: Path) -> None:

@@ -41,6 +41,6 @@ def test_one_class_is_none(tmp_path: Path) -> None:
 def test_batch_norm_needs_two_pictures(tmp_path: Path) -> None:
     recipe = recipe_for(tmp_path, "cat", "dog")
     alone = ("training.batch_size=1", "network.batch_norm=true")
-    with pytest.raises(RecipeError, match="training.batch_size = 1; raise it"):
+    with pytest.raises(RecipeError, match=r"training\.batch_size = 1; raise it"):
         ClassifyTask(load_recipe(recipe, alone)).build_network()
     ClassifyTask(load_recipe(recipe, alone[:1])).build_network()

@@ -176,6 +176,8 @@ def test_a_pickle_that_would_run_something_does_not(tmp_path: Path, protocol: in
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8)}, 2), "has no `labels`"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": ["a", "b"]}, 2), "has no `labels`"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1 << 70, 0]}, 2), "has no `labels`"),
+        (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1.7]}, 2), "has no `labels`"),
+        (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [[0], [1, 1]]}, 2), "no `labels`"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}, 2), "2 pictures, but 1 labels"),
         (pickle.dumps({"data": np.zeros((0, 3072), np.uint8), "labels": []}, 4), "not one labelled picture"),
         (python2_batch(np.zeros((2, 3072), np.uint8), [1, 1])[:-2000], "damaged or no pickle"),

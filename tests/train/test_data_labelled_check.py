@@ -1,11 +1,13 @@
 """One look at a classification set finds every fault, and counts."""
 
+import pickle
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tombola.errors import DataError
 from tombola.train.data.classify_formats import load, read
 from tombola.train.data.finding import Kind
 from tombola.train.data.labelled_check import look_at
@@ -98,3 +100,13 @@ def test_the_summary_of_grey_and_of_no_pictures(tmp_path: Path) -> None:
     summary, findings = look_at(read(tmp_path / "empty"))
     assert summary.rows() == [("pictures", "0"), ("classes", "1"), ("  cat", "0")]
     assert [one.kind for one in findings] == [Kind.CLASS_WITHOUT_PICTURES, Kind.NO_PICTURES]
+
+
+def test_a_label_far_beyond_the_classes_costs_no_memory(tmp_path: Path) -> None:
+    with (tmp_path / "batch").open("wb") as file:
+        pickle.dump({"data": np.zeros((2, 3072), np.uint8), "labels": [0, 10**12]}, file, protocol=2)
+    summary, findings = look_at(read(tmp_path / "batch", classes=["cat", "dog"]))
+    assert summary.pictures_by_class == {"cat": 1, "dog": 0}
+    assert [one.where for one in findings if one.kind == Kind.UNKNOWN_CLASS] == ["batch[1]"]
+    with pytest.raises(DataError, match="the label 1000000000000"):
+        read(tmp_path / "batch")

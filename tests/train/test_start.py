@@ -301,3 +301,16 @@ def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(TrainingError, match="not a dictionary of named tensors"):
         load_start(build(SMALL_CNN), tmp_path / "list.pth")
+
+
+def test_a_pickle_that_ends_in_an_odd_error_is_named(tmp_path: Path) -> None:
+    for content in (b"\x80\x02e.", b"\x80\x02G\x00"):  # IndexError and struct.error of PyTorch's reader
+        (tmp_path / "odd.pth").write_bytes(content)
+        with pytest.raises(TrainingError, match=r"odd\.pth cannot be read"):
+            load_start(build(SMALL_CNN), tmp_path / "odd.pth")
+
+
+def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
+    torch.save({"head.weight": torch.eye(3).to_sparse()}, tmp_path / "sparse.pth")
+    with pytest.raises(TrainingError, match="all dense"):
+        load_start(build(SMALL_CNN), tmp_path / "sparse.pth")

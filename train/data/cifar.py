@@ -84,11 +84,12 @@ def _read_batch(path: Path, findings: list[Finding]) -> tuple[ArrayPixels, NDArr
             f"{path} has no `data` of uint8 [n, {3 * SIDE_PX**2}]; check that it is a CIFAR batch"
         )
     try:
-        labels = np.array(numbers, np.int64).reshape(-1)
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(
-            f"{path} has no `labels` that are whole numbers; check that it is a CIFAR batch"
-        ) from None
+        labels = np.array(numbers).reshape(-1)
+    except ValueError:  # lists of different lengths
+        labels = np.empty(1, object)
+    if len(labels) and labels.dtype.kind not in "iu":
+        raise DataError(f"{path} has no `labels` that are whole numbers; check that it is a CIFAR batch")
+    labels = labels.astype(np.int64)
     if len(labels) != len(data):
         what = f"{len(data)} pictures, but {len(labels)} labels"
         findings.append(Finding(Kind.BAD_ANNOTATION, path.name, what, "download it again"))

@@ -15,6 +15,8 @@ from tombola.train.data.classification_set import ClassificationSet
 from tombola.train.data.finding import Finding, Kind, raise_first
 from tombola.train.data.pixels import Pixels
 
+MOST_CLASSES = 100_000  # a damaged label must not ask for all memory
+
 
 @dataclass(frozen=True)
 class LabelledPictures:
@@ -48,10 +50,16 @@ def named_labels(
     asked     the classes in the order that is wanted; where the data set has no names, they are its names
 
     Without either the classes are "0", "1", … up to the largest label. A label of a class that is not asked
-    for becomes -1. DataError if an asked class is not one of the written.
+    for becomes -1. DataError if an asked class is not one of the written, or a label without a name is
+    beyond MOST_CLASSES.
     """
     if asked is None:
         count = int(labels.max(initial=-1)) + 1
+        if written is None and count > MOST_CLASSES:
+            raise DataError(
+                f"{source} has the label {count - 1}, but {MOST_CLASSES} classes are the most; correct the "
+                "label, or name the classes"
+            )
         return tuple(written) if written is not None else tuple(map(str, range(count))), labels
     classes = check_classes(asked)
     if written is None:

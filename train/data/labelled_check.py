@@ -71,8 +71,9 @@ def look_at(labelled: LabelledPictures) -> tuple[LabelledSummary, list[Finding]]
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         seen = list(threads.map(lambda place: _see(labelled, place), range(len(labelled.labels))))
-    counts = np.bincount(labelled.labels[labelled.labels >= 0], minlength=len(labelled.classes))
-    by_class = dict(zip(labelled.classes, counts.tolist(), strict=False))
+    known = (labelled.labels >= 0) & (labelled.labels < len(labelled.classes))
+    counts = np.bincount(labelled.labels[known], minlength=len(labelled.classes))
+    by_class = dict(zip(labelled.classes, counts.tolist(), strict=True))
     findings = [
         *labelled.findings,
         *label_faults(labelled),

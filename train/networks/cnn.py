@@ -116,9 +116,9 @@ def _last_map_hw(settings: CnnSettings, size_hw: tuple[int, int]) -> tuple[int, 
         pooled = not (settings.end == "mean" and index == len(settings.blocks) - 1)
         height, width = ((side - lost * len(block)) // (2 if pooled else 1) for side in (height, width))
         if min(height, width) < 1:
+            needed = "2×2 cells" if pooled else "a cell"
             raise RecipeError(
-                f"network.blocks[{index}] = {list(block)} has less than {'2×2 cells' if pooled else 'a cell'} "
-                f"left of a picture of {list(size_hw)}; take fewer blocks, padding = true or a larger "
-                "picture.size"
+                f"network.blocks[{index}] = {list(block)} has less than {needed} left of a picture of "
+                f"{list(size_hw)}; take fewer blocks, padding = true or a larger picture.size"
             )
     return height, width

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -110,7 +109,7 @@ def _read(file: Path) -> dict[str, Tensor]:
             f"start.weights: {file} is damaged, or holds more than tensors and is not read for safety; save "
             "the state_dict alone"
         ) from None
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle may raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
             f"start.weights: {file} cannot be read ({reason}); give a .safetensors or .pth file of tensors"
@@ -118,9 +117,12 @@ def _read(file: Path) -> dict[str, Tensor]:
     for key in _NESTED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(value, Tensor) and value.layout == torch.strided for value in content.values()
+    ):
         raise TrainingError(
-            f"start.weights: {file} is not a dictionary of named tensors; save a network's state_dict()"
+            f"start.weights: {file} is not a dictionary of named tensors, all dense; save a network's "
+            "state_dict()"
         )
     # Data-parallel wrappers leave their prefix on every name.
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}

@@ -32,7 +32,8 @@ class TrainingSettings(Section):
     checkpoint_minutes: how often the state is saved inside an epoch. early_steps: optimiser steps whose
     weights are kept (tickets rewind to them).
     l1 and l2 are penalties in the loss, l1·‖w‖₁ + l2·½‖w‖² over all weights but biases and norms;
-    weight_decay shrinks the weights beside the loss (decoupled). max_norm bounds the norm of the weights that
+    weight_decay shrinks the weights beside the loss (decoupled) under adamw; under sgd and adam its gradient
+    weight_decay·w joins that of the loss, after clipping. max_norm bounds the norm of the weights that
     lead into a unit, 0 is no bound. watch_every: steps between two looks at gradients, updates and units;
     0 is never.
     """

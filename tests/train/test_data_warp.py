@@ -1,6 +1,7 @@
 """Pictures on a canvas: each change does what its name says, and pixels land where geometry puts them."""
 
 from math import radians
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,6 +113,21 @@ def test_what_shrinks_is_averaged(settings: WarpSettings | None) -> None:
     image = noise(160, 160)
     blocks = image.reshape(20, 8, 20, 8, 3).mean(axis=(1, 3))
     assert np.abs(fitted(image, (20, 20), settings) - blocks).max() <= 1
+
+
+def test_a_panorama_is_sampled_no_finer_than_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[tuple[int, int]] = []
+    warp_affine = cv2.warpAffine
+
+    def spy(image: Picture, matrix: Any, size: tuple[int, int], **more: Any) -> Any:
+        sampled.append(size)
+        return warp_affine(image, matrix, size, **more)
+
+    monkeypatch.setattr(cv2, "warpAffine", spy)
+    image = noise(20, 1600)
+    small = fitted(image, (20, 20), WarpSettings(rotate=1e-9), fit="stretch")
+    assert sampled == [(1600, 20)]
+    assert np.abs(small - image.reshape(20, 20, 80, 3).mean(axis=2)).max() <= 1
 
 
 def test_flips_are_mirror_images() -> None:

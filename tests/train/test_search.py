@@ -22,7 +22,7 @@ from tombola.errors import DeviceError, RecipeError, TrainingError
 from tombola.train.loop import Interrupted
 from tombola.train.search.axis import Axis, parse_axis
 from tombola.train.search.heat_map import draw_search
-from tombola.train.search.outcome import Outcome
+from tombola.train.search.outcome import Outcome, kept
 from tombola.train.search.point import Point, grid
 from tombola.train.search.process import command
 from tombola.train.search.search import Search, search_recipe
@@ -76,6 +76,9 @@ def test_a_list_keeps_its_order() -> None:
     assert axis.values == ("64", "8", "16")
     assert not axis.is_range
     assert parse_axis(PENALTY, "0").values == ("0",)
+    # To the digit: a seed is another one if it is rounded.
+    assert parse_axis("seed", "10001,10002,1234567").values == ("10001", "10002", "1234567")
+    assert parse_axis(RATE, "0.1,3e-4,0.12345").values == ("0.1", "0.0003", "0.12345")
 
 
 @given(low=st.floats(1e-9, 1e3), factor=st.floats(1.5, 1e9), count=st.integers(2, 12), falls=st.booleans())
@@ -100,7 +103,7 @@ def test_steps_are_equal_factors(low: float, factor: float, count: int, falls: b
         ("1:2:1", "asks for 1 values; ask for 2 to 1000"),
         ("1:2:100000", "asks for 100000 values"),
         ("1,nan", "not finite"),
-        ("1,2,1.00001", "a value twice"),
+        ("1,2,1.0", "a value twice"),
         ("1:1:2", "a value twice"),
     ],
 )
@@ -203,6 +206,14 @@ def test_what_has_ended_is_kept_and_what_failed_is_tried_again(
     assert [starts(outcome.point.name) for outcome in second.outcomes] == [1, 1, 2]
     assert lines[0] == "1 of 3 points have ended before and are kept"
     assert second.outcomes[0] == Outcome(Point(tuple(axes), ("0.001",)), "done", 1.0, 2)
+
+
+def test_a_damaged_outcome_is_named(tmp_path: Path) -> None:
+    point = grid([parse_axis(RATE, "1e-3")])[0]
+    for text in ("", "[]", '{"colour": "red"}'):
+        (tmp_path / "outcome.json").write_text(text)
+        with pytest.raises(TrainingError, match=r"outcome\.json is damaged"):
+            kept(point, tmp_path)
 
 
 def test_another_recipe_needs_another_folder(

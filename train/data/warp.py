@@ -6,7 +6,7 @@ each pixel covers. Beyond its border a picture goes on with its border's colour.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import cos, exp, log, radians, sin, sqrt, tan
+from math import cos, exp, hypot, log, radians, sin, sqrt, tan
 from typing import Literal
 
 import cv2
@@ -144,10 +144,10 @@ def _warp(
     window_hw = _window_hw(image_rgb_u8.shape[:2], size_hw, fit)
     (a, b, x), (c, d, y) = _to_picture(image_rgb_u8.shape[:2], window_hw, size_hw, settings, chance, mirrored)
     # Interpolation reads 2 × 2 pixels: where a step is longer, a larger canvas is sampled and then averaged.
-    samples = max(1, round(sqrt(max(a * a + c * c, b * b + d * d))))
-    sampled_h, sampled_w = size_hw[0] * samples, size_hw[1] * samples
+    samples_x, samples_y = max(1, round(hypot(a, c))), max(1, round(hypot(b, d)))
+    sampled_h, sampled_w = size_hw[0] * samples_y, size_hw[1] * samples_x
     # Offset of the first sample from the middle. OpenCV counts from the middle of a pixel, hence 0.5 below.
-    first_x, first_y = (1 - sampled_w) / (2 * samples), (1 - sampled_h) / (2 * samples)
+    first_x, first_y = (1 - sampled_w) / (2 * samples_x), (1 - sampled_h) / (2 * samples_y)
     if settings.lens:
         bend = settings.lens * (2 * chance[0] - 1)
         across = np.linspace(first_x, -first_x, sampled_w, dtype=np.float32)[None]
@@ -160,15 +160,15 @@ def _warp(
     else:
         matrix = np.array(
             (
-                (a / samples, b / samples, a * first_x + b * first_y + x - 0.5),
-                (c / samples, d / samples, c * first_x + d * first_y + y - 0.5),
+                (a / samples_x, b / samples_y, a * first_x + b * first_y + x - 0.5),
+                (c / samples_x, d / samples_y, c * first_x + d * first_y + y - 0.5),
             )
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         sampled = cv2.warpAffine(
             image_rgb_u8, matrix, (sampled_w, sampled_h), flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
-    if samples > 1:
+    if samples_x > 1 or samples_y > 1:
         sampled = cv2.resize(sampled, (size_hw[1], size_hw[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(sampled, np.uint8)
 

@@ -30,12 +30,13 @@ class Axis:
 def parse_axis(key: str, text: str) -> Axis:
     """`LOW:HIGH:N` is N values from LOW to HIGH, each the same multiple of the one before; `A,B,C` is those.
 
-    Values have four significant digits. RecipeError if the text is neither, or says a value twice.
+    Values of a range have four significant digits. RecipeError if the text is neither, or says a value twice.
     """
     key = key.strip()
     if not key:
         raise RecipeError(f"'={text}' has no key; write it as training.l2=1e-6:1e-3:4")
-    values = tuple(f"{value:.4g}" for value in _values(key, text))
+    digits = 4 if ":" in text else 12
+    values = tuple(f"{value:.{digits}g}" for value in _values(key, text))
     if len(set(values)) < len(values):
         raise RecipeError(f"{key}={text} has a value twice; ask for fewer or for other values")
     return Axis(key, values)

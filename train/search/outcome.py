@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from tombola.errors import TrainingError
 from tombola.train.run_folder import RunFolder, write_atomic
 from tombola.train.search.point import Point
 
@@ -47,11 +48,14 @@ def keep(outcome: Outcome, run: Path) -> None:
 
 
 def kept(point: Point, run: Path) -> Outcome:
-    """What `keep` left there; open if that is nothing."""
+    """What `keep` left there; open if that is nothing. TrainingError if it is damaged."""
     path = run / FILE
     if not path.exists():
         return Outcome(point, "open")
-    return Outcome(point, **json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return Outcome(point, **json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove it to train the point again") from None
 
 
 def forget(run: Path) -> None:

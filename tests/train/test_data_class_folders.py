@@ -109,3 +109,15 @@ def test_train_and_test_folders_are_no_batches(tmp_path: Path) -> None:
     for name in ("train/cat/a.png", "test/cat/a.png"):
         picture(tmp_path / name)
     assert guess_format(tmp_path) == "folder"
+
+
+def test_what_is_hidden_is_no_class_and_no_picture(animals: Path, tmp_path: Path) -> None:
+    plain = load(animals)
+    for name in (".ipynb_checkpoints/cat.png", "dog/.ipynb_checkpoints/b.png", ".stray.png"):
+        picture(animals / name)
+    (animals / "cat" / "._z.png").write_bytes(b"what macOS puts into a tar")
+    with tarfile.open(tmp_path / "animals.tar", "w") as tar:
+        tar.add(animals, ".")
+    for place in (animals, tmp_path / "animals.tar"):
+        found = load(place)
+        assert (found.classes, found.names) == (plain.classes, plain.names)

@@ -241,6 +241,21 @@ def test_mistakes_are_drawn(classified: ClassificationSet) -> None:
         assert picture[..., 3].min() == 0  # the page's own ground shows through
 
 
+def test_large_pictures_are_shrunk_before_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def draw(images: Sequence[NDArray[np.uint8]], *_: Sequence[Any]) -> bytes:
+        shapes.extend(image.shape for image in images)
+        return PNG
+
+    monkeypatch.setattr("tombola.train.doctor.exhibits_classify.worst_mistakes_png", draw)
+    pixels = ArrayPixels(np.zeros((2, 960, 1200), np.uint8), "photos")
+    labels = np.zeros(2, np.int64)
+    data = ClassificationSet(("a", "b"), labels, ("0", "1"), pixels, np.arange(2))
+    classify_exhibits(data, probabilities([[0, 1]] * 2))
+    assert shapes == [(384, 480, 3)] * 2
+
+
 def test_no_mistake(classified: ClassificationSet) -> None:
     (matrix,) = classify_exhibits(classified, np.eye(3, dtype=np.float32)[classified.labels])
     assert "There is no mistake." in matrix.sentence

@@ -16,14 +16,18 @@ def read(pictures: Path, labels: Path | None, classes: Sequence[str] | None = No
     """Read the folder with all its faults, for `check`; the pictures are not opened yet.
 
     A picture's class is the name of the topmost folder that it is in. The classes are those folders, sorted,
-    unless `classes` gives them; then a picture of another folder is a fault.
+    unless `classes` gives them; then a picture of another folder is a fault. What is hidden, by a name that
+    begins with a dot (.ipynb_checkpoints, ._photo.jpg), is passed over.
     """
     if labels is not None:
         raise DataError(f"{pictures}: its folders are the labels; do not name {labels} too")
     store = open_pictures(pictures)
     file_names, findings = [], []
     for name in store.names():
-        if len(PurePosixPath(name).parts) > 1:
+        parts = PurePosixPath(name).parts
+        if any(part.startswith(".") for part in parts):
+            continue
+        if len(parts) > 1:
             file_names.append(name)
         else:
             cure = "move it into the folder of its class"

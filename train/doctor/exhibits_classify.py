@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from tombola.train.tasks.task import Exhibit
 
 MOST_MISTAKES = 18
 TILES_ACROSS = 3
+TILE_PX = 480  # twice what is drawn; a page of whole photos would take gigabytes
 # With more classes the numbers, and then the names, are too small to read.
 NUMBERED_CLASSES, NAMED_CLASSES = 12, 30
 
@@ -40,7 +42,7 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
             "likely here as a hard picture."
         )
         png = worst_mistakes_png(
-            [data.read(int(index)) for index in worst],
+            [_thumbnail(data.read(int(index))) for index in worst],
             [data.classes[label] for label in data.labels[worst]],
             [data.classes[label] for label in guessed[worst]],
             probabilities[worst, guessed[worst]].tolist(),
@@ -86,6 +88,16 @@ def worst_mistakes_png(
         tile.imshow(image, interpolation="nearest" if max(image.shape) < 100 else "antialiased")
         tile.set_title(f"is {_brief(is_)}\nsaid {_brief(said)}, {sure:.0%}", fontsize=8, color=INK)
     return to_png(figure)
+
+
+def _thumbnail(image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture with no side above TILE_PX."""
+    height, width = image_rgb_u8.shape[:2]
+    share = TILE_PX / max(height, width)
+    if share >= 1:
+        return image_rgb_u8
+    size_wh = max(1, round(width * share)), max(1, round(height * share))
+    return np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _tell_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:

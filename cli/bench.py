@@ -8,7 +8,7 @@ import typer
 
 from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
 from tombola.cli.sizes import size_text
-from tombola.cli.table import table, terminal_columns
+from tombola.cli.table import counted, table, terminal_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ def bench(
         return
     height, width = image_rgb_u8.shape[:2]
     typer.echo(
-        f"{what} of {width}×{height} on {results[0].device}, {results[0].threads} threads, "
+        f"{what} of {width}×{height} on {results[0].device}, {counted(results[0].threads, 'thread')}, "
         f"{results[0].calls} calls each"
     )
     header: tuple[str, ...] = ("model", "size", "p50", "p95", "frames/s", "memory", "outside")

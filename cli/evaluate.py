@@ -10,6 +10,7 @@ from tombola.cli.evaluate_classify import classifier_json, classifier_lines, eva
 from tombola.cli.evaluate_detect import detector_json, detector_lines, evaluate_detector
 from tombola.cli.evaluation import Evaluated
 from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from tombola.cli.run_path import check_run
 from tombola.cli.table import terminal_columns
 
 SPLITS = ("train", "valid", "test")
@@ -134,6 +135,7 @@ def _task(model: Path) -> str:
         from tombola.train.run_folder import RunFolder
         from tombola.train.tasks.open import task_of
 
+        check_run(model)
         return task_of(RunFolder(model).recipe_path)
     from tombola.runtime.load import inspect_model
 

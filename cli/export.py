@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tombola.cli.run_path import check_run
 from tombola.cli.sizes import size_text
 from tombola.cli.table import table, terminal_columns, wrap
 from tombola.errors import ExportError
@@ -61,21 +62,29 @@ def export(
 
     from tombola.export.run import export_run
 
+    check_run(run)
     report = export_run(run, output, weights=weights, half=not full, facts=facts, photos=photos or ())
     typer.echo("\n".join(_lines(report, terminal_columns())))
 
 
 def _read_card(path: Path | None) -> dict[str, Any]:
     import tomllib
+    from json import dumps
 
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        dumps(facts, allow_nan=False)
     except FileNotFoundError:
         raise ExportError(f"--card {path} does not exist; check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ExportError(f"--card {path} is not valid TOML: {error}") from None
+    except (TypeError, ValueError):
+        raise ExportError(
+            f"--card {path} holds a date, NaN or infinity, which no card can; put it in quotes"
+        ) from None
+    return facts
 
 
 def _lines(report: "ExportReport", columns: int | None) -> list[str]:

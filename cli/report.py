@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tombola.cli.options import Device
-from tombola.errors import TrainingError
+from tombola.cli.run_path import check_run
 
 
 def report(
@@ -29,10 +29,7 @@ def report(
     from tombola.train.tasks.open import open_task
     from tombola.train.train import choose_device
 
+    check_run(run)
     folder = RunFolder(run)
-    if not folder.recipe_path.exists():
-        raise TrainingError(
-            f"{run} is not a run folder: it has no recipe.toml; give a folder that training wrote"
-        )
     task = open_task(folder.recipe_path)
     typer.echo(str(write_report(folder, task, device=choose_device(device.value))))

@@ -115,7 +115,7 @@ def search(
         typer.echo(line)
     run = found.folder / best.point.name
     if epochs is None:
-        typer.echo(f"Next: tombola export {shlex.quote(str(run))} -o {recipe.stem}.onnx")
+        typer.echo(f"Next: {shlex.join(['tombola', 'export', str(run), '-o', f'{recipe.stem}.onnx'])}")
     else:
         given = [part for change in [*(changes or ()), *best.point.overrides] for part in ("--set", change)]
         typer.echo(f"Next: {shlex.join(['tombola', 'train', str(recipe), *given])}")

@@ -36,7 +36,7 @@ def verify(
         for probe in report.probes
     ]
     header = ("picture", "expected", "found", *(f"off by {unit}" for unit in report.tolerances), "result")
-    align = ">" * (len(header) - 1) + "<"
+    align = "><<" + ">" * len(report.tolerances) + "<"
     lines = table(header, rows, align, columns=terminal_columns()) if rows else ["no probes"]
     lines += [
         f"{row[0]}: {one_line(probe.problem)}"

@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from tombola.errors import ModelError
 from tombola.runtime.classifier import Classifier
-from tombola.runtime.contract import Contract
+from tombola.runtime.contract import SIGNATURES, Contract
 from tombola.runtime.detector import Detector
 from tombola.runtime.graph import Graph, check_contract, read_graph
 from tombola.runtime.session import open_session
@@ -85,6 +85,8 @@ def load(
 
 def _check_task(task: str, asked: str | None) -> None:
     """Refuse a file of another task before a session is spent on it."""
+    if asked is not None and asked not in SIGNATURES:
+        raise ModelError(f"task: {asked!r} is not one of {', '.join(SIGNATURES)}.")
     if asked is not None and asked != task:
         raise ModelError(
             f"its task is {task}, not {asked}; run it with `tombola {task}`, "

@@ -165,11 +165,21 @@ def test_inspect_and_bench(tombola: Tombola) -> None:
     assert json.loads(measured.stdout)["latency_p50_ms"] > 0
 
 
+def test_the_table_of_verify_fits_a_narrow_terminal(
+    tombola: Tombola, make_classifier: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = Probe(Path("dress.png").read_bytes(), {"probabilities": [0.5, 0.3, 0.2]})
+    long = make_classifier(labels=("red " * 30, "green", "blue"), probes=(probe,))
+    Path("long.onnx").write_bytes(long)
+    monkeypatch.setattr("tombola.cli.verify.terminal_columns", lambda: 80)
+    assert max(map(len, tombola("verify", "long.onnx", "--device", "cpu").stdout.splitlines()[:2])) <= 80
+
+
 def test_verify(tombola: Tombola, make_classifier: Callable[..., bytes]) -> None:
     result = tombola("verify", "colours.onnx", "--device", "cpu")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "picture   expected      found  off by probability  result"
+    assert lines[0] == "picture  expected   found      off by probability  result"
     assert lines[1].split()[:5] == ["200×100", "red", "0.500", "red", "0.500"]
     assert lines[1].endswith("  ok")
     assert lines[2].endswith("answers on cpu as it did when it was made (allowed: 0.001 of probability)")

@@ -125,7 +125,7 @@ def test_the_other_examples_are_understood(
         "tombola.cli.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",
         "tombola.train.data.get.get",
-        "tombola.export.run.export_run",
+        "tombola.cli.export.check_run",
         "tombola.runtime.window.check_display",
         "tombola.cli.webcam.model_or_shipped",
         "tombola.cli.checkup.checkup",

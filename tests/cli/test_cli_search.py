@@ -84,6 +84,8 @@ def test_a_point_that_was_trained_in_full_is_there_to_export(
     run = Path("runs/x-search") / "learning_rate=0.01_l2=1e-05"
     assert tombola(*ASKED).stdout.splitlines()[-1] == f"Next: tombola export {run} -o x.onnx"
     assert library["overrides"] == []
+    spaced = tombola("search", "my x.toml", *ASKED[2:]).stdout.splitlines()[-1]
+    assert spaced == f"Next: tombola export {run} -o 'my x.onnx'"
 
 
 @pytest.mark.parametrize(

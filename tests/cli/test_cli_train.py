@@ -248,9 +248,10 @@ def test_export_reports_what_it_wrote(
         )
 
     monkeypatch.setattr("tombola.export.run.export_run", export_run)
-    result = tombola(
-        "export", "runs/a", "-o", "my a.onnx", "--card", tmp_path / "card.toml", "--photo", "p.jpg"
-    )
+    run = tmp_path / "a"
+    run.mkdir()
+    (run / "recipe.toml").write_text("")
+    result = tombola("export", run, "-o", "my a.onnx", "--card", tmp_path / "card.toml", "--photo", "p.jpg")
     assert result.exit_code == 0
     assert result.stdout == (
         "part        weights      size\n"
@@ -263,7 +264,7 @@ def test_export_reports_what_it_wrote(
         "Next: tombola detect photo.jpg --model 'my a.onnx' --save out\n"
     )
     assert given == {
-        "run": Path("runs/a"),
+        "run": run,
         "output": Path("my a.onnx"),
         "weights": "best",
         "half": True,
@@ -276,14 +277,16 @@ def test_export_reports_what_it_wrote(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["missing"], "missing"),
+        (["missing"], "error: missing is not a run folder: it has no recipe.toml"),
         (["runs/first", "-o", "model.pt"], ".onnx"),
         (["runs/first", "--weights", "early-9"], "early-9"),
         (["runs/first", "--card", "no.toml"], "error: --card no.toml does not exist"),
         (["runs/first", "--card", "annotations.json"], "error: --card annotations.json is not valid TOML"),
+        (["runs/first", "--card", "dated.toml"], "error: --card dated.toml holds a date"),
     ],
 )
 def test_export_says_what_is_wrong(tombola: Tombola, options: list[str], message: str) -> None:
+    Path("dated.toml").write_text("made = 2026-01-31\n")
     result = tombola("export", *options)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("error: ")

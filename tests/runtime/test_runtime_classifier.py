@@ -119,7 +119,7 @@ def test_another_task_than_the_one_asked_for(
         load(path, task="detect")
     with pytest.raises(ModelError, match=r"toy\.onnx: its task is detect, not classify.*tombola detect"):
         load(toy_path, task="classify")
-    with pytest.raises(ModelError, match="not caption"):
+    with pytest.raises(ModelError, match="task: 'caption' is not one of detect, classify"):
         load(toy_path, task="caption")  # type: ignore[call-overload]
 
 

@@ -72,7 +72,7 @@ test = [{{ pictures = "t10k-images-idx3-ubyte.gz", labels = "t10k-labels-idx1-ub
 """
 _FASHION_CLASSES = """\
 classes = [
-  "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+  "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]
 """
 _CIFAR10_RECIPE = """\

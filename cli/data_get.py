@@ -60,8 +60,12 @@ def data_get(
 def _list() -> list[str]:
     from tombola.train.data.catalogue import DATA_SETS
 
-    rows = [(one.name, size_text(one.size_bytes), one.what, one.rights) for one in DATA_SETS]
-    return table(("name", "size", "what", "rights"), rows, "<><<", columns=terminal_columns())
+    rows = [
+        row
+        for one in DATA_SETS
+        for row in ((one.name, size_text(one.size_bytes), one.what), ("", "", one.rights))
+    ]
+    return table(("name", "size", "what, and its rights"), rows, "<><", columns=terminal_columns())
 
 
 class _Progress:

@@ -143,11 +143,13 @@ def _task(model: Path) -> str:
 
 
 def _of_detector(asked: Evaluated, score: float | None, pr_curve: Path | None, json: bool) -> str:
-    result = evaluate_detector(asked)
-
-    from tombola.train.metrics.curves import draw_precision_recall
+    from tombola.train.metrics.curves import SUFFIXES, draw_precision_recall
     from tombola.train.metrics.table import best_f1_score
+    from tombola.train.run_folder import check_place
 
+    if pr_curve is not None:
+        check_place(pr_curve, *SUFFIXES)
+    result = evaluate_detector(asked)
     cut = best_f1_score(result.voc07) if score is None else score
     if pr_curve is not None:
         draw_precision_recall(result.voc07, pr_curve, cut)
@@ -155,10 +157,13 @@ def _of_detector(asked: Evaluated, score: float | None, pr_curve: Path | None, j
 
 
 def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str:
+    from tombola.train.run_folder import check_place, write_atomic
+
+    if confusions is not None:
+        check_place(confusions, ".png")
     scores = evaluate_classifier(asked)
     if confusions is not None:
         from tombola.train.doctor.exhibits_classify import confusion_matrix_png
-        from tombola.train.run_folder import write_atomic
 
         write_atomic(confusions, confusion_matrix_png(scores.confusions, scores.classes))
     return classifier_json(scores) if json else "\n".join(classifier_lines(scores, terminal_columns()))

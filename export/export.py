@@ -1,6 +1,5 @@
 """A trained network becomes one contract file: picture in, answer out, checked before anything is written."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tombola.errors import ExportError, ModelError, OutputError
+from tombola.errors import ExportError, ModelError
 from tombola.export.card import make_card
 from tombola.export.difference import Options, Yardstick
 from tombola.export.fold import fold
@@ -23,7 +22,7 @@ from tombola.export.parity import Parity, answer, check_parity
 from tombola.export.probes import make_probe, probe_pictures
 from tombola.export.size import PartSize, sizes
 from tombola.runtime.contract import Contract
-from tombola.train.run_folder import write_atomic
+from tombola.train.run_folder import check_place, write_atomic
 
 Photo = NDArray[np.uint8]
 Network = TypeVar("Network", bound=nn.Module)
@@ -68,7 +67,7 @@ def export_network(
     Raises ExportError if the network has numbers that are not finite, cannot be exported, or if the file
     would answer differently; OutputError if `output` cannot be written. Then nothing is left behind.
     """
-    check_place(output)
+    check_place(output, ".onnx")
     promised = _contract(yardstick.task, labels, defaults, facts or {})
     folded = fold(network)
     if half:
@@ -101,21 +100,6 @@ def export_network(
     content = model.SerializeToString(deterministic=True)
     write_atomic(output, content)
     return ExportReport(output, len(content), contract, parity, parts)
-
-
-def check_place(output: Path) -> None:
-    """OutputError, before the long work begins, if `output` cannot be a file."""
-    if output.is_dir():
-        raise OutputError(
-            f"{output} is a folder; give the name of a file in it, like {output / 'model.onnx'}"
-        )
-    if output.suffix != ".onnx":
-        raise OutputError(
-            f"{output} does not end in .onnx, so no tool would take it for a model; add the suffix"
-        )
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise OutputError(f"{output} cannot be written: {folder} is not a folder you may write to")
 
 
 def check_width(n_classes: int, labels: Sequence[str]) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from tombola.export.classifier import export_classifier
 from tombola.export.detector import export_detector
-from tombola.export.export import ExportReport, Photo, check_place
+from tombola.export.export import ExportReport, Photo
 from tombola.runtime.picture import read_rgb
 from tombola.train.networks.picture_input import PictureInput
-from tombola.train.run_folder import RunFolder
+from tombola.train.run_folder import RunFolder, check_place
 from tombola.train.tasks import classify, detect
 from tombola.train.tasks.classify_recipe import ClassifyRecipe
 from tombola.train.tasks.detect_recipe import DetectRecipe
@@ -37,7 +37,7 @@ def export_run(
     task = task_of(RunFolder(run).recipe_path)
     export = {"detect": _export_detector, "classify": _export_classifier}[task]
     output = output or Path({"detect": "detector.onnx", "classify": "classifier.onnx"}[task])
-    check_place(output)
+    check_place(output, ".onnx")
     images = [read_rgb(path) for path in photos]
     return export(run, output, weights, half, facts or {}, images)
 

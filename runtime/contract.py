@@ -7,6 +7,7 @@ hold the graph to `check_graph`; neither knows a metadata key or a tensor name f
 import base64
 import binascii
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -218,13 +219,20 @@ def _text(metadata: Mapping[str, str], key: str) -> str:
 def _from_json(metadata: Mapping[str, str], key: str, kind: type) -> Any:
     text = _text(metadata, key)
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{key}: is not valid JSON ({error}); export the model again.") from error
     if not isinstance(value, kind):
         raise ModelError(
             f"{key}: must be a JSON {'list' if kind is list else 'object'}, but is {text[:40]!r}."
         )
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
     return value
 
 

@@ -36,6 +36,18 @@ def write_atomic(path: Path, content: bytes) -> None:
         ) from error
 
 
+def check_place(path: Path, *suffixes: str) -> None:
+    """OutputError, before the long work begins, if `path` cannot be a file that ends in one of `suffixes`."""
+    if path.is_dir():
+        example = path / f"name{suffixes[0]}"
+        raise OutputError(f"{path} is a folder; give the name of a file in it, like {example}")
+    if path.suffix not in suffixes:
+        raise OutputError(f"{path} does not end in {' or '.join(suffixes)}; give it such a name")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise OutputError(f"{path} cannot be written: {folder} is not a folder you may write to")
+
+
 class RunFolder:
     """Names and formats of one run's files.
 
@@ -70,7 +82,8 @@ class RunFolder:
         """The tensors of NAME.safetensors; TrainingError if it is missing or damaged."""
         path = self.weights_path(name)
         if not path.exists():
-            there = ", ".join(sorted(p.stem for p in self.path.glob("*.safetensors"))) or "none"
+            files = sorted(file.stem for file in self.path.glob("*.safetensors"))
+            there = ", ".join(name for name in files if name != "checkpoint") or "none"
             raise TrainingError(f"{path} does not exist; weights in this run: {there}")
         try:
             return load_file(path)

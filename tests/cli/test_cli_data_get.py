@@ -33,8 +33,10 @@ def test_the_list_names_all_with_size_and_rights(tombola: Tombola) -> None:
     result = tombola("data", "get", "--list")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == [one.name for one in DATA_SETS]
-    assert re.search(r"fashion-mnist +30\.9 MB +70,000 pieces of clothing.*MIT", result.stdout)
+    assert [line.split()[0] for line in lines[1::2]] == [one.name for one in DATA_SETS]
+    assert [line.strip() for line in lines[2::2]] == [one.rights for one in DATA_SETS]
+    assert re.search(r"fashion-mnist +30\.9 MB +70,000 pieces of clothing", result.stdout)
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("options", [(), ("--to", 'my "own" place')])

@@ -96,6 +96,7 @@ def test_the_curve_is_drawn(tombola: Tombola) -> None:
         ((*SOURCE, "--split", "test"), 2, "are for run folders"),
         ((*SOURCE, "--weights", "last"), 2, "are for run folders"),
         ((*SOURCE, "--fold", "5/3"), 1, "error: "),
+        ((*SOURCE, "--pr-curve", "model.onnx/c.png"), 1, "error: model.onnx/c.png cannot be written"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said(

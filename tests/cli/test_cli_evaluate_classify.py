@@ -104,6 +104,8 @@ def test_the_confusions_are_drawn(tombola: Tombola) -> None:
         (("-p", "photos", "--fold", "7/3"), 1, "error: "),
         (("--format", "folder"), 2, "--format is of --pictures"),
         (("-p", "photos/red/0.png"), 1, "error: "),
+        (("-p", "no-photos", "--confusions", "photos"), 1, "error: photos is a folder"),
+        (("-p", "no-photos", "--confusions", "c.jpg"), 1, "error: c.jpg does not end in .png"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said(

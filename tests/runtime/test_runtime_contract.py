@@ -156,6 +156,8 @@ def test_key_order_and_foreign_keys_do_not_matter(random: Any) -> None:
         ("tombola.defaults", "[]", r"tombola\.defaults: must be a JSON object"),
         ("tombola.defaults", "{}", r"tombola\.defaults: must name score_threshold"),
         ("tombola.card", '"good"', r"tombola\.card: must be a JSON object"),
+        ("tombola.card", '{"figure":NaN}', r"tombola\.card: .*NaN is not a finite number"),
+        ("tombola.card", '{"figure":-1e999}', r"tombola\.card: .*-1e999 is not a finite number"),
         ("tombola.card", '{"input_size_hw":320}', r"tombola\.card: input_size_hw"),
         ("tombola.card", '{"probe_tolerance":0}', r"tombola\.card: probe_tolerance"),
         ("tombola.card", '{"probe_tolerance":1%s}' % ("0" * 400), r"tombola\.card: probe_tolerance"),

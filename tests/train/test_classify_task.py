@@ -182,6 +182,13 @@ def test_a_second_training_starts_from_a_first_and_keeps_what_is_frozen(
     assert task.lineage()["parent"] == {"file": "best.safetensors", "sha256": digest}
 
 
+def test_a_start_that_saw_other_numbers_is_refused(digits_recipe: Path, trained: Path) -> None:
+    for change, key in (("picture.mean=[127]", "mean"), ("picture.scale=[1]", "scale")):
+        task = open_digits(digits_recipe, f"start.weights={trained}", change)
+        with pytest.raises(RecipeError, match=rf"picture\.{key} is .* trained with \[.*; set it so"):
+            task.build_network()
+
+
 def test_batch_norm_and_dropout_refuse_to_share_a_batch(digits_recipe: Path) -> None:
     with pytest.raises(RecipeError, match=r"batch norm .* one process"):
         open_digits(digits_recipe).check_shares()

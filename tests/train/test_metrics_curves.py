@@ -46,8 +46,14 @@ def test_no_truths_and_no_classes_are_drawn_too(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"missing/curve\.png cannot be written"):
-        draw_precision_recall(scores_of(1, right=True), tmp_path / "missing" / "curve.png")
-    with pytest.raises(OutputError, match=r"curve\.txtt cannot be written"):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/curve\.png cannot be written"):
+        draw_precision_recall(scores_of(1, right=True), tmp_path / "file" / "curve.png")
+    with pytest.raises(OutputError, match=r"curve\.txtt does not end in \.png or \.svg or \.pdf"):
         draw_precision_recall(scores_of(1, right=True), tmp_path / "curve.txtt")
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    draw_precision_recall(scores_of(1, right=True), tmp_path / "missing" / "curve.svg")
+    assert (tmp_path / "missing" / "curve.svg").read_text().startswith("<?xml")

@@ -292,9 +292,10 @@ def test_each_process_has_its_threads(
 def test_an_end_without_words(
     toy_recipe: Path, tmp_path: Path, script: Callable[[str], None], end: str, reason: str
 ) -> None:
-    script(f"import os, sys\n{end}")
+    # A score before the failure must not make the point the best.
+    script(TRAINING + f"import os, sys\n{end}")
     (outcome,) = search_recipe(toy_recipe, [parse_axis(RATE, "1e-3")], tmp_path / "out").outcomes
-    assert outcome.state == "failed"
+    assert (outcome.state, outcome.score) == ("failed", None)
     assert re.fullmatch(reason, outcome.reason)
 
 

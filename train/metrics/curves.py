@@ -1,13 +1,15 @@
 """The picture of precision against recall: one small panel a class, best first."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 
-from tombola.errors import OutputError
 from tombola.train.metrics.average_precision import DetectionScores
 from tombola.train.metrics.table import class_rows, percent, total_row
+from tombola.train.run_folder import check_place, write_atomic
 
+SUFFIXES = (".png", ".svg", ".pdf")
 PANELS_ACROSS = 5
 PANEL_INCHES = 2.1
 LEAST_INCHES = 4.2  # for the title
@@ -18,8 +20,9 @@ def draw_precision_recall(scores: DetectionScores, path: Path, score_threshold: 
     """Write the curves as a picture (PNG, or SVG and PDF by the path's ending).
 
     Each panel shows one class's precision against recall, its AP, and a dot where `score_threshold` cuts.
-    Needs matplotlib. OutputError if the file cannot be written.
+    Needs matplotlib. OutputError if the file cannot be written or its ending is another.
     """
+    check_place(path, *SUFFIXES)
     # matplotlib takes a second to import, and a training that draws nothing should not need it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -60,12 +63,6 @@ def draw_precision_recall(scores: DetectionScores, path: Path, score_threshold: 
     )
     figure.supxlabel("recall", fontsize=9, color=INK)
     figure.supylabel("precision", fontsize=9, color=INK)
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        figure.savefig(beside, dpi=120)
-        beside.replace(path)
-    except (OSError, ValueError) as error:
-        beside.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} cannot be written: {error}; choose another folder, and .png, .svg or .pdf"
-        ) from error
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix.removeprefix("."), dpi=120)
+    write_atomic(path, content.getvalue())

@@ -168,4 +168,4 @@ def _close(point: Point, folder: Path, score_name: str, error: Exception | None)
     if error is None:
         keep(measured(point, "stopped", run, score_name), run)
     else:
-        keep(measured(point, "failed", run, score_name, f"Ray: {error}"), run)
+        keep(Outcome(point, "failed", reason=f"Ray: {error}"), run)

@@ -18,7 +18,8 @@ FILE = "outcome.json"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The best validation score of a point and the epoch that had it (both None where nothing was judged).
+    """The best validation score of a point and the epoch that had it, both None if it failed or nothing was
+    judged.
 
     state: done; stopped, because others were far better; failed, for `reason`; open, not ended yet.
     """
@@ -30,14 +31,14 @@ class Outcome:
     reason: str = ""
 
 
-def measured(point: Point, state: State, run: Path, score_name: str, reason: str = "") -> Outcome:
-    """The outcome by what the run folder's metrics.csv says."""
+def measured(point: Point, state: Literal["done", "stopped"], run: Path, score_name: str) -> Outcome:
+    """The outcome of a point that did not fail, by what the run folder's metrics.csv says."""
     key = f"valid_{score_name}"
     rows = [row for row in RunFolder(run).read_metrics() if key in row]
     best = max(rows, key=lambda row: row[key], default=None)
     if best is None:
-        return Outcome(point, state, reason=reason)
-    return Outcome(point, state, best[key], int(best["epoch"]), reason)
+        return Outcome(point, state)
+    return Outcome(point, state, best[key], int(best["epoch"]))
 
 
 def keep(outcome: Outcome, run: Path) -> None:

@@ -45,9 +45,11 @@ class PointProcess:
         code = self._process.poll()
         if code is None:
             return None
-        reason = "" if code == 0 else self._reason(code)
-        state = "done" if code == 0 else "failed"
-        outcome = measured(self.point, state, self.run, self.score_name, reason)  # type: ignore[arg-type]
+        outcome = (
+            measured(self.point, "done", self.run, self.score_name)
+            if code == 0
+            else Outcome(self.point, "failed", reason=self._reason(code))
+        )
         keep(outcome, self.run)
         return outcome
 

@@ -24,7 +24,7 @@ from tombola.train.networks.start import load_start, weights_file
 from tombola.train.recipe import base_folder, read_toml, to_toml, validate
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.classify_batches import Batch, ClassifyExamples, Request, collate, plan_epoch
-from tombola.train.tasks.classify_recipe import ClassifyRecipe, ClassifySource
+from tombola.train.tasks.classify_recipe import ClassifyPicture, ClassifyRecipe, ClassifySource
 from tombola.train.tasks.task import Exhibit
 
 PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -89,7 +89,8 @@ class ClassifyTask:
                 )
         start = self.recipe.start
         if start.weights:
-            load_start(network, Path(start.weights), freeze=start.freeze)
+            taken = load_start(network, Path(start.weights), freeze=start.freeze)
+            _check_seen_alike(self.recipe.picture, taken.file)
         elif start.freeze:
             freeze_up_to(network, start.freeze)
         return network
@@ -168,6 +169,20 @@ class ClassifyTask:
     def _seen(self, batch: Batch) -> Tensor:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def _check_seen_alike(picture: ClassifyPicture, weights: Path) -> None:
+    """RecipeError if the weights lie in a run folder whose network saw its pictures otherwise normalised."""
+    path = RunFolder(weights.parent).recipe_path
+    if not path.exists():
+        return
+    before = ClassifyPicture.model_validate(read_toml(path)["picture"])
+    for key in ("mean", "scale"):
+        now, then = getattr(picture, key), getattr(before, key)
+        if now != then:
+            raise RecipeError(
+                f"picture.{key} is {list(now)}, but {weights} was trained with {list(then)}; set it so"
+            )
 
 
 def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> Classifier:

@@ -15,8 +15,8 @@ from tombola.train.doctor.pair_test import PairCount, count_pairs
 from tombola.train.doctor.trial import Trial
 
 FIRST_LOOK, MOST_STEPS = 25, 800
-SECONDS = 60.0
-JUDGE_SECONDS = 20.0
+SECONDS = 120.0
+JUDGE_SECONDS = 40.0
 FEWEST_PAIRS = 12
 # Shares of pairs: enough to stop at, what a meaningful label would give at least, learnt by heart.
 ENOUGH, MEANINGFUL, BY_HEART = 0.9, 0.7, 0.9

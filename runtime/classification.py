@@ -54,7 +54,7 @@ class Classification:
 
         All classes where there are fewer than `k`. ModelError where `k` is less than 1.
         """
-        if k < 1:
+        if not isinstance(k, int | np.integer) or k < 1:
             raise ModelError(f"k: {k!r} must be a whole number of 1 or more.")
         order = np.argsort(-self.probabilities, kind="stable")[:k].tolist()
         return tuple(

@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "recipe.toml"
 
     @property
+    def is_run(self) -> bool:
+        """Whether a training began here: what it was to learn and what it descends from are written down."""
+        return self.recipe_path.exists() and (self.path / "lineage.json").exists()
+
+    @property
     def has_checkpoint(self) -> bool:
         return (self.path / "checkpoint.safetensors").exists()
 

@@ -34,8 +34,9 @@ def test_best_and_top_are_in_falling_order() -> None:
 
 
 def test_k_below_one_is_refused() -> None:
-    with pytest.raises(ModelError, match="k: 0 must be"):
-        classification(1.0).top(0)
+    for k in (0, -1, 1.5, "3", None):
+        with pytest.raises(ModelError, match=f"k: {k!r} must be a whole number"):
+            classification(1.0).top(k)  # type: ignore[arg-type]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 10))

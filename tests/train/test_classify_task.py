@@ -179,7 +179,37 @@ def test_a_second_training_starts_from_a_first_and_keeps_what_is_frozen(
     rates = {group["rate"] for group in task.parameter_groups(network)}
     assert rates == {task.settings.backbone_rate, 1.0}
     digest = hashlib.sha256((trained / "best.safetensors").read_bytes()).hexdigest()
-    assert task.lineage()["parent"] == {"file": "best.safetensors", "sha256": digest}
+    parent = {"file": "best.safetensors", "sha256": digest, "last_layer": "kept"}
+    assert task.lineage()["parent"] == parent
+
+
+def test_other_classes_get_a_last_layer_of_their_own(
+    digits_recipe: Path, trained: Path, tmp_path: Path
+) -> None:
+    """As many as before, but not the same ones; and a file that does not say what its classes are."""
+    names = [f"sign {number}" for number in range(10)]
+    (tmp_path / "bare.safetensors").write_bytes((trained / "best.safetensors").read_bytes())
+    for changes in (
+        [f"start.weights={trained}", f"data.classes={names}"],
+        [f"start.weights={tmp_path}/bare.safetensors"],
+    ):
+        task = open_digits(digits_recipe, *changes)
+        network, first = task.build_network(), RunFolder(trained).read_weights("best")
+        fresh = open_digits(digits_recipe).build_network()
+        assert torch.equal(network.state_dict()["head.weight"], fresh.state_dict()["head.weight"])
+        assert torch.equal(network.state_dict()["blocks.0.0.conv.weight"], first["blocks.0.0.conv.weight"])
+        assert task.lineage()["parent"]["last_layer"] == "made anew"
+
+
+@pytest.mark.parametrize("beside", ["task = 'classify'", "task = 'detect'", "not even TOML"])
+def test_a_recipe_that_only_lies_beside_the_weights_says_nothing_of_them(
+    beside: str, digits_recipe: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bare.safetensors").write_bytes((trained / "best.safetensors").read_bytes())
+    (tmp_path / "recipe.toml").write_text(beside)
+    open_digits(
+        digits_recipe, f"start.weights={tmp_path}/bare.safetensors", "picture.mean=[127]"
+    ).build_network()
 
 
 def test_a_start_that_saw_other_numbers_is_refused(digits_recipe: Path, trained: Path) -> None:

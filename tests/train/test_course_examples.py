@@ -336,7 +336,7 @@ def test_batch_norm_uses_the_batch_while_training_and_the_set_at_test_time() -> 
     # At test time a picture's answer does not depend on its neighbours.
     np.testing.assert_allclose(array(layer(test_pictures[:1])), expected[:1], atol=1e-10)
 
-    # With equal weight for every batch the statistics are those of the whole training set.
+    # With equal weight for every batch the mean is that of the whole training set.
     layer.norm.momentum = None
     layer.norm.reset_running_stats()
     layer.train()

@@ -91,7 +91,7 @@ def test_red_green_and_blue_are_where_the_format_has_them(tmp_path: Path) -> Non
     ]
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_what_python_3_writes_is_read_too(tmp_path: Path, protocol: int, order: Any) -> None:
     data = np.asarray(pictures(3), order=order)

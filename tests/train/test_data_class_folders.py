@@ -50,6 +50,16 @@ def test_an_empty_folder_is_a_class_and_a_hidden_one_is_not(animals: Path) -> No
     assert load(animals).classes == ("cat", "cow", "dog")
 
 
+def test_linked_folders_are_followed_and_loops_are_not(animals: Path) -> None:
+    picture(animals.parent / "elsewhere" / "moo.png")
+    (animals / "cow").symlink_to(animals.parent / "elsewhere")
+    (animals / "dog" / "again").symlink_to(animals)
+    one = load(animals)
+    assert one.classes == ("cat", "cow", "dog")
+    assert one.names == ("cat/z.png", "cow/moo.png", "dog/b.png", "dog/deep/a.png")
+    assert one.read(1).shape == (4, 6, 3)
+
+
 def test_a_plain_tar_reads_as_its_folder_does(animals: Path) -> None:
     with tarfile.open(animals.parent / "animals.tar", "w") as tar:
         tar.add(animals, arcname=".")

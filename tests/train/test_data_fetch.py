@@ -163,6 +163,18 @@ def test_a_server_that_cannot_resume_begins_anew(server: Server, tmp_path: Path)
     assert [wanted for _, wanted in server.asked] == [None, "bytes=100000-"]
 
 
+def test_a_server_that_cannot_resume_and_breaks_off_sooner_loses_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    kept = CONTENT[:200_000]
+    (tmp_path / "x.bin.part").write_bytes(kept)
+    server.ranges, server.cuts = False, [1000] * TRIES
+    with pytest.raises(DataError, match="200000 bytes are kept"):
+        fetch(remote(f"{server.url}/x"), tmp_path, Told(), pause=lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bin.part"]
+    assert (tmp_path / "x.bin.part").read_bytes() == kept
+
+
 def test_a_server_that_has_less_than_the_part_begins_anew(server: Server, tmp_path: Path) -> None:
     (tmp_path / "x.bin.part").write_bytes(bytes(500_000))
     server.statuses = [416]

@@ -130,6 +130,14 @@ def test_a_panorama_is_sampled_no_finer_than_it_is(monkeypatch: pytest.MonkeyPat
     assert np.abs(small - image.reshape(20, 20, 80, 3).mean(axis=2)).max() <= 1
 
 
+def test_a_picture_longer_than_opencv_remaps_is_bent_all_the_same() -> None:
+    long_rgb_u8 = np.full((8, 40_000, 3), 90, np.uint8)
+    settings, rng = WarpSettings(lens=0.2), np.random.default_rng(1)
+    bent = fit_picture(long_rgb_u8, (8, 8), fit="stretch", settings=settings, rng=rng)
+    assert bent.shape == (8, 8, 3)
+    assert (bent == 90).all()
+
+
 def test_flips_are_mirror_images() -> None:
     image = noise(20, 30)
     assert (fitted(image, (20, 30), WarpSettings(flip=1)) == image[:, ::-1]).all()

@@ -58,6 +58,12 @@ def _reconstruct(*_: object) -> _Array:
     return _Array()
 
 
+def _from_buffer(data: bytes, dtype: object, shape: tuple[int, ...], order: str) -> _Array:
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    return array
+
+
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
         raise DataError(f"bytes in the encoding {encoding!r}; save it with pickle's protocol 2 or newer")
@@ -67,6 +73,8 @@ def _encode(text: str, encoding: str) -> bytes:
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,  # protocol 5
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,  # how protocol 2 writes bytes

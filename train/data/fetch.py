@@ -112,8 +112,20 @@ def _ask_once(url: str, part: Path, file: RemoteFile, tell: Tell) -> None:
         raise _BrokenOffError(f"no connection ({getattr(error, 'reason', error)})") from None
     with answer:
         if start and not str(answer.headers.get("Content-Range", "")).startswith(f"bytes {start}-"):
-            start = 0  # it cannot resume and begins anew
-        _append(answer, part, start, file.size_bytes, tell)
+            _begin_anew(answer, part, file.size_bytes, tell)
+        else:
+            _append(answer, part, start, file.size_bytes, tell)
+
+
+def _begin_anew(answer: http.client.HTTPResponse, part: Path, size_bytes: int, tell: Tell) -> None:
+    """The server cannot resume: take what it gives in place of `part`, unless it gives less."""
+    fresh = part.with_name(f"{part.name}.new")
+    try:
+        _append(answer, fresh, 0, size_bytes, tell)
+    finally:
+        if _length(fresh) > _length(part):
+            fresh.replace(part)
+        fresh.unlink(missing_ok=True)
 
 
 def _append(answer: http.client.HTTPResponse, part: Path, start: int, size_bytes: int, tell: Tell) -> None:

@@ -1,5 +1,6 @@
 """Where the pictures lie: a folder or a plain tar, read by name; and how their bytes become pixels."""
 
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -47,7 +48,7 @@ class FolderPictures:
         return path is not None and path.is_file()
 
     def names(self) -> Iterator[str]:
-        files = (path for path in self.root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+        files = (path for path in _files_in(self.root) if path.suffix.lower() in PICTURE_SUFFIXES)
         yield from sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
@@ -62,6 +63,22 @@ class FolderPictures:
                 f"picture {name} cannot be read from {self.root}: {error.strerror}; "
                 "copy it there or remove it from the annotations"
             ) from error
+
+
+def _files_in(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield what lies in the folder and its folders, linked ones too, but none that holds itself."""
+    real = folder.resolve()
+    if real in above:
+        return
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"folder {folder} cannot be read: {error.strerror}; make it readable") from error
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_in(folder / entry.name, above | {real})
+        else:
+            yield folder / entry.name
 
 
 class TarPictures:

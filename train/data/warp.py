@@ -21,6 +21,7 @@ Fit = Literal["crop", "stretch"]
 ERASED_SHARE = (0.02, 0.33)  # of the canvas; Zhong et al. 2017, Random Erasing
 ERASED_ASPECT = 3.3
 GREY = 128
+REMAPPED_SIDE = 8192  # in pixels; OpenCV's remap reads and writes fewer than 32767, and samples may be finer
 MOST = {"rotate": 180.0, "shear": 60.0, "lens": 0.3}  # a stronger lens would fold the corners back
 
 
@@ -93,6 +94,8 @@ def fit_picture(
     """
     if settings is None:
         return _resize(image_rgb_u8, size_hw, fit)
+    if settings.lens and max(image_rgb_u8.shape) > REMAPPED_SIDE:
+        image_rgb_u8 = _shrink(image_rgb_u8, REMAPPED_SIDE)
     chance = rng.random(12).tolist()
     mirrored = chance[0] < settings.flip, chance[1] < settings.flip_vertical
     if settings.moves:
@@ -123,6 +126,14 @@ def _resize(image_rgb_u8: NDArray[np.uint8], size_hw: tuple[int, int], fit: Fit)
     shrinks = window_h > size_hw[0] or window_w > size_hw[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(window, (size_hw[1], size_hw[0]), interpolation=method), np.uint8)
+
+
+def _shrink(image_rgb_u8: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Make the longer side `side` pixels."""
+    height, width = image_rgb_u8.shape[:2]
+    share = side / max(height, width)
+    size_wh = max(1, round(width * share)), max(1, round(height * share))
+    return np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _mirror(canvas_rgb_u8: NDArray[np.uint8], mirrored: tuple[bool, bool]) -> NDArray[np.uint8]:

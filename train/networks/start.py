@@ -1,7 +1,6 @@
 """Transfer: a classifier that starts from the weights of a trained run or of a public state dict."""
 
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,9 @@ from tombola.train.networks.freeze import freeze_up_to
 from tombola.train.networks.torchvision_names import own_names
 
 # Under these keys public training scripts keep the weights of a checkpoint.
-_NESTED = ("state_dict", "model", "model_state_dict")
+_NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema", "weights")
 # The last layer, which new classes need anew.
 _HEAD = ("head.weight", "head.bias")
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a network started from.
-
-    file: where the weights were read. loaded: number of tensors taken over. fresh: tensors of the last layer
-    that kept their own first weights. frozen: names of the parameters that do not learn.
-    """
-
-    file: Path
-    loaded: int
-    fresh: tuple[str, ...]
-    frozen: tuple[str, ...]
 
 
 def weights_file(path: Path) -> Path:
@@ -51,21 +36,21 @@ def weights_file(path: Path) -> Path:
     )
 
 
-def load_start(network: nn.Module, path: Path, *, freeze: str = "") -> Start:
+def load_start(network: nn.Module, file: Path, *, keep_head: bool, freeze: str = "") -> tuple[str, ...]:
     """Copy weights into a classifier, then freeze it up to and including the layer named by `freeze`.
 
-    path: a run folder, a .safetensors file, or a .pth or .pt file, which is read without running any code in
-    it. Names are ours, or torchvision's for ResNet and DenseNet. Every tensor must fit, except the last layer
-    (`head`): one of another shape is left out, and the network's own stays. A file that holds more than the
-    network is refused, for it is of another network.
+    file: a .safetensors file, or a .pth or .pt file, which is read without running any code in it. Names are
+    ours, or torchvision's for ResNet and DenseNet, behind any prefix that all have in common. keep_head: take
+    the last layer (`head`) over too, whose classes must be those of the file; otherwise the network's own
+    stays. Every other tensor must fit. A file that holds more than the network is refused, for it is of
+    another network. Returns the names of the frozen parameters.
     Raises TrainingError that names the file, the tensor and its shapes; RecipeError for `freeze`.
     """
-    file = weights_file(path)
-    source = _read(file)
+    source = _without_prefix(_read(file), {name for name, _ in network.named_children()})
     names = own_names(source)
     given = {names[name]: tensor for name, tensor in source.items()}
     own = network.state_dict()
-    fresh = _fresh_head(own, given)
+    fresh = () if keep_head else _HEAD
     wanted = [name for name in own if name not in fresh and not name.endswith("num_batches_tracked")]
     for name in wanted:
         if name not in given or given[name].shape != own[name].shape:
@@ -87,14 +72,17 @@ def load_start(network: nn.Module, path: Path, *, freeze: str = "") -> Start:
     with torch.no_grad():
         for name in wanted:
             own[name].copy_(given[name])
-    frozen = freeze_up_to(network, freeze) if freeze else ()
-    return Start(file, len(wanted), fresh, frozen)
+    return freeze_up_to(network, freeze) if freeze else ()
 
 
-def _fresh_head(own: dict[str, Tensor], given: dict[str, Tensor]) -> tuple[str, ...]:
-    """The names of the last layer unless the file's fits as a whole."""
-    fits = all(name in given and given[name].shape == own[name].shape for name in _HEAD)
-    return () if fits else _HEAD
+def _without_prefix(tensors: dict[str, Tensor], layers: set[str]) -> dict[str, Tensor]:
+    """The tensors without what wrappers left before every name ("module.", "model.", "_orig_mod.", …);
+    `layers` are the network's own parts, which are no wrappers."""
+    while True:
+        prefixes = {name.partition(".")[0] for name in tensors if "." in name}
+        if len(prefixes) != 1 or prefixes <= layers or not all("." in name for name in tensors):
+            return tensors
+        tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
 
 
 def _read(file: Path) -> dict[str, Tensor]:
@@ -118,11 +106,11 @@ def _read(file: Path) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(
-        isinstance(value, Tensor) and value.layout == torch.strided for value in content.values()
+        isinstance(value, Tensor) and value.layout == torch.strided and not value.is_complex()
+        for value in content.values()
     ):
         raise TrainingError(
-            f"start.weights: {file} is not a dictionary of named tensors, all dense; save a network's "
-            "state_dict()"
+            f"start.weights: {file} is not a dictionary of named tensors, all dense and real; save a "
+            "network's state_dict()"
         )
-    # Data-parallel wrappers leave their prefix on every name.
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    return {str(name): tensor for name, tensor in content.items()}

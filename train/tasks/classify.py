@@ -24,7 +24,8 @@ from tombola.train.networks.start import load_start, weights_file
 from tombola.train.recipe import base_folder, read_toml, to_toml, validate
 from tombola.train.run_folder import RunFolder
 from tombola.train.tasks.classify_batches import Batch, ClassifyExamples, Request, collate, plan_epoch
-from tombola.train.tasks.classify_recipe import ClassifyPicture, ClassifyRecipe, ClassifySource
+from tombola.train.tasks.classify_recipe import ClassifyRecipe, ClassifySource
+from tombola.train.tasks.classify_start import check_seen_alike, recipe_behind
 from tombola.train.tasks.task import Exhibit
 
 PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -75,7 +76,12 @@ class ClassifyTask:
         parent = None
         if self.recipe.start.weights:
             file = weights_file(Path(self.recipe.start.weights))
-            parent = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+            before = recipe_behind(file)
+            parent = {
+                "file": file.name,
+                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "last_layer": "kept" if self._keeps_head(before) else "made anew",
+            }
         return {"parent": parent, "early_steps": list(self.settings.early_steps), "levels": []}
 
     def build_network(self) -> nn.Module:
@@ -89,11 +95,18 @@ class ClassifyTask:
                 )
         start = self.recipe.start
         if start.weights:
-            taken = load_start(network, Path(start.weights), freeze=start.freeze)
-            _check_seen_alike(self.recipe.picture, taken.file)
+            file = weights_file(Path(start.weights))
+            before = recipe_behind(file)
+            load_start(network, file, keep_head=self._keeps_head(before), freeze=start.freeze)
+            if before is not None:
+                check_seen_alike(self.recipe.picture, before.picture, file)
         elif start.freeze:
             freeze_up_to(network, start.freeze)
         return network
+
+    def _keeps_head(self, before: ClassifyRecipe | None) -> bool:
+        """Whether the last layer of the training before tells the very same classes apart."""
+        return before is not None and before.data.classes == self.classes
 
     def prepare(self, network: nn.Module) -> None:
         network.train()
@@ -169,20 +182,6 @@ class ClassifyTask:
     def _seen(self, batch: Batch) -> Tensor:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
         return images.contiguous(memory_format=torch.channels_last)
-
-
-def _check_seen_alike(picture: ClassifyPicture, weights: Path) -> None:
-    """RecipeError if the weights lie in a run folder whose network saw its pictures otherwise normalised."""
-    path = RunFolder(weights.parent).recipe_path
-    if not path.exists():
-        return
-    before = ClassifyPicture.model_validate(read_toml(path)["picture"])
-    for key in ("mean", "scale"):
-        now, then = getattr(picture, key), getattr(before, key)
-        if now != then:
-            raise RecipeError(
-                f"picture.{key} is {list(now)}, but {weights} was trained with {list(then)}; set it so"
-            )
 
 
 def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> Classifier:

@@ -74,8 +74,8 @@ class ClassifyPicture(Section):
 
 class ClassifyStart(Section):
     """What the first weights are taken from: a run folder or a state dict (.safetensors, .pth); empty for
-    fresh ones. A last layer of another width is made anew. `freeze` names the last of the layers, counted
-    from the picture, that keep their weights.
+    fresh ones. The last layer is made anew, unless it is a run's with the same classes in the same order.
+    `freeze` names the last of the layers, counted from the picture, that keep their weights.
     """
 
     weights: str = ""

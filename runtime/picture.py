@@ -69,8 +69,8 @@ def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
         raise PictureError(f"{name}: damaged {header.format}: its size is {width}x{height}.")
     if height * width > max_pixels:
         raise PictureError(
-            f"{name}: {width}x{height} is {height * width / 1e6:.0f} megapixels, more than the limit of "
-            f"{max_pixels / 1e6:.0f}; raise max_pixels if you trust it."
+            f"{name}: {width}x{height} is {height * width:,} pixels, more than the limit of {max_pixels:,}; "
+            "raise max_pixels (--max-pixels) if you trust it."
         )
     if not header.is_whole:
         raise PictureError(f"{name}: cut-off {header.format}: its end is missing; copy or save it again.")

@@ -36,10 +36,14 @@ def expand(source: str | os.PathLike[str]) -> list[Source]:
     PictureError where nothing is there.
     """
     path = Path(source)
+    if not str(source):
+        raise PictureError("an empty name names no picture; give a file, a folder or a glob.")
     if path.is_dir():
         found = _known(entry for entry in path.iterdir() if not entry.name.startswith("."))
         if not found:
-            raise PictureError(f"{path}: the folder holds no pictures or videos ({_suffixes()}).")
+            has_folders = any(entry.is_dir() for entry in path.iterdir())
+            deeper = f"; '{path}/**' looks into its folders" if has_folders else ""
+            raise PictureError(f"{path}: the folder holds no pictures or videos ({_suffixes()}){deeper}.")
         return found
     # A name may hold the signs of a glob and still be a file.
     if path.exists() or not glob.has_magic(str(source)):

@@ -3,13 +3,14 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tombola.errors import RecipeError
 from tombola.train import recipes
+from tombola.train.recipe_faults import fault_sentences
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -20,14 +21,27 @@ PATH_KEYS = ("data.root", "network.backbone_weights", "start.weights")
 class Section(BaseModel):
     """A table of a recipe: unknown keys are errors, values do not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _check_name(name: str) -> str:
+    if not name or name.startswith(".") or any(sign in name for sign in "/\\\0"):
+        raise ValueError(
+            f"{name!r} would not be one folder under runs; use letters, and neither / nor a dot first"
+        )
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_check_name)]
+Step = Annotated[int, Field(ge=1)]
 
 
 class TrainingSettings(Section):
     """What the training loop needs to know; the same for every task.
 
-    batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps and
-    brought down to final_rate of it by half a cosine. backbone_rate multiplies it for pretrained weights.
+    batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps, or
+    after a fifth of all steps if that is sooner, and brought down to final_rate of it by half a cosine.
+    backbone_rate multiplies it for pretrained weights.
     ema_decay 0 turns the moving average off. early_stopping_epochs 0 turns early stopping off.
     checkpoint_minutes: how often the state is saved inside an epoch. early_steps: optimiser steps whose
     weights are kept (tickets rewind to them).
@@ -56,7 +70,7 @@ class TrainingSettings(Section):
     evaluate_every: int = Field(default=1, ge=1)
     early_stopping_epochs: int = Field(default=0, ge=0)
     checkpoint_minutes: float = Field(default=3.0, ge=0)
-    early_steps: tuple[int, ...] = (100,)
+    early_steps: tuple[Step, ...] = (100,)
     watch_every: int = Field(default=100, ge=0)
     workers: int = Field(default=1, ge=0)
 
@@ -80,6 +94,8 @@ def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         if not equals:
             raise RecipeError(f"override {override!r} has no '='; write it as training.epochs=3")
         *parents, last = key.strip().split(".")
+        if not last:
+            raise RecipeError(f"override {override!r} names no key; write it as training.epochs=3")
         place = table
         for parent in parents:
             place = place.setdefault(parent, {})
@@ -111,16 +127,7 @@ def validate(model: type[Settings], table: dict[str, Any], where: str) -> Settin
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            key = ".".join(str(part) for part in fault["loc"])
-            if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-                faults.append(f"{key} is not a known key; remove it or check its spelling")
-            elif fault["type"] == "missing":
-                faults.append(f"{key} is missing")
-            else:
-                faults.append(f"{key} = {fault['input']!r}: {fault['msg'].lower()}")
-        raise RecipeError(f"{where}: " + "; ".join(faults)) from None
+        raise RecipeError(f"{where}: " + "; ".join(fault_sentences(error, model, table))) from None
 
 
 def to_toml(settings: BaseModel) -> str:

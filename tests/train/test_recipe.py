@@ -42,6 +42,14 @@ def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) ->
         ("picture.training_sizes=[16]", r"picture\.training_sizes\.0 = 16"),
         ("picture.scale=[0, 0, 0]", r"picture\.scale\.0 = 0"),
         ("picture.mean=[300, 0, 0]", r"picture\.mean\.0 = 300"),
+        ("training.epoch=3", r"did you mean training\.epochs\?"),
+        ("augment.flp=0.5", r"did you mean augment\.flip\?"),
+        ("training.learning_rate=inf", r"learning_rate = inf: should be a finite number"),
+        ("training.early_steps=[0]", r"early_steps\.0 = 0"),
+        ("name=../elsewhere", r"'\.\./elsewhere' would not be one folder under runs"),
+        ("name=", r"'' would not be one folder"),
+        ("=3", r"'=3' names no key"),
+        ("roi=3", r"roi = 3: should be a table"),
     ],
 )
 def test_a_wrong_setting_is_named(toy_recipe: Path, override: str, message: str) -> None:
@@ -104,3 +112,37 @@ def test_a_recipe_that_ships_takes_its_data_from_the_current_folder(
     monkeypatch.chdir(tmp_path)
     shipped = Path(recipes.__path__[0]) / "fashion-mnist.toml"
     assert classify.load_recipe(shipped).data.root == str(tmp_path / "data" / "fashion-mnist")
+
+
+CLASSIFIER = """
+task = "classify"
+[data]
+train = [{ pictures = "train" }]
+[network]
+kind = "cnn"
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("network.kind=resnet21", r"network\.kind = 'resnet21' is not known; choose 'mlp', 'cnn'"),
+        ("network={}", r"network\.kind is missing"),
+        ("network.kernel=2", r"network: kernel = 2 cannot keep the sides"),
+        ("network.blocks=[[0]]", r"network\.blocks\.0\.0 = 0: should be greater than or equal to 1$"),
+        ("network.widths=[3]", r"network\.widths is not a known key; other kinds have it"),
+        ("picture.size=32", r"picture\.size = 32: should be a list"),
+        ("picture.size=[32]", r"picture\.size = \[32\]: number 2 is missing"),
+        ("picture.channels=1", r"picture: mean = .* has 3 numbers for channels = 1"),
+        ("data.train=[]", r"data\.train = \[\]: should have at least 1 item"),
+        ("data.train=[{picture='a'}]", r"\.pictures is missing; .*did you mean data\.train\.pictures\?$"),
+        ("augment=3", r"augment = 3: should be a table"),
+    ],
+)
+def test_a_classifiers_faults_are_named_as_the_file_has_them(
+    override: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(CLASSIFIER)
+    with pytest.raises(RecipeError, match=message):
+        classify.load_recipe(path, [override])

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from tombola.train.data.warp import Fit, WarpSettings
 from tombola.train.networks.classifier_input import ClassifierInput
 from tombola.train.networks.classifiers import NetworkSettings
-from tombola.train.recipe import Section, TrainingSettings
+from tombola.train.recipe import RunName, Section, TrainingSettings
 
 Level = Annotated[float, Field(ge=0, le=255)]
 Scale = Annotated[float, Field(gt=0)]
@@ -93,7 +93,7 @@ class ClassifyRecipe(Section):
     """Everything that decides what a classifier becomes."""
 
     task: Literal["classify"]
-    name: str = "classifier"
+    name: RunName = "classifier"
     seed: int = Field(default=0, ge=0, lt=2**31)
     data: ClassifyData
     picture: ClassifyPicture = ClassifyPicture()

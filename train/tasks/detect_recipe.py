@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from tombola.train.data.augment import AugmentSettings
 from tombola.train.networks.proposals import ProposalSettings
 from tombola.train.networks.roi_head import RoiSettings
-from tombola.train.recipe import Section, TrainingSettings
+from tombola.train.recipe import RunName, Section, TrainingSettings
 
 Level = Annotated[float, Field(ge=0, le=255)]
 Scale = Annotated[float, Field(gt=0)]
@@ -72,7 +72,7 @@ class DetectRecipe(Section):
     """Everything that decides what a detector becomes."""
 
     task: Literal["detect"]
-    name: str = "detector"
+    name: RunName = "detector"
     seed: int = Field(default=0, ge=0, lt=2**31)
     data: DetectData
     network: DetectNetwork = DetectNetwork()

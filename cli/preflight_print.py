@@ -50,4 +50,6 @@ def preflight_lines(result: "Preflight", columns: int | None) -> list[str]:
         lines += [finding.level.upper().ljust(len(INDENT)) + first[len(INDENT) :], *more]
     levels = [finding.level for finding in result.findings]
     said = [counted(levels.count(level), level) for level in ("fault", "warning") if level in levels]
-    return [*lines, "", ", ".join(said) or "No fault found"]
+    skipped = [finding.check for finding in result.findings if finding.level == "skipped"]
+    unseen = f"; not examined: {', '.join(skipped)}" if skipped else ""
+    return [*lines, "", *wrap((", ".join(said) or "No fault found") + unseen, columns=columns)]

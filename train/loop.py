@@ -57,7 +57,7 @@ class _Training:
         if isinstance(self.bare, nn.parallel.DistributedDataParallel):
             self.bare = self.bare.module
         self.average = WeightAverage(self.bare, self.settings.ema_decay)
-        self.watch = Watch(self.bare, self.settings.watch_every)
+        self.watch = Watch(self.bare, self.settings.watch_every, sum(task.expected_losses().values()))
         self.step, self.epoch, self.epoch_step = 0, 0, 0
         self.history: list[dict[str, float]] = []
         self.best_score, self.best_epoch = -math.inf, -1

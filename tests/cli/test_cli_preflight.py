@@ -66,7 +66,7 @@ def test_a_fault_is_exit_code_one(tombola: Tombola, given: dict[str, Any], tmp_p
     assert result.exit_code == 1
     assert "FAULT     labels: the labels say nothing" in result.stdout
     assert "SKIPPED   augmentation: " in result.stdout
-    assert "1 fault\n" in result.stdout
+    assert "1 fault; not examined: augmentation\n" in result.stdout
     assert "Next:" not in result.stdout
     assert result.stderr == ""
 

@@ -1,7 +1,8 @@
 """The page of a run: whole, self-contained and true; what curves say; how errors are chosen and drawn."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -75,6 +76,9 @@ class ToyTask:
     def recipe_toml(self) -> str:
         return 'task = "toy" # <recipe>\n'
 
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"cross_entropy": math.log(3)}
+
     def build_network(self) -> nn.Module:
         return nn.Linear(self.width, 3)
 
@@ -134,7 +138,7 @@ def test_a_page_of_one_epoch_without_validation(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.write_metrics([{"epoch": 1, "step": 10, "loss": 0.5, "loss_a": 0.2, "loss_b": 0.3}])
     page = report(run)
-    assert "nothing was found wrong during the training" in page.text
+    assert "too few epochs to judge" in page.text
     assert len(page.links) == 1
 
 
@@ -188,7 +192,7 @@ FALLING = [2.0, 1.5, 1.2, 1.0]
     ],
 )
 def test_what_curves_say(metrics: list[dict[str, float]], words: str | None) -> None:
-    told = judge_curves(metrics, "map")
+    told = judge_curves(metrics, "map", {})
     assert len(told) == (words is not None)
     assert words is None or words in told[0]
 
@@ -356,3 +360,19 @@ def test_mistakes_of_a_detector_are_drawn() -> None:
     assert len(exhibits) == 2
     for exhibit in exhibits:
         assert cv2.imdecode(np.frombuffer(exhibit.png, np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_a_loss_like_that_of_an_ignorant_network_is_told() -> None:
+    rows = [{"epoch": epoch, "loss": 1.4, "loss_cross_entropy": 1.36} for epoch in (1, 2, 3)]
+    (sentence,) = judge_curves(rows, "accuracy", {"cross_entropy": math.log(4), "unknown": 1.0})
+    assert "loss is 1.36 at the end, and a network that knows nothing has 1.39" in sentence
+    assert not judge_curves(rows, "accuracy", {"cross_entropy": math.log(5)})
+    assert not judge_curves([], "accuracy", {"cross_entropy": 1.0})
+
+
+def test_few_epochs_are_not_called_good(run: RunFolder) -> None:
+    run.write_metrics([{"epoch": 1, "step": 10, "loss": 0.2, "valid_accuracy": 0.9}])
+    run.write_watch([], [])
+    page = report(run)
+    assert "too few epochs to judge" in page.text
+    assert "nothing was found wrong" not in page.text

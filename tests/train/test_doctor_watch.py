@@ -153,6 +153,13 @@ def test_the_alarm_by_hand() -> None:
     )
 
 
+def test_a_loss_of_a_network_that_knew_much_may_be_three_times_the_first() -> None:
+    watch = Watch(nn.Identity(), 0, ignorant_loss=2.3)
+    assert watch.after_step(0, 0.01) == []
+    assert not [step for step in range(1, 60) if watch.after_step(step, 2.0)]
+    assert [step for step in range(60, 99) if watch.after_step(step, 9.0)] == [60]
+
+
 def test_interrupted_and_resumed_tells_the_same() -> None:
     def network() -> nn.Sequential:
         dying = perceptron(nn.ReLU, 3)

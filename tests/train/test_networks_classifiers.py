@@ -155,7 +155,7 @@ def test_settings_survive_a_recipe_file(name: str, tmp_path: Path) -> None:
     [
         ({"kind": "vgg"}, "vgg"),
         ({"widths": [3]}, "kind"),
-        ({"kind": "mlp", "width": 3}, r"network\.mlp\.width is not a known key"),
+        ({"kind": "mlp", "width": 3}, r"network\.width is not a known key; other kinds"),
         ({"kind": "mlp", "widths": [0]}, "greater than or equal to 1"),
         ({"kind": "mlp", "activation": "swish"}, "activation = 'swish'"),
         ({"kind": "mlp", "dropout": 1.0}, "dropout"),

@@ -90,6 +90,12 @@ class NumberTask:
     def expected_losses(self) -> Mapping[str, float]:
         return {"square": 2.0, "unseen": 1.0}
 
+    def unused_classes(self) -> Sequence[str]:
+        return ()
+
+    def same_labels(self, batch: Any) -> bool:
+        return bool((batch == batch[0]).all())
+
     def mismatched(self, batch: Any) -> Any:
         return batch.roll(1)
 
@@ -115,6 +121,19 @@ def test_what_is_held_out_is_never_trained_on(count: int, size: int) -> None:
     assert planned // 3 - len(material._held_out) <= len(held_out) <= planned // 3
     left_out = planned - planned // 3 - len(trained)
     assert left_out in ((0, 1) if size > 1 else (0,))
+
+
+def test_pairs_differ_in_their_labels_where_one_in_twenty_is_rare() -> None:
+    class Skewed(NumberTask):
+        def same_labels(self, batch: Any) -> bool:
+            rare = batch % 20 == 0
+            return bool((rare == rare[0]).all())
+
+    material = Material(Skewed(count=900, batch_size=60), CPU)
+    pairs = material.held_out_pairs(augmented=False)
+    assert len(pairs) == 15  # as many as rare ones among the last 300
+    assert all(sum(number % 20 == 0 for number in pair.tolist()) == 1 for pair in pairs)
+    assert len({number for pair in pairs for number in pair.tolist()}) == 30
 
 
 @pytest.mark.parametrize("step_pictures", [2, 3, 7, 100])
@@ -167,6 +186,8 @@ def test_pairs_are_counted_and_ties_left_out() -> None:
     pairs = [torch.tensor(pair) for pair in ([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], [0.0, 5.0])]
     assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=10) == PairCount(own=2, pairs=3)
     assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1) == PairCount(own=1, pairs=1)
+    # Without time, too, the fewest are judged.
+    assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1, fewest=2) == PairCount(own=1, pairs=2)
 
 
 class Overflow(NumberTask):
@@ -219,6 +240,55 @@ def test_the_recipes_rate_is_compared(rate: float, level: str, word: str) -> Non
     found = check_learning_rate(test, rate)
     assert (found.check, found.level) == ("learning rate", level)
     assert word in found.sentence
+
+
+def test_a_rate_is_high_only_beyond_the_lowest_loss() -> None:
+    losses = (10.0, 9.0, 1.0, 8.0)
+    test = RangeTest((1e-4, 1e-3, 1e-2, 1e-1), losses, losses, 10.0, 2.5e-3, None, None)
+    assert check_learning_rate(test, 1e-3).level == "ok"
+    assert check_learning_rate(test, 1e-2).level == "ok"
+    assert "by 78% of what it had fallen" in check_learning_rate(test, 1e-1).sentence
+
+
+class Pupil(NumberTask):
+    """A weight that is to become 1; each step multiplies what is missing by 1 - 2 rate."""
+
+    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        return {"square": (network.get_parameter("weight") - 1).square().sum() + 0 * batch.mean()}
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"square": 2.0}
+
+
+def pupil(weight: float, rate: float, optimizer: str = "sgd") -> Material:
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, weight)
+    return Material(Pupil(network, optimizer=optimizer, momentum=0.0, clip_norm=1e9, learning_rate=rate), CPU)
+
+
+def test_a_rate_beyond_what_is_known_by_heart_is_tried_from_the_start() -> None:
+    """The ramp finds the 1 long before a rate of 50, and at 50 nothing is left that could explode."""
+    test = run_range_test(pupil(0.0, 50.0, "adam"))
+    passed = [rate for rate, loss in zip(test.rates, test.smooth_losses, strict=True) if loss > 3]
+    assert min(passed) > 50
+    assert test.exploded_rate == 50.0
+    assert check_learning_rate(test, 50.0).level == "fault"
+    harmless = run_range_test(pupil(0.0, 0.3, "adam"))
+    assert harmless.exploded_rate is None
+    assert check_learning_rate(harmless, 0.3).level == "ok"
+
+
+def test_what_is_known_already_suggests_no_rate() -> None:
+    test = run_range_test(pupil(1.1, 0.01))
+    assert (test.knows, test.suggested_rate, test.diverged_rate) == (True, None, None)
+    found = check_learning_rate(test, 0.01)
+    assert found.level == "ok"
+    assert "knows these pictures already" in found.sentence
+    # Three times the first loss is 0.03; an ignorant network has 2, and only beyond that is it an explosion.
+    test = run_range_test(pupil(1.1, 1000.0))
+    assert test.smooth_losses[-1] > 2
+    assert max(test.smooth_losses[:-1]) <= 2
+    assert check_learning_rate(test, 1000.0).level == "fault"
 
 
 def test_a_loss_that_falls_nowhere_gives_no_advice() -> None:

@@ -10,9 +10,10 @@ def check_answer_width(material: Material) -> Finding:
     said = f"the last layer tells {wide} classes apart and the training labels use {used}"
     if wide == used:
         return Finding("answer width", "ok", said)
+    unused = ", ".join(material.task.unused_classes()) or "some"
     cure = (
         "widen it, or take the labels that it lacks out of the data"
         if wide < used
-        else "narrow it, or add pictures of the classes that have none"
+        else f"no picture is labelled {unused}: add some, or take it out of data.classes"
     )
     return Finding("answer width", "fault", f"{said}: the last layer has the wrong width; {cure}")

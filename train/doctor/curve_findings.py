@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+# Share of an ignorant network's loss above which nothing is said to be learnt.
+UNLEARNT = 0.95
 # A loss that falls by less than this share of the way in a quarter of the epochs is flat there.
 FLAT = 0.03
 # Share of the best score that is lost again at the end.
@@ -12,9 +14,28 @@ RISING = 0.01
 GAP = 1.25
 
 
-def judge_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> list[str]:
-    """Sentences on rows as in metrics.csv, in order; higher `valid_{score_name}` is better."""
-    return [*_judge_start(rows), *_judge_end(rows, f"valid_{score_name}"), *_judge_gaps(rows)]
+def judge_curves(
+    rows: Sequence[Mapping[str, float]], score_name: str, expected_losses: Mapping[str, float]
+) -> list[str]:
+    """Sentences on rows as in metrics.csv, in order; higher `valid_{score_name}` is better. expected_losses:
+    part of the loss -> what a network that knows nothing has."""
+    return [
+        *_judge_learning(rows, expected_losses),
+        *_judge_start(rows),
+        *_judge_end(rows, f"valid_{score_name}"),
+        *_judge_gaps(rows),
+    ]
+
+
+def _judge_learning(rows: Sequence[Mapping[str, float]], expected: Mapping[str, float]) -> list[str]:
+    known = {name: f"loss_{name}" for name in expected if rows and f"loss_{name}" in rows[-1]}
+    return [
+        f"the {_spoken(name)} loss is {rows[-1][key]:.3g} at the end, and a network that knows nothing has "
+        f"{expected[name]:.3g}: as good as nothing was learnt; train longer, raise training.learning_rate, "
+        "or see what `tombola train RECIPE --preflight` finds"
+        for name, key in known.items()
+        if rows[-1][key] > UNLEARNT * expected[name]
+    ]
 
 
 def _judge_start(rows: Sequence[Mapping[str, float]]) -> list[str]:

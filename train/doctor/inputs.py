@@ -36,7 +36,7 @@ def check_inputs(material: Material) -> Finding:
     if isinstance(module, NORMS):
         return Finding("inputs", "ok", f"{said}; that layer normalises it")
     cure = (
-        f"subtract {mean:.3g} more and divide by {spread:.3g} more: mean and scale of the recipe's picture"
+        f"add {mean:.3g} / picture.scale to picture.mean and divide picture.scale by {spread:.3g}"
         if spread > 0
         else "look at the pictures: they are of one colour"
     )

@@ -10,14 +10,13 @@ from typing import Any
 import torch
 
 from tombola.train.doctor.finding import Finding
-from tombola.train.doctor.material import Material
+from tombola.train.doctor.material import FEWEST_PAIRS, Material
 from tombola.train.doctor.pair_test import PairCount, count_pairs
 from tombola.train.doctor.trial import Trial
 
 FIRST_LOOK, MOST_STEPS = 25, 800
 SECONDS = 120.0
 JUDGE_SECONDS = 40.0
-FEWEST_PAIRS = 12
 # Shares of pairs: enough to stop at, what a meaningful label would give at least, learnt by heart.
 ENOUGH, MEANINGFUL, BY_HEART = 0.9, 0.7, 0.9
 # Chances of an error: labels that say nothing pass for good at one of some looks; good ones for void.
@@ -84,7 +83,7 @@ def measure_gain(
 
 
 def _count(trial: Trial, pairs: list[Any]) -> PairCount:
-    return count_pairs(trial.task, trial.network, pairs, seconds=JUDGE_SECONDS)
+    return count_pairs(trial.task, trial.network, pairs, seconds=JUDGE_SECONDS, fewest=FEWEST_PAIRS)
 
 
 def measure_labels(material: Material, rate: float, say: Callable[[str], None]) -> Gain:

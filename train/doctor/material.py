@@ -15,6 +15,7 @@ HANDFUL = 8
 TRAINED = 1024
 HELD_OUT = 512
 READ_SECONDS = 15.0
+FEWEST_PAIRS = 12  # fewer tell nothing; the time to read them is given
 # Where a step takes longer, fewer pictures at a time teach more in the time there is.
 STEP_SECONDS = 1.0
 
@@ -76,21 +77,29 @@ class Material:
         return batches
 
     def held_out_pairs(self, *, augmented: bool) -> list[Any]:
-        """Pictures that no training batch holds, as batches of two."""
+        """Pictures that no training batch holds, as batches of two with different labels."""
         return self._pairs(self._held_out, augmented=augmented)
 
     def trained_pairs(self, batches: int, *, augmented: bool) -> list[Any]:
-        """Pictures of the first small training batches, as batches of two."""
+        """Pictures of the first small training batches, as batches of two with different labels."""
         return self._pairs(self._cut(self._trained)[:batches], augmented=augmented)
 
     def _pairs(self, batches: list[list[Any]], *, augmented: bool) -> list[Any]:
-        pairs: list[Any] = []
+        examples, pairs = self.task.examples(augmented=augmented), list[Any]()
         begin = time.monotonic()
         for batch in batches:
-            for start in range(0, len(batch) - 1, 2):
-                if len(pairs) == HELD_OUT // 2 or time.monotonic() - begin > READ_SECONDS:
+            alone: list[Any] = []  # examples without a partner yet, all with the same labels
+            for request in batch:
+                late = len(pairs) >= FEWEST_PAIRS and time.monotonic() - begin > READ_SECONDS
+                if len(pairs) == HELD_OUT // 2 or late:
                     return pairs
-                pairs.append(self._read(batch[start : start + 2], augmented=augmented))
+                alone.append(examples[request])
+                if len(alone) == 1:
+                    continue
+                pair = self.task.collate(alone[-2:])
+                if not self.task.same_labels(pair):
+                    pairs.append(move_data_to_device(pair, self.device))
+                    del alone[-2:]
         return pairs
 
     def _cut(self, batches: list[list[Any]]) -> list[list[Any]]:

@@ -40,8 +40,11 @@ class PairCount:
         return 1.0 - _binomial_tail(self.own + 1, self.pairs, share)
 
 
-def count_pairs(task: ExaminedTask, network: nn.Module, pairs: Sequence[Any], *, seconds: float) -> PairCount:
-    """Judge batches of two with the network in eval mode; stops when `seconds` are over."""
+def count_pairs(
+    task: ExaminedTask, network: nn.Module, pairs: Sequence[Any], *, seconds: float, fewest: int = 1
+) -> PairCount:
+    """Judge batches of two with the network in eval mode; stops when `seconds` are over, but not before
+    `fewest` are judged."""
     network.eval()
     begin = time.monotonic()
     own = different = 0
@@ -51,7 +54,7 @@ def count_pairs(task: ExaminedTask, network: nn.Module, pairs: Sequence[Any], *,
             if math.isfinite(mine) and math.isfinite(swapped) and abs(mine - swapped) > TIE * abs(mine):
                 different += 1
                 own += mine < swapped
-            if time.monotonic() - begin > seconds:
+            if different >= fewest and time.monotonic() - begin > seconds:
                 break
     return PairCount(own, different)
 

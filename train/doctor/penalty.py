@@ -8,6 +8,7 @@ from tombola.train.doctor.trial import Trial
 from tombola.train.regularise import penalties
 
 TURNED_UP = 1e-2
+MODEST = 0.1  # share of the first loss that a penalty may well add
 
 
 def check_penalty(material: Material) -> Finding:
@@ -20,7 +21,7 @@ def check_penalty(material: Material) -> Finding:
         strong = sum(part.item() for part in penalties(trial.network, l1=0.0, l2=TURNED_UP).values())
         settings = material.task.settings
         own = penalties(trial.network, l1=settings.l1, l2=settings.l2).items()
-    said = f"with l2 = {TURNED_UP:g} the first loss rises from {bare:.3g} to {bare + strong:.3g}"
+    said = f"l2 = {TURNED_UP:g}, on trial, lets the first loss rise from {bare:.3g} to {bare + strong:.3g}"
     if not strong > 0:
         return Finding(
             "penalty",
@@ -34,6 +35,7 @@ def check_penalty(material: Material) -> Finding:
                 "penalty",
                 "warning",
                 f"training.{name} = {getattr(settings, name):g} adds {part.item():.3g} to a first loss of "
-                f"{bare:.3g} and would rule the training; try a hundredth",
+                f"{bare:.3g} and would rule the training; try "
+                f"{MODEST * bare / part.item() * getattr(settings, name):.1g}",
             )
     return Finding("penalty", "ok", said)

@@ -4,7 +4,9 @@ explodes."""
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +18,25 @@ from tombola.train.doctor.watch import EXPLODED
 LOWEST, HIGHEST = 1e-6, 10.0
 MOST_STEPS, FEWEST_STEPS = 100, 40
 SECONDS = 30.0
-FIRST_STEPS = 5  # at rates that change nothing yet
 SMOOTHING = 0.7
-# Share of the fall that is lost again where a training is said to diverge.
-LOST = 0.9
+# Share of the fall that is lost again where a training is said to diverge, and to do worse than it could.
+LOST, WORSE = 0.9, 0.3
+# Where this share of the fall is done the rate has been large enough; what part of it to train with.
+DONE, PRUDENT = 0.95, 1 / 4
+# Share of the first loss below which the pictures are known by heart; of an ignorant network's below which
+# they were known before the test.
+BY_HEART, KNOWN = 0.1, 0.1
+HOLD_STEPS = 40
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """rates: log-spaced, rising. losses: raw, one a rate. smooth_losses: their running mean. first_loss: the
-    mean of the first few. suggested_rate: a tenth of the rate where the smooth loss was lowest, or None if it
-    fell nowhere. diverged_rate: where it had fallen and rose again to where it began (batch norm keeps many
-    networks from exploding), or None. exploded_rate: where it passed EXPLODED times the first, or None."""
+    """rates: log-spaced, rising. losses: raw, one a rate. smooth_losses: first_loss and the running mean of
+    how far each batch's loss is from its own first. first_loss: the mean before anything is learnt.
+    suggested_rate: PRUDENT times the rate at which DONE of the fall was reached, or None if it fell nowhere.
+    diverged_rate: where it had fallen and rose again to where it began (batch norm keeps many networks from
+    exploding), or None. exploded_rate: where it passed EXPLODED times the first, or None. knows: the first
+    loss is far below that of a network that knows nothing."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -36,55 +45,87 @@ class RangeTest:
     suggested_rate: float | None
     diverged_rate: float | None
     exploded_rate: float | None
+    knows: bool = False
 
 
 def run_range_test(material: Material) -> RangeTest:
     """Train a fresh network by the recipe, its schedule apart, through all rates from LOWEST to HIGHEST, or
     to three times the recipe's own if that is more."""
-    highest = max(HIGHEST, 3 * material.task.settings.learning_rate)
+    own_rate = material.task.settings.learning_rate
     trial = Trial(material.task, material.device)
-    batches = itertools.cycle(material.training_batches(augmented=False))
-    begin = time.monotonic()
-    losses = [trial.step(next(batches), LOWEST) for _ in range(2)]
-    seconds = (time.monotonic() - begin) / 2
-    steps = max(FEWEST_STEPS, min(MOST_STEPS, round(SECONDS / max(seconds, 1e-6))))
-    rates = np.geomspace(LOWEST, highest, steps).tolist()
+    batches = material.training_batches(augmented=False)
+    steps = _affordable_steps(trial, batches[0])
+    batches = batches[:steps]
+    firsts = [trial.first_loss(batch) for batch in batches]
+    first, ignorant = float(np.mean(firsts)), sum(material.task.expected_losses().values())
+    # What a network that knows much does worse than before is no explosion until it knows nothing.
+    limit = max(EXPLODED * first, ignorant)
+    rates = np.geomspace(LOWEST, max(HIGHEST, 3 * own_rate), steps).tolist()
+    losses: list[float] = []
     smooth: list[float] = []
-    first, exploded = math.nan, None
-    for number, rate in enumerate(rates):
-        if number >= len(losses):
-            losses.append(trial.step(next(batches), rate))
-        loss = losses[number]
-        smooth.append(loss if not smooth else SMOOTHING * smooth[-1] + (1 - SMOOTHING) * loss)
-        if number < FIRST_STEPS:
-            first = float(np.mean(losses[: number + 1]))
+    exploded, rise = None, 0.0
+    for rate, batch, before in zip(rates, itertools.cycle(batches), itertools.cycle(firsts), strict=False):
+        losses.append(trial.step(batch, rate))
+        rise = SMOOTHING * rise + (1 - SMOOTHING) * (losses[-1] - before)
+        smooth.append(first + rise)
         # "not (... <= ...)", so that NaN has exploded too.
-        if not smooth[-1] <= EXPLODED * first:
+        if not smooth[-1] <= limit:
             exploded = rate
             break
-    return _read(rates[: len(smooth)], losses[: len(smooth)], smooth, first, exploded)
+    learnt = (rate for rate, loss in zip(rates, smooth, strict=False) if loss < BY_HEART * first)
+    unseen = next(learnt, math.inf) < own_rate < (exploded or math.inf)
+    if unseen and _explodes(material, batches, firsts, own_rate, limit):
+        exploded = own_rate
+    return _read(rates[: len(smooth)], losses, smooth, first, exploded, knows=first < KNOWN * ignorant)
+
+
+def _affordable_steps(trial: Trial, batch: Any) -> int:
+    trial.first_loss(batch)  # what only a first call does
+    begin = time.monotonic()
+    trial.step(batch, LOWEST)
+    seconds = max(time.monotonic() - begin, 1e-6)
+    return max(FEWEST_STEPS, min(MOST_STEPS, round(SECONDS / seconds)))
+
+
+def _explodes(
+    material: Material, batches: Sequence[Any], firsts: Sequence[float], rate: float, limit: float
+) -> bool:
+    """Whether a fresh network explodes at the rate, reached within half of HOLD_STEPS: what is known by heart
+    when the range test gets there makes no loss that could."""
+    trial, first, rise = Trial(material.task, material.device), float(np.mean(firsts)), 0.0
+    for step, (batch, before) in enumerate(
+        zip(itertools.islice(itertools.cycle(batches), HOLD_STEPS), itertools.cycle(firsts), strict=False)
+    ):
+        loss = trial.step(batch, rate * min(1.0, 2 * (step + 1) / HOLD_STEPS))
+        rise = SMOOTHING * rise + (1 - SMOOTHING) * (loss - before)
+        if not first + rise <= limit:
+            return True
+    return False
 
 
 def _read(
-    rates: list[float], losses: list[float], smooth: list[float], first: float, exploded: float | None
+    rates: list[float],
+    losses: list[float],
+    smooth: list[float],
+    first: float,
+    exploded: float | None,
+    *,
+    knows: bool,
 ) -> RangeTest:
-    if not math.isfinite(first):
-        return RangeTest(tuple(rates), tuple(losses), tuple(smooth), first, None, None, exploded)
-    lowest = int(np.nanargmin(smooth))
-    fall = first - smooth[lowest]
-    falls = bool(fall > 0.05 * first + np.std(losses[: 2 * FIRST_STEPS]))
-    lost = (rate for rate, loss in zip(rates, smooth, strict=True) if loss > first - (1 - LOST) * fall)
-    diverged = next((rate for rate in lost if rate > rates[lowest]), None) if falls else None
-    suggested = float(f"{rates[lowest] / 10:.2g}") if falls else None
-    return RangeTest(
-        tuple(rates),
-        tuple(losses),
-        tuple(smooth),
-        first,
-        suggested,
-        diverged,
-        exploded,
-    )
+    suggested = diverged = None
+    if math.isfinite(first) and not knows:
+        lowest = int(np.nanargmin(smooth))
+        fall = first - smooth[lowest]
+        noise = np.std(np.diff(smooth[: max(2, len(smooth) // 10)]))
+        if fall > 0.05 * first + 3 * noise:
+            done = next(index for index, loss in enumerate(smooth) if loss <= first - DONE * fall)
+            suggested = float(f"{PRUDENT * rates[done]:.2g}")
+            lost = first - (1 - LOST) * fall
+            diverged = next(
+                (rate for rate, loss in zip(rates[lowest:], smooth[lowest:], strict=True) if loss > lost),
+                None,
+            )
+    return RangeTest(tuple(rates), tuple(losses), tuple(smooth), first, suggested, diverged, exploded, knows)
 
 
 def check_learning_rate(test: RangeTest, rate: float) -> Finding:
@@ -113,6 +154,13 @@ def check_learning_rate(test: RangeTest, rate: float) -> Finding:
             f"{said} is too high: what the loss has fallen is lost again at {test.diverged_rate:.2g} "
             f"already; take {cure}",
         )
+    if test.knows:
+        return Finding(
+            "learning rate",
+            "ok",
+            f"{said}: there the loss does not explode; the network knows these pictures already (its first "
+            f"loss is {test.first_loss:.3g}), so no more can be told",
+        )
     if suggested is None:
         return Finding(
             "learning rate",
@@ -121,8 +169,22 @@ def check_learning_rate(test: RangeTest, rate: float) -> Finding:
             "known than that the loss does not explode",
         )
     said = f"{said}, the range test suggests {suggested:g}"
-    if rate > 10 * suggested:
-        return Finding("learning rate", "warning", f"{said}: there the loss rises; take less")
+    lost = _lost_share(test, rate)
+    if lost > WORSE:
+        return Finding(
+            "learning rate",
+            "warning",
+            f"{said}: there the loss rises again, by {lost:.0%} of what it had fallen; take less",
+        )
     if rate < suggested / 100:
         return Finding("learning rate", "warning", f"{said}: it would learn slowly; take more")
     return Finding("learning rate", "ok", said)
+
+
+def _lost_share(test: RangeTest, rate: float) -> float:
+    """Share of the fall that is lost again at a rate; 0 up to the rate where the loss is lowest."""
+    lowest = int(np.nanargmin(test.smooth_losses))
+    if rate <= test.rates[lowest]:
+        return 0.0
+    here = float(np.interp(math.log(rate), np.log(test.rates), test.smooth_losses))
+    return (here - test.smooth_losses[lowest]) / (test.first_loss - test.smooth_losses[lowest])

@@ -27,6 +27,9 @@ from tombola.train.doctor.watch_row import WatchRow
 from tombola.train.run_folder import RunFolder, write_atomic
 from tombola.train.tasks.task import ExaminedTask, Exhibit
 
+# With fewer, curves have no shape.
+ENOUGH_EPOCHS = 3
+
 
 @dataclass(frozen=True)
 class _Material:
@@ -145,13 +148,15 @@ def _facts(material: _Material) -> list[tuple[str, str]]:
 
 def _findings(material: _Material) -> str:
     before = [(finding.level, f"{finding.check}: {finding.sentence}") for finding in material.preflight]
-    after = judge_curves(material.metrics, material.task.score_name)
+    after = judge_curves(material.metrics, material.task.score_name, material.task.expected_losses())
     during = [("warning", sentence) for sentence in [*material.watch_sentences, *after]]
     content = []
     if before:
         content += ["<p>Before the training (preflight):</p>", html_findings(before)]
     if during:
         content += ["<p>During the training:</p>", html_findings(during)]
+    elif 0 < len(material.metrics) < ENOUGH_EPOCHS:
+        content.append(html_findings([("skipped", "too few epochs to judge the training by its curves")]))
     elif material.metrics:
         content.append(html_findings([("ok", "nothing was found wrong during the training")]))
     return html_section("Findings", *content) if content else ""

@@ -58,6 +58,13 @@ class Trial:
         self._steps += 1
         return loss.item()
 
+    def first_loss(self, batch: Any) -> float:
+        """The loss as in a first step, which is not taken."""
+        torch.manual_seed(self.task.seed * 1_000_003)
+        self._prepare()
+        with torch.no_grad():
+            return self.loss(batch).item()
+
     def loss(self, batch: Any) -> Tensor:
         """All parts of the loss, penalties too, as one sum: float32 []."""
         parts = {

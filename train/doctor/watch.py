@@ -36,22 +36,24 @@ class Watch:
 
     The loop calls, around each step (steps count from 0; `loss` is the sum that is minimised):
 
-        watch = Watch(network, settings.watch_every)   # the bare network, without Fabric's or DDP's wrapper
+        watch = Watch(network, settings.watch_every, ignorant_loss)   # without Fabric's or DDP's wrapper
         watch.before_step(step)                        # before the forward pass
         ...                                            # forward, backward, clipping, optimiser, max-norm
         for sentence in watch.after_step(step, loss):  # before the gradients are cleared
             progress.say(sentence)
 
-    and keeps `state()`, which is JSON-ready, in the checkpoint, for `restore` to go on with. `rows` and
+    and keeps `state()`, which is JSON-ready, in the checkpoint, for `restore` to go on with. ignorant_loss is
+    that of a network that knows nothing: a loss below it has not exploded, whatever the first was. `rows` and
     `sentences` hold all since the first step; `RunFolder.write_watch` writes both. Nothing here draws random
     numbers or changes a tensor of the training. Under several processes the units are those that this
     process's share of a batch met.
     """
 
-    def __init__(self, network: nn.Module, every: int) -> None:
+    def __init__(self, network: nn.Module, every: int, ignorant_loss: float = 0.0) -> None:
         self.rows: list[WatchRow] = []
         self.sentences: list[str] = []
         self._every = every
+        self._ignorant_loss = ignorant_loss
         self._weights = {
             name.removesuffix(".weight"): parameter
             for name, parameter in network.named_parameters()
@@ -144,6 +146,9 @@ class Watch:
             self._first_loss = self._smooth_loss = loss
         self._smooth_loss = SMOOTHING * self._smooth_loss + (1 - SMOOTHING) * loss
         if not self._smooth_loss > EXPLODED * self._first_loss > 0 or ("exploded", "") in self._told:
+            return []
+        # Weights that knew much begin with a loss so small that chance alone makes it three times as large.
+        if self._smooth_loss < self._ignorant_loss:
             return []
         self._told.add(("exploded", ""))
         return [

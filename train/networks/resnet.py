@@ -20,9 +20,10 @@ class BasicBlock(nn.Module):
             ConvBatchNorm(channels, channels, 3),
         )
         self.shortcut = _shortcut(in_channels, channels, stride)
+        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.body(x) + self.shortcut(x)).relu()  # type: ignore[no-any-return]
+        return self.activation(self.body(x) + self.shortcut(x))  # type: ignore[no-any-return]
 
 
 class Bottleneck(nn.Module):
@@ -38,9 +39,10 @@ class Bottleneck(nn.Module):
             ConvBatchNorm(channels, channels * self.expansion, 1),
         )
         self.shortcut = _shortcut(in_channels, channels * self.expansion, stride)
+        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.body(x) + self.shortcut(x)).relu()  # type: ignore[no-any-return]
+        return self.activation(self.body(x) + self.shortcut(x))  # type: ignore[no-any-return]
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:

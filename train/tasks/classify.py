@@ -167,6 +167,13 @@ class ClassifyTask:
     def expected_losses(self) -> Mapping[str, float]:
         return {"cross_entropy": math.log(len(self.classes))}
 
+    def unused_classes(self) -> Sequence[str]:
+        counts = np.bincount(self.train_data.labels, minlength=len(self.classes))
+        return [name for name, count in zip(self.classes, counts.tolist(), strict=True) if count == 0]
+
+    def same_labels(self, batch: Batch) -> bool:
+        return bool((batch.labels == batch.labels[0]).all())
+
     def mismatched(self, batch: Batch) -> Batch:
         return Batch(batch.images_rgb_u8, batch.labels.roll(1))
 

@@ -166,6 +166,17 @@ class DetectTask:
     def expected_losses(self) -> Mapping[str, float]:
         return {"objectness": math.log(2), "class": math.log(len(self.classes) + 1)}
 
+    def unused_classes(self) -> Sequence[str]:
+        used = set(np.concatenate([record.labels for record in self.train_data.records]).tolist())
+        return [name for label, name in enumerate(self.classes) if label not in used]
+
+    def same_labels(self, batch: Batch) -> bool:
+        first, *others = batch.targets
+        return all(
+            torch.equal(first.boxes_xyxy, other.boxes_xyxy) and torch.equal(first.labels, other.labels)
+            for other in others
+        )
+
     def mismatched(self, batch: Batch) -> Batch:
         targets = list(batch.targets)
         return Batch(batch.images_u8, Targets([*targets[1:], *targets[:1]]))

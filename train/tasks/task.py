@@ -61,6 +61,9 @@ class Task(Protocol):
     def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
         """Parts of the loss, each the mean over the batch's pictures; their sum is minimised."""
 
+    def expected_losses(self) -> Mapping[str, float]:
+        """Parts of the loss -> what a network that knows nothing yet should have; unknown parts left out."""
+
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Scores on the validation pictures; empty if there are none."""
 
@@ -71,8 +74,11 @@ class ExaminedTask(Task, Protocol):
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         """How many classes the network's last layer tells apart, and how many the training labels use."""
 
-    def expected_losses(self) -> Mapping[str, float]:
-        """Parts of the loss -> what a network that knows nothing yet should have; unknown parts left out."""
+    def unused_classes(self) -> Sequence[str]:
+        """Names of the classes that no training label uses."""
+
+    def same_labels(self, batch: Any) -> bool:
+        """Whether all pictures of the batch have the same labels, so that nothing tells them apart."""
 
     def mismatched(self, batch: Any) -> Any:
         """The batch with each picture given the labels of another."""

@@ -45,6 +45,11 @@ class Classification:
         return self.best.name
 
     @property
+    def label(self) -> int:
+        """The index of the most probable class in `labels`."""
+        return self.best.label
+
+    @property
     def probability(self) -> float:
         """The probability of the most probable class, 0..1."""
         return self.best.probability

@@ -13,7 +13,8 @@ def draw_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> bytes:
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for key in [key for key in rows[-1] if key == "loss" or key.startswith("loss_")]:
+    parts = [key for key in rows[-1] if key.startswith("loss_")]
+    for key in ["loss", *(parts if len(parts) > 1 else [])]:
         points = [(row["epoch"], row[key]) for row in rows if key in row]
         left.plot(*zip(*points, strict=True), label=key, marker=".", linewidth=2.2 if key == "loss" else 1.2)
     left.set(xlabel="epoch", ylabel="mean training loss", title="Loss")
@@ -22,10 +23,14 @@ def draw_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> bytes:
         points = [(row["epoch"], row[key]) for row in rows if key in row]
         main = key == f"valid_{score_name}"
         right.plot(*zip(*points, strict=True), label=key, marker=".", linewidth=2.2 if main else 1.2)
-    right.set(xlabel="epoch", title="Validation" if scores else "No validation pictures")
+    right.set(
+        xlabel="epoch",
+        ylabel="on the validation pictures",
+        title="Validation" if scores else "No validation pictures",
+    )
     for axes in (left, right):
         axes.grid(visible=True, alpha=0.3)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if axes.lines:
             axes.legend(fontsize="small")
     picture = io.BytesIO()

@@ -208,6 +208,12 @@ class _Training:
             raise TrainingError(
                 f"{self.run.path} holds a run already; add --resume, or choose another folder"
             )
+        strangers = self.run.strangers()
+        if strangers:
+            raise TrainingError(
+                f"{self.run.path} is no run folder and holds other files, {strangers[0]} the first; "
+                "choose a new one by --out"
+            )
         if self.fabric.is_global_zero:
             self.run.write_recipe(self.task.recipe_toml())
             self.run.write_lineage(self.task.lineage())

@@ -16,6 +16,9 @@ from torch import Tensor
 from tombola.errors import OutputError, TrainingError
 from tombola.train.doctor.watch_row import WatchRow, from_csv, to_csv
 
+# Of a preflight, and of a search that starts the run.
+BEFORE_A_RUN = ("preflight.json", "range_test.png", "log.txt")
+
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` so that `path` holds the old file or the whole new one, whatever happens; OutputError
@@ -67,6 +70,13 @@ class RunFolder:
     def is_run(self) -> bool:
         """Whether a training began here: what it was to learn and what it descends from are written down."""
         return self.recipe_path.exists() and (self.path / "lineage.json").exists()
+
+    def strangers(self) -> list[str]:
+        """Names of what lies in the folder and is not of a run, nor of what comes before one."""
+        if self.is_run or not self.path.is_dir():
+            return []
+        names = (path.name for path in self.path.iterdir())
+        return sorted(name for name in names if name not in BEFORE_A_RUN and not name.startswith("."))
 
     @property
     def has_checkpoint(self) -> bool:

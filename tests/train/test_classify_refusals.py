@@ -38,6 +38,12 @@ def test_one_class_is_none(tmp_path: Path) -> None:
         ClassifyTask(load_recipe(recipe))
 
 
+def test_a_missing_test_set_is_told_before_the_training(tmp_path: Path) -> None:
+    recipe = recipe_for(tmp_path, "cat", "dog")
+    with pytest.raises(DataError, match=r"data\.test names .*nope, which does not exist"):
+        ClassifyTask(load_recipe(recipe, ["data.test=[{pictures='nope'}]"]))
+
+
 def test_batch_norm_needs_two_pictures(tmp_path: Path) -> None:
     recipe = recipe_for(tmp_path, "cat", "dog")
     alone = ("training.batch_size=1", "network.batch_norm=true")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.classify_formats import guess_format, load
+from tombola.train.data.classify_formats import guess_format, load, read
 
 
 def picture(path: Path, value: int = 0) -> Path:
@@ -48,6 +48,33 @@ def test_an_empty_folder_is_a_class_and_a_hidden_one_is_not(animals: Path) -> No
     (animals / "cow").mkdir()
     (animals / ".cache").mkdir()
     assert load(animals).classes == ("cat", "cow", "dog")
+
+
+def test_folders_named_like_sets_are_no_classes_unless_they_are_named(tmp_path: Path) -> None:
+    for name in ("train/cat/a.png", "test/cat/b.png"):
+        picture(tmp_path / name)
+    with pytest.raises(DataError, match=r"its classes are test, train, which look like sets; name one"):
+        load(tmp_path)
+    assert load(tmp_path, classes=["test", "train"]).labels.tolist() == [0, 1]
+
+
+def test_the_folder_of_one_class_is_one_finding(tmp_path: Path) -> None:
+    for number in range(3):
+        picture(tmp_path / "cat" / f"{number}.png")
+    with pytest.raises(DataError, match=r"its 3 pictures lie in no class.s folder; name the folder above"):
+        load(tmp_path / "cat")
+
+
+def test_files_of_other_formats_are_told_and_stop_nothing(animals: Path) -> None:
+    for name in ("dog/c.gif", "cat/d.HEIC", "cat/.hidden.gif"):
+        (animals / name).write_bytes(b"?")
+    (finding,) = read(animals).findings
+    assert not finding.kind.stops_training
+    assert (finding.where, finding.what) == (
+        "cat/d.HEIC",
+        "files that are not read (.gif, .heic): 2, this one the first",
+    )
+    assert len(load(animals)) == 3
 
 
 def test_linked_folders_are_followed_and_loops_are_not(animals: Path) -> None:

@@ -248,6 +248,7 @@ def test_what_is_not_found_is_named_at_once(server: Server, tmp_path: Path) -> N
         "x.bin cannot be downloaded:",
         f"{server.url}/missing: the server answers 404 Not Found",
         f"{server.url}/missing2: the server answers 404 Not Found",
+        f"try again later, or bring x.bin to {tmp_path} yourself",
     ]
     assert len(server.asked) == 2
 

@@ -39,7 +39,7 @@ def test_every_fault_is_found_at_once_with_its_place(tmp_path: Path) -> None:
         (
             "unreadable picture",
             "dog/text.jpg",
-            "dog/text.jpg: not a picture that OpenCV reads; save it as JPEG or PNG",
+            "not a picture that OpenCV reads; save it as JPEG or PNG",
         ),
     ]
     assert all(one.cure for one in findings)

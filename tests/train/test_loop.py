@@ -157,6 +157,17 @@ def test_a_run_leaves_everything_behind(tmp_path: Path) -> None:
     assert rows[0]["loss"] == rows[0]["loss_square"]
 
 
+def test_a_folder_of_other_files_is_no_place_for_a_run(tmp_path: Path) -> None:
+    # What a preflight, a search and the desktop leave is no other file.
+    for name in ("range_test.png", "preflight.json", "log.txt", ".DS_Store"):
+        (tmp_path / name).touch()
+    (tmp_path / "train").mkdir()
+    with pytest.raises(TrainingError, match=r"is no run folder and holds other files, train the first"):
+        run_to_end(LineTask(settings()), tmp_path)
+    (tmp_path / "train").rmdir()
+    run_to_end(LineTask(settings()), tmp_path)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("step", [1, 4, 5, 6, 13])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, optimizer: str, step: int) -> None:
@@ -310,6 +321,11 @@ def test_learning_rate_by_hand() -> None:
     assert factor(60) == pytest.approx(0.55)
     assert factor(110) == pytest.approx(0.1)
     assert factor(500) == pytest.approx(0.1)
+    # Of ten steps two are warm-up, however many are asked for.
+    short = [learning_rate_factor(n, total_steps=10, warmup_steps=200, final_rate=0.0) for n in range(11)]
+    assert short[:3] == pytest.approx([0.5, 1.0, 1.0])
+    assert short[6] == pytest.approx(0.5)
+    assert short[10] == pytest.approx(0.0)
 
 
 def test_the_average_by_hand() -> None:

@@ -55,8 +55,9 @@ def fetch(file: RemoteFile, folder: Path, tell: Tell, pause: Callable[[float], N
             return path
         except (_RefusedError, _BrokenOffError) as trouble:
             troubles.append(f"{url}: {trouble}")
-    kept = f"\n{part.stat().st_size} bytes are kept in {part}: try again later" if _length(part) else ""
-    raise DataError(f"{file.name} cannot be downloaded:\n" + "\n".join(troubles) + kept)
+    kept = f"{part.stat().st_size} bytes are kept in {part}: " if _length(part) else ""
+    cure = f"{kept}try again later, or bring {file.name} to {folder} yourself"
+    raise DataError("\n".join([f"{file.name} cannot be downloaded:", *troubles, cure]))
 
 
 def _fetch_whole(url: str, part: Path, file: RemoteFile, tell: Tell, pause: Callable[[float], None]) -> None:

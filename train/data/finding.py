@@ -23,6 +23,8 @@ class Kind(StrEnum):
     TWO_CLASSES = "one picture in two classes"
     CLASS_WITHOUT_BOXES = "class without boxes"
     CLASS_WITHOUT_PICTURES = "class without pictures"
+    UNREAD_FORMAT = "files passed over"
+    SETS_AS_CLASSES = "sets taken for classes"
     NO_BOXES = "no boxes"
     NO_PICTURES = "no pictures"
 
@@ -35,6 +37,7 @@ class Kind(StrEnum):
             Kind.TWO_CLASSES,
             Kind.CLASS_WITHOUT_BOXES,
             Kind.CLASS_WITHOUT_PICTURES,
+            Kind.UNREAD_FORMAT,
         )
 
 

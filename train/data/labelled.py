@@ -100,7 +100,7 @@ def no_pictures(labelled: LabelledPictures) -> list[Finding]:
 def to_classification_set(labelled: LabelledPictures) -> ClassificationSet:
     """Return the set that training uses. DataError names the first faults."""
     faults = [*labelled.findings, *label_faults(labelled), *no_pictures(labelled)]
-    raise_first(faults, labelled.source)
+    raise_first([one for one in faults if one.kind.stops_training], labelled.source)
     return ClassificationSet(
         classes=labelled.classes,
         labels=labelled.labels,

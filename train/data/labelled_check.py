@@ -128,7 +128,9 @@ def _summary(pictures: int, by_class: dict[str, int], seen: Sequence[_Seen]) -> 
 def _unreadable(labelled: LabelledPictures, seen: Sequence[_Seen]) -> Iterator[Finding]:
     for name, one in zip(labelled.names, seen, strict=True):
         if one.size_hw is None:
-            yield Finding(Kind.UNREADABLE_PICTURE, name, one.trouble, "replace or remove it")
+            yield Finding(
+                Kind.UNREADABLE_PICTURE, name, one.trouble.removeprefix(f"{name}: "), "replace or remove it"
+            )
 
 
 def _seen_twice(labelled: LabelledPictures, seen: Sequence[_Seen]) -> Iterator[Finding]:

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from tombola.errors import DataError, PictureError
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# Pictures too, but nothing here decodes them.
+UNREAD_SUFFIXES = frozenset(
+    {".avif", ".cr2", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
+)
 
 
 class PictureStore(Protocol):
@@ -20,8 +24,8 @@ class PictureStore(Protocol):
 
     def __contains__(self, name: object) -> bool: ...
 
-    def names(self) -> Iterator[str]:
-        """Yield the name of every picture that is there, sorted."""
+    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
+        """Yield the name of every picture that is there, or of every file with other suffixes, sorted."""
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         """Return the bytes of picture `name`, at most the first `limit`. DataError if it is not there."""
@@ -47,8 +51,8 @@ class FolderPictures:
         path = self._path(name) if isinstance(name, str) else None
         return path is not None and path.is_file()
 
-    def names(self) -> Iterator[str]:
-        files = (path for path in _files_in(self.root) if path.suffix.lower() in PICTURE_SUFFIXES)
+    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
+        files = (path for path in _files_in(self.root) if path.suffix.lower() in suffixes)
         yield from sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
@@ -97,10 +101,8 @@ class TarPictures:
     def __contains__(self, name: object) -> bool:
         return name in self._places
 
-    def names(self) -> Iterator[str]:
-        yield from sorted(
-            name for name in self._places if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
-        )
+    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
+        yield from sorted(name for name in self._places if PurePosixPath(name).suffix.lower() in suffixes)
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         if name not in self._places:
@@ -142,8 +144,9 @@ class MergedPictures:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._homes and name in self._homes[name]
 
-    def names(self) -> Iterator[str]:
-        yield from sorted(name for name in self._homes if name in self._homes[name])
+    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
+        known = (name for name in self._homes if PurePosixPath(name).suffix.lower() in suffixes)
+        yield from sorted(name for name in known if name in self._homes[name])
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         if name not in self._homes:

@@ -71,7 +71,7 @@ def _draw_by_epoch(rows: Sequence[Mapping[str, float]], keys: Sequence[str], y_l
         axes.plot(
             *zip(*points, strict=True), marker=".", linewidth=1.8 if key == keys[0] else 1.2, label=name
         )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, axes)
     return to_png(figure)
 
@@ -99,7 +99,7 @@ def _draw_by_layer(
             label=layer if named else f"_{layer}",
         )
     decorate(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     _legend(figure, axes)
     return to_png(figure)
 

@@ -37,8 +37,9 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
         margin = probabilities[wrong, guessed[wrong]] - probabilities[wrong, data.labels[wrong]]
         worst = wrong[np.argsort(-margin, kind="stable")[:MOST_MISTAKES]]
         sentence = (
-            f"{len(wrong)} of {len(data)} validation pictures are answered wrongly; these {len(worst)} with "
-            "the greatest conviction. Above each: what it is, and what the network says. A wrong label is as "
+            f"{len(wrong)} of {len(data)} validation pictures are answered wrongly; these {len(worst)} are "
+            "furthest from right: surest of the wrong class and least sure of their own. Above each: what it "
+            "is, and what the network says. A wrong label is as "
             "likely here as a hard picture."
         )
         png = worst_mistakes_png(
@@ -51,12 +52,13 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
     return exhibits
 
 
-def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str]) -> bytes:
+def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str], title: str = "") -> bytes:
     """PNG bytes; matrix int64 [classes, classes] as `count_confusions` gives it."""
     n_classes = len(classes)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure = new_figure(WIDTH_INCHES)
-    axes = new_axes(figure, x_label="taken for", y_label="is")
+    axes = new_axes(figure, x_label="what pictures are taken for", y_label="what they are")
+    axes.set_title(title.replace("$", r"\$"), color=INK, fontsize=9)
     # The root lets one mistake in a hundred still be seen.
     axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="equal")
     axes.grid(visible=False)

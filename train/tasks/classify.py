@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.data import classify_formats
 from tombola.train.data.classification_set import ClassificationSet, merge
+from tombola.train.data.present import check_present
 from tombola.train.doctor.exhibits_classify import classify_exhibits
 from tombola.train.networks.classifier_input import ClassifierInput
 from tombola.train.networks.classifiers import Classifier, build_classifier
@@ -53,6 +54,9 @@ class ClassifyTask:
                 "class a folder directly in `pictures`, or name all in data.classes"
             )
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+        # Only `evaluate` reads them, but after hours of training is late to hear that they are missing.
+        named = [name for source in recipe.data.test for name in (source.pictures, source.labels) if name]
+        check_present(Path(recipe.data.root), named, "data.test")
         self.picture_input = recipe.picture.as_input()
 
     def check_shares(self) -> None:

@@ -16,6 +16,7 @@ from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.data import formats
 from tombola.train.data.augment import AugmentSettings
 from tombola.train.data.detection_set import DetectionSet, merge
+from tombola.train.data.present import check_present
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction, Truth
@@ -52,6 +53,8 @@ class DetectTask:
         self.train_data = load_split(recipe, "train")
         self.classes = self.train_data.classes
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+        named = [name for source in recipe.data.test for name in (source.annotations, source.pictures)]
+        check_present(Path(recipe.data.root), named, "data.test")
 
     def check_shares(self) -> None:
         if trains_batch_norm(self.recipe):

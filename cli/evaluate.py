@@ -165,6 +165,6 @@ def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str
     if confusions is not None:
         from tombola.train.doctor.exhibits_classify import confusion_matrix_png
 
-        title = f"{asked.path.name}: {100 * scores.accuracy:.2f} % of {scores.pictures:,} pictures are right"
+        title = f"{asked.path.name}\n{100 * scores.accuracy:.2f} % of {scores.pictures:,} pictures right"
         write_atomic(confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
     return classifier_json(scores) if json else "\n".join(classifier_lines(scores, terminal_columns()))

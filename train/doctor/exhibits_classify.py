@@ -58,7 +58,8 @@ def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str], titl
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure = new_figure(WIDTH_INCHES)
     axes = new_axes(figure, x_label="what pictures are taken for", y_label="what they are")
-    axes.set_title(title.replace("$", r"\$"), color=INK, fontsize=9)
+    if title:
+        figure.suptitle(title.replace("$", r"\$"), color=INK, fontsize=9)
     # The root lets one mistake in a hundred still be seen.
     axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="equal")
     axes.grid(visible=False)

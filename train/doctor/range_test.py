@@ -5,7 +5,7 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ DONE, PRUDENT = 0.95, 1 / 4
 # Share of the first loss below which the pictures are known by heart; of an ignorant network's below which
 # they were known before the test.
 BY_HEART, KNOWN = 0.1, 0.1
-HOLD_STEPS = 40
+# Steps at one rate, and the share of the first loss above which a network has then learnt little.
+HOLD_STEPS, UNLEARNT = 40, 0.5
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class RangeTest:
     how far each batch's loss is from its own first. first_loss: the mean before anything is learnt.
     suggested_rate: PRUDENT times the rate at which DONE of the fall was reached, or None if it fell nowhere.
     diverged_rate: where it had fallen and rose again to where it began (batch norm keeps many networks from
-    exploding), or None. exploded_rate: where it passed EXPLODED times the first, or None. knows: the first
-    loss is far below that of a network that knows nothing."""
+    exploding), or the recipe's own, if a network that begins there learns little; or None. exploded_rate:
+    where it passed EXPLODED times the first, or None. knows: the first loss is far below that of a network
+    that knows nothing."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -74,9 +76,11 @@ def run_range_test(material: Material) -> RangeTest:
             break
     learnt = (rate for rate, loss in zip(rates, smooth, strict=False) if loss < BY_HEART * first)
     unseen = next(learnt, math.inf) < own_rate < (exploded or math.inf)
-    if unseen and _explodes(material, batches, firsts, own_rate, limit):
+    kept = _kept_loss(material, batches, firsts, own_rate, limit) if unseen else 0.0
+    if kept > limit:
         exploded = own_rate
-    return _read(rates[: len(smooth)], losses, smooth, first, exploded, knows=first < KNOWN * ignorant)
+    test = _read(rates[: len(smooth)], losses, smooth, first, exploded, knows=first < KNOWN * ignorant)
+    return replace(test, diverged_rate=own_rate) if first * UNLEARNT < kept <= limit else test
 
 
 def _affordable_steps(trial: Trial, batch: Any) -> int:
@@ -87,20 +91,20 @@ def _affordable_steps(trial: Trial, batch: Any) -> int:
     return max(FEWEST_STEPS, min(MOST_STEPS, round(SECONDS / seconds)))
 
 
-def _explodes(
+def _kept_loss(
     material: Material, batches: Sequence[Any], firsts: Sequence[float], rate: float, limit: float
-) -> bool:
-    """Whether a fresh network explodes at the rate, reached within half of HOLD_STEPS: what is known by heart
-    when the range test gets there makes no loss that could."""
+) -> float:
+    """Mean loss of a fresh network at the rate, once it is reached by half of HOLD_STEPS; infinite if it has
+    exploded. What is known by heart when the range test gets there makes no loss that could rise."""
     trial, first, rise = Trial(material.task, material.device), float(np.mean(firsts)), 0.0
-    for step, (batch, before) in enumerate(
-        zip(itertools.islice(itertools.cycle(batches), HOLD_STEPS), itertools.cycle(firsts), strict=False)
-    ):
-        loss = trial.step(batch, rate * min(1.0, 2 * (step + 1) / HOLD_STEPS))
-        rise = SMOOTHING * rise + (1 - SMOOTHING) * (loss - before)
+    steps = itertools.islice(zip(itertools.cycle(batches), itertools.cycle(firsts), strict=False), HOLD_STEPS)
+    rises = []
+    for step, (batch, before) in enumerate(steps):
+        rises.append(trial.step(batch, rate * min(1.0, 2 * (step + 1) / HOLD_STEPS)) - before)
+        rise = SMOOTHING * rise + (1 - SMOOTHING) * rises[-1]
         if not first + rise <= limit:
-            return True
-    return False
+            return math.inf
+    return first + float(np.mean(rises[HOLD_STEPS // 2 :]))
 
 
 def _read(

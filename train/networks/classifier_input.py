@@ -21,7 +21,9 @@ class ClassifierInput(nn.Module):
     """Bring a picture to `size_hw`, to grey if channels is 1, and normalise.
 
     A large picture goes by way of multiples of size_hw, each twice the next: a bilinear resize to half the
-    size is the mean of four pixels, so nothing is skipped as one resize in a single leap would do.
+    size is the mean of four pixels, so from the first of them on nothing is skipped. To the first, of about
+    LARGEST_STEP pixels, a picture leaps: of a larger one only four pixels near each of its points are read,
+    for larger steps would cost a small network several times its own time.
 
     fit "crop" takes the largest part around the centre that has the shape of size_hw; "stretch" the whole
     picture. mean and scale, one a channel, are for pixels of 0..255: the network sees (x - mean) * scale.

@@ -106,6 +106,7 @@ def test_training_refuses_what_stops_it_and_check_says_which(broken: Path) -> No
         Kind.TWO_CLASSES,
         Kind.CLASS_WITHOUT_BOXES,
         Kind.CLASS_WITHOUT_PICTURES,
+        Kind.UNREAD_FORMAT,
     }
     assert {kind for kind in Kind if not kind.stops_training} == harmless
 

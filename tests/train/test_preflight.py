@@ -62,7 +62,7 @@ def test_shuffled_labels_are_found(digits_recipe: Path, digits_data: Path, tmp_p
     (tmp_path / "labels.gz").write_bytes(gzip.compress(labels[:8] + shuffled.tobytes()))
     (tmp_path / "images.gz").write_bytes((digits_data / "images.gz").read_bytes())
     every = "data.train=[{pictures='images.gz', labels='labels.gz'}]"
-    result = examine(digits_recipe, MLP, f"data.root={str(tmp_path)!r}", every)
+    result = examine(digits_recipe, MLP, f"data.root={str(tmp_path)!r}", every, "data.test=[]")
     assert [finding.check for finding in result.findings if finding.level == "fault"] == ["labels"]
     sentence = result.findings[CHECKS.index("labels")].sentence
     assert "say nothing about the pictures" in sentence

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from tombola.train.doctor import label_gain
 from tombola.train.doctor.first_gradient import FirstGradient, check_first_weights, check_gradients
 from tombola.train.doctor.first_loss import check_first_loss
 from tombola.train.doctor.inputs import check_inputs, first_input
@@ -188,6 +189,23 @@ def test_pairs_are_counted_and_ties_left_out() -> None:
     assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1) == PairCount(own=1, pairs=1)
     # Without time, too, the fewest are judged.
     assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1, fewest=2) == PairCount(own=1, pairs=2)
+
+
+@pytest.mark.parametrize(("first", "steps"), [(PairCount(200, 256), 25), (PairCount(130, 256), 50)])
+def test_a_sure_look_outlives_a_later_one_with_fewer_pairs(
+    monkeypatch: pytest.MonkeyPatch, first: PairCount, steps: int
+) -> None:
+    counts = iter([first, PairCount(0, 0), PairCount(30, 46), PairCount(0, 0)])  # held out, trained, …
+    monkeypatch.setattr(label_gain, "_count", lambda *_: next(counts))
+    gain = label_gain.measure_gain(
+        Material(NumberTask(count=300), CPU),
+        1e-3,
+        augmented=False,
+        steps=50,
+        enough=lambda _: False,
+        say=lambda _: None,
+    )
+    assert gain.steps == steps
 
 
 class Overflow(NumberTask):

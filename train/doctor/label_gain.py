@@ -66,7 +66,7 @@ def measure_gain(
     trained = material.trained_pairs(len(batches), augmented=augmented)[: len(held_out)]
     endless = itertools.cycle(batches)
     begin = time.monotonic()
-    look, step, over = FIRST_LOOK, 0, False
+    look, step, over, surest = FIRST_LOOK, 0, False, None
     while True:
         while step < min(look, steps) and not over:
             finite = math.isfinite(trial.step(next(endless), rate))
@@ -77,8 +77,11 @@ def measure_gain(
         by_heart = new.share >= BY_HEART or _count(trial, trained).share >= BY_HEART
         gain = Gain(step, new, by_heart)
         say(f"step {step}: {new.share:.0%} of {new.pairs} new pairs prefer their own labels")
+        if surest is None or new.chance_at_least(0.5) <= surest.held_out.chance_at_least(0.5):
+            surest = gain
         if over or step >= steps or enough(gain):
-            return gain
+            # A later look may have had time for fewer pairs.
+            return surest if surest.is_sure else gain
         look *= 2
 
 

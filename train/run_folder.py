@@ -90,8 +90,10 @@ class RunFolder:
         write_atomic(self.recipe_path, toml.encode())
 
     def write_weights(self, name: str, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-        """Save tensors (any device) as NAME.safetensors with text notes in its header."""
-        write_atomic(self.weights_path(name), _pack(tensors, notes))
+        """Save tensors (any device) as NAME.safetensors with text notes, as JSON, in its header."""
+        # One note, for safetensors writes several in an order that changes from process to process.
+        note = {"notes": json.dumps(dict(notes), sort_keys=True)}
+        write_atomic(self.weights_path(name), _pack(tensors, note))
 
     def read_weights(self, name: str) -> dict[str, Tensor]:
         """The tensors of NAME.safetensors; TrainingError if it is missing or damaged."""

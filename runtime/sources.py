@@ -41,8 +41,9 @@ def expand(source: str | os.PathLike[str]) -> list[Source]:
     if path.is_dir():
         found = _known(entry for entry in path.iterdir() if not entry.name.startswith("."))
         if not found:
-            has_folders = any(entry.is_dir() for entry in path.iterdir())
-            deeper = f"; '{path}/**' looks into its folders" if has_folders else ""
+            shown = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+            pattern = f"'{glob.escape(str(path))}/**'"
+            deeper = f"; {pattern} looks into its folders" if any(one.is_dir() for one in shown) else ""
             raise PictureError(f"{path}: the folder holds no pictures or videos ({_suffixes()}){deeper}.")
         return found
     # A name may hold the signs of a glob and still be a file.

@@ -211,12 +211,14 @@ class _Training:
         strangers = self.run.strangers()
         if strangers:
             raise TrainingError(
-                f"{self.run.path} is no run folder and holds other files, {strangers[0]} the first; "
-                "choose a new one by --out"
+                f"{self.run.path} is no run folder, and a run would be mixed with what it holds, "
+                f"{strangers[0]} the first; choose a new one by --out"
             )
+        # Every process has looked before the first one writes.
+        self.fabric.barrier()
         if self.fabric.is_global_zero:
-            self.run.write_recipe(self.task.recipe_toml())
             self.run.write_lineage(self.task.lineage())
+            self.run.write_recipe(self.task.recipe_toml())
         self._write("initial", self.bare.state_dict())
         # From here on a run that is killed can be resumed.
         self._save_checkpoint()

@@ -64,7 +64,7 @@ class TrainingSettings(Section):
     l1: float = Field(default=0.0, ge=0)
     l2: float = Field(default=0.0, ge=0)
     max_norm: float = Field(default=0.0, ge=0)
-    clip_norm: float = Field(default=10.0, gt=0)
+    clip_norm: float = Field(default=10.0, gt=0, allow_inf_nan=True)  # inf is no clipping
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     evaluate_every: int = Field(default=1, ge=1)

@@ -37,11 +37,15 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel], table: dict[str, Any]
     context = fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            named = ".".join(part for part in path if isinstance(part, str))
-            known = [one for one in _keys(model) if one.count(".") == named.count(".")]
-            near = get_close_matches(named, known, n=1, cutoff=0.8)
-            cure = f"did you mean {near[0]}?" if near else "remove it or check its spelling"
-            if named in known:
+            *parents, last = [part for part in path if isinstance(part, str)]
+            known = [one.split(".") for one in _keys(model)]
+            near = get_close_matches(
+                last, [one[-1] for one in known if one[:-1] == parents], n=1, cutoff=0.75
+            )
+            cure = "remove it or check its spelling"
+            if near:
+                cure = f"did you mean {'.'.join([*parents, near[0]])}?"
+            if [*parents, last] in known:
                 cure = "other kinds have it, this one has not; remove it"
             return f"{key} is not a known key; {cure}"
         case "union_tag_invalid":
@@ -54,7 +58,7 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel], table: dict[str, Any]
             return f"{whole} = {_brief(fault['input'])}: number {path[-1] + 1} is missing"
         case "missing" | "missing_argument":
             return f"{key} is missing"
-        case "dataclass_type":
+        case "dataclass_type" | "model_type":
             return f"{key} = {_brief(fault['input'])}: should be a table"
         case "value_error":
             reason = str(context.get("error", fault["msg"]))

@@ -16,8 +16,10 @@ from torch import Tensor
 from tombola.errors import OutputError, TrainingError
 from tombola.train.doctor.watch_row import WatchRow, from_csv, to_csv
 
-# Of a preflight, and of a search that starts the run.
-BEFORE_A_RUN = ("preflight.json", "range_test.png", "log.txt")
+# What a run would write over. A preflight's files, a log and a lineage alone are no run's yet.
+OWN_FILES = frozenset(
+    {"recipe.toml", "metrics.csv", "curves.png", "report.html", "best.safetensors", "last.safetensors"}
+)
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -72,11 +74,11 @@ class RunFolder:
         return self.recipe_path.exists() and (self.path / "lineage.json").exists()
 
     def strangers(self) -> list[str]:
-        """Names of what lies in the folder and is not of a run, nor of what comes before one."""
+        """Names of folders in it, and of files that a run would write over, if it is no run's."""
         if self.is_run or not self.path.is_dir():
             return []
-        names = (path.name for path in self.path.iterdir())
-        return sorted(name for name in names if name not in BEFORE_A_RUN and not name.startswith("."))
+        shown = [path for path in self.path.iterdir() if not path.name.startswith(".")]
+        return sorted(path.name for path in shown if path.name in OWN_FILES or path.is_dir())
 
     @property
     def has_checkpoint(self) -> bool:

@@ -38,6 +38,8 @@ def train_recipe(
         task.check_shares()
     if resume:
         _same_recipe(task.recipe_toml(), run)
+    else:
+        task.check_test()
     fabric = open_fabric(task.settings.precision, device=device, processes=processes)
     train(task, run, resume=resume, fabric=fabric, quiet=quiet)
     if fabric.is_global_zero:
@@ -63,6 +65,7 @@ def preflight_recipe(
     device = choose_device(device)
     task = open_task(recipe_path, overrides)
     run = RunFolder(run_path or Path("runs") / task.name)
+    task.check_test()
     result = preflight(task, device=device, say=say)
     result.write(run.path)
     return run, result

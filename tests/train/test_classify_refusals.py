@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError, RecipeError
+from tombola.train.data.present import check_present
 from tombola.train.tasks.classify import ClassifyTask, load_recipe
+from tombola.train.train import preflight_recipe, train_recipe
 
 RECIPE = """
 task = "classify"
@@ -40,8 +42,20 @@ def test_one_class_is_none(tmp_path: Path) -> None:
 
 def test_a_missing_test_set_is_told_before_the_training(tmp_path: Path) -> None:
     recipe = recipe_for(tmp_path, "cat", "dog")
+    missing = ["data.test=[{pictures='nope'}]"]
     with pytest.raises(DataError, match=r"data\.test names .*nope, which does not exist"):
-        ClassifyTask(load_recipe(recipe, ["data.test=[{pictures='nope'}]"]))
+        train_recipe(recipe, tmp_path / "run", overrides=missing, device="cpu")
+    with pytest.raises(DataError, match=r"data\.test names .*nope, which does not exist"):
+        preflight_recipe(recipe, tmp_path / "run", overrides=missing, device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["test [1]", "batch_*", "a**b*"])
+def test_a_name_with_the_signs_of_a_pattern_is_there_if_it_or_a_match_is(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        check_present(tmp_path, [name], "data.test")
+    (tmp_path / name.replace("_*", "_1").replace("**b*", "-b-")).mkdir()
+    check_present(tmp_path, [name, str(tmp_path / name)], "data.test")
 
 
 def test_batch_norm_needs_two_pictures(tmp_path: Path) -> None:

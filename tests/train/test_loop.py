@@ -157,14 +157,18 @@ def test_a_run_leaves_everything_behind(tmp_path: Path) -> None:
     assert rows[0]["loss"] == rows[0]["loss_square"]
 
 
-def test_a_folder_of_other_files_is_no_place_for_a_run(tmp_path: Path) -> None:
-    # What a preflight, a search and the desktop leave is no other file.
-    for name in ("range_test.png", "preflight.json", "log.txt", ".DS_Store"):
+def test_a_folder_of_other_things_is_no_place_for_a_run(tmp_path: Path) -> None:
+    # What a preflight, a search, a log, the desktop and a kill at the very start leave is in nobody's way.
+    for name in ("range_test.png", "preflight.json", "log.txt", "mine.log", ".DS_Store", "lineage.json"):
         (tmp_path / name).touch()
     (tmp_path / "train").mkdir()
-    with pytest.raises(TrainingError, match=r"is no run folder and holds other files, train the first"):
-        run_to_end(LineTask(settings()), tmp_path)
-    (tmp_path / "train").rmdir()
+    (tmp_path / "recipe.toml").touch()
+    (tmp_path / "lineage.json").unlink()
+    for name in ("recipe.toml", "train"):
+        with pytest.raises(TrainingError, match=f"is no run folder.* {name} the first"):
+            run_to_end(LineTask(settings()), tmp_path)
+        (tmp_path / name).unlink() if name == "recipe.toml" else (tmp_path / name).rmdir()
+    (tmp_path / "lineage.json").touch()
     run_to_end(LineTask(settings()), tmp_path)
 
 

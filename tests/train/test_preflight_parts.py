@@ -54,6 +54,9 @@ class NumberTask:
     def check_shares(self) -> None:
         return None
 
+    def check_test(self) -> None:
+        return None
+
     def recipe_toml(self) -> str:
         return ""
 

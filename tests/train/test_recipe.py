@@ -50,6 +50,9 @@ def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) ->
         ("name=", r"'' would not be one folder"),
         ("=3", r"'=3' names no key"),
         ("roi=3", r"roi = 3: should be a table"),
+        ("training.lr=3", r"training\.lr is not a known key; remove it"),
+        ("network.kind=3", r"network\.kind is not a known key; remove it"),
+        ("data=3", r"data = 3: should be a table"),
     ],
 )
 def test_a_wrong_setting_is_named(toy_recipe: Path, override: str, message: str) -> None:

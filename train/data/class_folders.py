@@ -77,5 +77,6 @@ def _sets_as_classes(classes: Sequence[str], pictures: Path) -> list[Finding]:
     if len(classes) < 2 or not {name.lower() for name in classes} <= SETS:
         return []
     what = f"its classes are {', '.join(classes)}, which look like sets"
-    cure = f"name one of them, as {pictures / classes[-1]}, or, if they are classes, name them as such"
+    training = next((name for name in classes if name.lower().startswith("train")), classes[0])
+    cure = f"name one of them, as {pictures / training}, or, if they are classes, name them as such"
     return [Finding(Kind.SETS_AS_CLASSES, str(pictures), what, cure)]

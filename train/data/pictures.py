@@ -53,7 +53,7 @@ class FolderPictures:
 
     def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
         files = (path for path in _files_in(self.root) if path.suffix.lower() in suffixes)
-        yield from sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
+        yield from sorted(path.relative_to(self.root).as_posix() for path in files if _is_file(path))
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         path = self._path(name)
@@ -70,7 +70,8 @@ class FolderPictures:
 
 
 def _files_in(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield what lies in the folder and its folders, linked ones too, but none that holds itself."""
+    """Yield what lies in the folder and its folders: linked ones too, but none that is hidden or holds
+    itself."""
     real = folder.resolve()
     if real in above:
         return
@@ -79,10 +80,24 @@ def _files_in(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Pa
     except OSError as error:
         raise DataError(f"folder {folder} cannot be read: {error.strerror}; make it readable") from error
     for entry in entries:
-        if entry.is_dir():
-            yield from _files_in(folder / entry.name, above | {real})
-        else:
+        if not _is_folder(entry):
             yield folder / entry.name
+        elif not entry.name.startswith("."):
+            yield from _files_in(folder / entry.name, above | {real})
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 class TarPictures:

@@ -21,15 +21,12 @@ def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
         axes.axvline(test.suggested_rate, color="tab:green", label=f"suggested {test.suggested_rate:g}")
     axes.axvline(recipe_rate, color="tab:orange", linestyle="--", label=f"the recipe's {recipe_rate:g}")
     if test.exploded_rate is not None and math.isfinite(test.first_loss):
-        axes.axhline(
-            EXPLODED * test.first_loss,
-            color="tab:red",
-            linestyle=":",
-            label=f"{EXPLODED:.0f} × the first loss",
-        )
+        is_threefold = test.limit <= EXPLODED * test.first_loss
+        label = f"{EXPLODED:.0f} × the first loss" if is_threefold else "of a network that knows nothing"
+        axes.axhline(test.limit, color="tab:red", linestyle=":", label=label)
     axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", title="Learning-rate range test")
     if math.isfinite(test.first_loss):
-        axes.set_ylim(0, 1.2 * EXPLODED * test.first_loss)
+        axes.set_ylim(0, 1.2 * test.limit)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")
     picture = io.BytesIO()

@@ -37,8 +37,7 @@ class RangeTest:
     suggested_rate: PRUDENT times the rate at which DONE of the fall was reached, or None if it fell nowhere.
     diverged_rate: where it had fallen and rose again to where it began (batch norm keeps many networks from
     exploding), or the recipe's own, if a network that begins there learns little; or None. exploded_rate:
-    where it passed EXPLODED times the first, or None. knows: the first loss is far below that of a network
-    that knows nothing."""
+    where it passed `limit`, or None. ignorant_loss: that of a network that knows nothing."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -47,7 +46,17 @@ class RangeTest:
     suggested_rate: float | None
     diverged_rate: float | None
     exploded_rate: float | None
-    knows: bool = False
+    ignorant_loss: float = 0.0
+
+    @property
+    def limit(self) -> float:
+        """The loss beyond which it has exploded: that of a network which knew much is allowed to forget."""
+        return max(EXPLODED * self.first_loss, self.ignorant_loss)
+
+    @property
+    def knows(self) -> bool:
+        """Whether the network knew the pictures before the test."""
+        return self.first_loss < KNOWN * self.ignorant_loss
 
 
 def run_range_test(material: Material) -> RangeTest:
@@ -79,7 +88,11 @@ def run_range_test(material: Material) -> RangeTest:
     kept = _kept_loss(material, batches, firsts, own_rate, limit) if unseen else 0.0
     if kept > limit:
         exploded = own_rate
-    test = _read(rates[: len(smooth)], losses, smooth, first, exploded, knows=first < KNOWN * ignorant)
+    test = _read(
+        RangeTest(
+            tuple(rates[: len(smooth)]), tuple(losses), tuple(smooth), first, None, None, exploded, ignorant
+        )
+    )
     return replace(test, diverged_rate=own_rate) if first * UNLEARNT < kept <= limit else test
 
 
@@ -107,29 +120,24 @@ def _kept_loss(
     return first + float(np.mean(rises[HOLD_STEPS // 2 :]))
 
 
-def _read(
-    rates: list[float],
-    losses: list[float],
-    smooth: list[float],
-    first: float,
-    exploded: float | None,
-    *,
-    knows: bool,
-) -> RangeTest:
-    suggested = diverged = None
-    if math.isfinite(first) and not knows:
-        lowest = int(np.nanargmin(smooth))
-        fall = first - smooth[lowest]
-        noise = np.std(np.diff(smooth[: max(2, len(smooth) // 10)]))
-        if fall > 0.05 * first + 3 * noise:
-            done = next(index for index, loss in enumerate(smooth) if loss <= first - DONE * fall)
-            suggested = float(f"{PRUDENT * rates[done]:.2g}")
-            lost = first - (1 - LOST) * fall
-            diverged = next(
-                (rate for rate, loss in zip(rates[lowest:], smooth[lowest:], strict=True) if loss > lost),
-                None,
-            )
-    return RangeTest(tuple(rates), tuple(losses), tuple(smooth), first, suggested, diverged, exploded, knows)
+def _read(test: RangeTest) -> RangeTest:
+    """The test with what its losses say of rates."""
+    smooth, first = test.smooth_losses, test.first_loss
+    if not any(map(math.isfinite, smooth)):
+        return replace(test, first_loss=math.nan)  # the loss may be finite and its gradient not
+    lowest = int(np.nanargmin(smooth))
+    fall = first - smooth[lowest]
+    noise = np.std(np.diff(smooth[: max(2, len(smooth) // 10)]))
+    if test.knows or not fall > 0.05 * first + 3 * noise:
+        return test
+    done = next(index for index, loss in enumerate(smooth) if loss <= first - DONE * fall)
+    lost = first - (1 - LOST) * fall
+    rises = zip(test.rates[lowest:], smooth[lowest:], strict=True)
+    return replace(
+        test,
+        suggested_rate=float(f"{PRUDENT * test.rates[done]:.2g}"),
+        diverged_rate=next((rate for rate, loss in rises if loss > lost), None),
+    )
 
 
 def check_learning_rate(test: RangeTest, rate: float) -> Finding:
@@ -148,7 +156,7 @@ def check_learning_rate(test: RangeTest, rate: float) -> Finding:
         return Finding(
             "learning rate",
             "fault",
-            f"{said} is too high: the loss passes {EXPLODED:.0f} times the first at {test.exploded_rate:.2g} "
+            f"{said} is too high: the loss passes {_limit_in_words(test)} at {test.exploded_rate:.2g} "
             f"already; take {cure}",
         )
     if test.diverged_rate is not None and rate >= test.diverged_rate:
@@ -157,6 +165,13 @@ def check_learning_rate(test: RangeTest, rate: float) -> Finding:
             "fault",
             f"{said} is too high: what the loss has fallen is lost again at {test.diverged_rate:.2g} "
             f"already; take {cure}",
+        )
+    if test.knows and _loss_at(test, rate) > EXPLODED * test.first_loss:
+        return Finding(
+            "learning rate",
+            "warning",
+            f"{said}: there the loss of a network that knows these pictures already rises to "
+            f"{_loss_at(test, rate):.3g} from {test.first_loss:.3g}; take less",
         )
     if test.knows:
         return Finding(
@@ -190,5 +205,20 @@ def _lost_share(test: RangeTest, rate: float) -> float:
     lowest = int(np.nanargmin(test.smooth_losses))
     if rate <= test.rates[lowest]:
         return 0.0
-    here = float(np.interp(math.log(rate), np.log(test.rates), test.smooth_losses))
-    return (here - test.smooth_losses[lowest]) / (test.first_loss - test.smooth_losses[lowest])
+    lost = _loss_at(test, rate) - test.smooth_losses[lowest]
+    return min(1.0, lost / (test.first_loss - test.smooth_losses[lowest]))
+
+
+def _loss_at(test: RangeTest, rate: float) -> float:
+    """The smooth loss at a rate; beyond the last one that is finite, infinite."""
+    pairs = zip(test.rates, test.smooth_losses, strict=True)
+    finite = [(math.log(one), loss) for one, loss in pairs if math.isfinite(loss)]
+    if math.log(rate) > finite[-1][0] and len(finite) < len(test.rates):
+        return math.inf
+    return float(np.interp(math.log(rate), [one for one, _ in finite], [loss for _, loss in finite]))
+
+
+def _limit_in_words(test: RangeTest) -> str:
+    if test.limit > EXPLODED * test.first_loss:
+        return f"{test.limit:.3g}, that of a network that knows nothing,"
+    return f"{EXPLODED:.0f} times the first"

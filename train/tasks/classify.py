@@ -54,10 +54,12 @@ class ClassifyTask:
                 "class a folder directly in `pictures`, or name all in data.classes"
             )
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
-        # Only `evaluate` reads them, but after hours of training is late to hear that they are missing.
-        named = [name for source in recipe.data.test for name in (source.pictures, source.labels) if name]
-        check_present(Path(recipe.data.root), named, "data.test")
         self.picture_input = recipe.picture.as_input()
+
+    def check_test(self) -> None:
+        data = self.recipe.data
+        named = [name for source in data.test for name in (source.pictures, source.labels) if name]
+        check_present(Path(data.root), named, "data.test")
 
     def check_shares(self) -> None:
         for name, module in self.build_network().named_modules():

@@ -53,8 +53,11 @@ class DetectTask:
         self.train_data = load_split(recipe, "train")
         self.classes = self.train_data.classes
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
-        named = [name for source in recipe.data.test for name in (source.annotations, source.pictures)]
-        check_present(Path(recipe.data.root), named, "data.test")
+
+    def check_test(self) -> None:
+        data = self.recipe.data
+        named = [name for source in data.test for name in (source.annotations, source.pictures)]
+        check_present(Path(data.root), named, "data.test")
 
     def check_shares(self) -> None:
         if trains_batch_norm(self.recipe):

@@ -71,6 +71,9 @@ class Task(Protocol):
 class ExaminedTask(Task, Protocol):
     """A task that also answers the doctor, who looks for what is wrong with it."""
 
+    def check_test(self) -> None:
+        """DataError if the test pictures are missing, which only a later evaluation reads."""
+
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         """How many classes the network's last layer tells apart, and how many the training labels use."""
 

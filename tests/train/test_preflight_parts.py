@@ -226,6 +226,18 @@ def test_a_loss_that_is_never_finite_is_a_fault(tmp_path: Path) -> None:
     assert content["range_test"]["first_loss"] is None
 
 
+class Steep(NumberTask):
+    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        return {"root": (0 * network.get_parameter("weight").sum()).sqrt()}  # 0, with a slope of ∞
+
+
+def test_a_gradient_that_is_never_finite_is_a_fault(tmp_path: Path) -> None:
+    test = run_range_test(Material(Steep(), CPU))
+    finding = check_learning_rate(test, 1e-3)
+    assert (finding.level, "not finite" in finding.sentence) == ("fault", True)
+    Preflight((finding,), test, 1e-3, 1.0).write(tmp_path)
+
+
 class Bowl(NumberTask):
     """(w - noise)², from w = 100 on; gradient descent multiplies w by 1 - 2 rate, so it diverges above 1."""
 
@@ -309,7 +321,24 @@ def test_what_is_known_already_suggests_no_rate() -> None:
     test = run_range_test(pupil(1.1, 1000.0))
     assert test.smooth_losses[-1] > 2
     assert max(test.smooth_losses[:-1]) <= 2
-    assert check_learning_rate(test, 1000.0).level == "fault"
+    found = check_learning_rate(test, 1000.0)
+    assert found.level == "fault"
+    assert "passes 2, that of a network that knows nothing, at" in found.sentence
+    assert draw_range_test(test, 1000.0).startswith(b"\x89PNG")
+
+
+def test_what_a_network_that_knew_much_forgets_is_told() -> None:
+    losses = (0.1, 0.1, 1.5, 9.0)
+    test = RangeTest((1e-4, 1e-3, 1e-2, 1e-1), losses, losses, 0.1, None, None, 0.1, ignorant_loss=2.0)
+    assert test.knows
+    assert [check_learning_rate(test, rate).level for rate in (1e-3, 1e-2, 0.1)] == ["ok", "warning", "fault"]
+    assert "rises to 1.5 from 0.1" in check_learning_rate(test, 1e-2).sentence
+
+
+def test_a_rate_just_below_an_explosion_to_infinity_is_high() -> None:
+    losses = (10.0, 1.0, math.inf)
+    test = RangeTest((1e-3, 1e-2, 1e-1), losses, losses, 10.0, 2.5e-3, None, 0.1)
+    assert "by 100% of what it had fallen" in check_learning_rate(test, 0.05).sentence
 
 
 def test_a_loss_that_falls_nowhere_gives_no_advice() -> None:

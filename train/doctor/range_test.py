@@ -50,8 +50,8 @@ class RangeTest:
 
     @property
     def limit(self) -> float:
-        """The loss beyond which it has exploded: that of a network which knew much is allowed to forget."""
-        return max(EXPLODED * self.first_loss, self.ignorant_loss)
+        """The loss beyond which it has exploded."""
+        return _limit(self.first_loss, self.ignorant_loss)
 
     @property
     def knows(self) -> bool:
@@ -69,8 +69,7 @@ def run_range_test(material: Material) -> RangeTest:
     batches = batches[:steps]
     firsts = [trial.first_loss(batch) for batch in batches]
     first, ignorant = float(np.mean(firsts)), sum(material.task.expected_losses().values())
-    # What a network that knows much does worse than before is no explosion until it knows nothing.
-    limit = max(EXPLODED * first, ignorant)
+    limit = _limit(first, ignorant)
     rates = np.geomspace(LOWEST, max(HIGHEST, 3 * own_rate), steps).tolist()
     losses: list[float] = []
     smooth: list[float] = []
@@ -94,6 +93,11 @@ def run_range_test(material: Material) -> RangeTest:
         )
     )
     return replace(test, diverged_rate=own_rate) if first * UNLEARNT < kept <= limit else test
+
+
+def _limit(first_loss: float, ignorant_loss: float) -> float:
+    # A network that knew much does worse than before, and has not exploded until it knows nothing.
+    return max(EXPLODED * first_loss, ignorant_loss)
 
 
 def _affordable_steps(trial: Trial, batch: Any) -> int:

@@ -281,6 +281,9 @@ def test_a_rate_is_high_only_beyond_the_lowest_loss() -> None:
     assert check_learning_rate(test, 1e-3).level == "ok"
     assert check_learning_rate(test, 1e-2).level == "ok"
     assert "by 78% of what it had fallen" in check_learning_rate(test, 1e-1).sentence
+    eager = RangeTest((1e-6, 1e-4, 1.0), (2.0, 0.0, 0.0), (2.0, 0.0, 0.0), 2.0, 1e-4, None, None)
+    assert check_learning_rate(eager, 9e-3).level == "ok"
+    assert "far above" in check_learning_rate(eager, 2e-2).sentence
 
 
 class Pupil(NumberTask):

@@ -199,6 +199,8 @@ def check_learning_rate(test: RangeTest, rate: float) -> Finding:
             "warning",
             f"{said}: there the loss rises again, by {lost:.0%} of what it had fallen; take less",
         )
+    if rate > 100 * suggested:
+        return Finding("learning rate", "warning", f"{said}: it is far above what the loss needs; take less")
     if rate < suggested / 100:
         return Finding("learning rate", "warning", f"{said}: it would learn slowly; take more")
     return Finding("learning rate", "ok", said)

@@ -49,10 +49,9 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel], table: dict[str, Any]
                 cure = "other kinds have it, this one has not; remove it"
             return f"{key} is not a known key; {cure}"
         case "union_tag_invalid":
-            tag = f"{key}.{str(context['discriminator']).strip(chr(39))}"
-            return f"{tag} = {context['tag']!r} is not known; choose {context['expected_tags']}"
+            return f"{key}.kind = {context['tag']!r} is not known; choose {context['expected_tags']}"
         case "union_tag_not_found":
-            return f"{key}.{str(context['discriminator']).strip(chr(39))} is missing"
+            return f"{key}.kind is missing"
         case "missing" if path and isinstance(path[-1], int):
             whole = ".".join(map(str, path[:-1]))
             return f"{whole} = {_brief(fault['input'])}: number {path[-1] + 1} is missing"

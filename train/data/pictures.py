@@ -1,6 +1,5 @@
 """Where the pictures lie: a folder or a plain tar, read by name; and how their bytes become pixels."""
 
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -53,7 +52,7 @@ class FolderPictures:
 
     def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
         files = (path for path in _files_in(self.root) if path.suffix.lower() in suffixes)
-        yield from sorted(path.relative_to(self.root).as_posix() for path in files if _is_file(path))
+        yield from sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         path = self._path(name)
@@ -76,28 +75,14 @@ def _files_in(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Pa
     if real in above:
         return
     try:
-        entries = list(os.scandir(folder))
+        paths = list(folder.iterdir())
     except OSError as error:
         raise DataError(f"folder {folder} cannot be read: {error.strerror}; make it readable") from error
-    for entry in entries:
-        if not _is_folder(entry):
-            yield folder / entry.name
-        elif not entry.name.startswith("."):
-            yield from _files_in(folder / entry.name, above | {real})
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+    for path in paths:
+        if not path.is_dir():
+            yield path
+        elif not path.name.startswith("."):
+            yield from _files_in(path, above | {real})
 
 
 class TarPictures:

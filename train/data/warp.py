@@ -94,8 +94,8 @@ def fit_picture(
     """
     if settings is None:
         return _resize(image_rgb_u8, size_hw, fit)
-    if settings.lens and max(image_rgb_u8.shape) > REMAPPED_SIDE:
-        image_rgb_u8 = _shrink(image_rgb_u8, REMAPPED_SIDE)
+    if settings.lens:
+        image_rgb_u8 = limit_side(image_rgb_u8, REMAPPED_SIDE)
     chance = rng.random(12).tolist()
     mirrored = chance[0] < settings.flip, chance[1] < settings.flip_vertical
     if settings.moves:
@@ -128,10 +128,12 @@ def _resize(image_rgb_u8: NDArray[np.uint8], size_hw: tuple[int, int], fit: Fit)
     return np.asarray(cv2.resize(window, (size_hw[1], size_hw[0]), interpolation=method), np.uint8)
 
 
-def _shrink(image_rgb_u8: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Make the longer side `side` pixels."""
+def limit_side(image_rgb_u8: NDArray[np.uint8], most_px: int) -> NDArray[np.uint8]:
+    """Return the picture [h, w, 3] with no side above `most_px`, itself if it has none."""
     height, width = image_rgb_u8.shape[:2]
-    share = side / max(height, width)
+    share = most_px / max(height, width)
+    if share >= 1:
+        return image_rgb_u8
     size_wh = max(1, round(width * share)), max(1, round(height * share))
     return np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
 
 from tombola.train.data.classification_set import ClassificationSet
+from tombola.train.data.warp import limit_side
 from tombola.train.doctor.figure import INK, WIDTH_INCHES, new_axes, new_figure, to_png
 from tombola.train.metrics.classification import count_confusions
 from tombola.train.tasks.task import Exhibit
@@ -43,7 +43,7 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
             "likely here as a hard picture."
         )
         png = worst_mistakes_png(
-            [_thumbnail(data.read(int(index))) for index in worst],
+            [limit_side(data.read(int(index)), TILE_PX) for index in worst],
             [data.classes[label] for label in data.labels[worst]],
             [data.classes[label] for label in guessed[worst]],
             probabilities[worst, guessed[worst]].tolist(),
@@ -91,16 +91,6 @@ def worst_mistakes_png(
         tile.imshow(image, interpolation="nearest" if max(image.shape) < 100 else "antialiased")
         tile.set_title(f"is {_brief(is_)}\nsaid {_brief(said)}, {sure:.0%}", fontsize=8, color=INK)
     return to_png(figure)
-
-
-def _thumbnail(image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture with no side above TILE_PX."""
-    height, width = image_rgb_u8.shape[:2]
-    share = TILE_PX / max(height, width)
-    if share >= 1:
-        return image_rgb_u8
-    size_wh = max(1, round(width * share)), max(1, round(height * share))
-    return np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _tell_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from tombola.train.doctor.pair_test import PairCount, count_pairs
 from tombola.train.doctor.penalty import check_penalty
 from tombola.train.doctor.preflight import Preflight
 from tombola.train.doctor.range_plot import draw_range_test
-from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
+from tombola.train.doctor.range_test import check_learning_rate, run_range_test
 from tombola.train.networks.convolution import ConvBatchNorm
 from tombola.train.recipe import TrainingSettings
 from tombola.train.tasks.task import Exhibit
@@ -162,23 +162,6 @@ def test_small_batches_are_cut_not_mixed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [pair.tolist() for pair in material.trained_pairs(2, augmented=False)] == [[0, 1], [3, 4]]
 
 
-def test_pairs_are_coins() -> None:
-    # Of 2^10 ways 45 + 10 + 1 have eight heads or more.
-    assert PairCount(8, 10).chance_at_least(0.5) == pytest.approx(56 / 1024)
-    assert PairCount(2, 10).chance_at_most(0.5) == pytest.approx(56 / 1024)
-    assert PairCount(3, 3).chance_at_least(0.7) == pytest.approx(0.343)
-    assert PairCount(0, 0).share == 0.5
-    assert PairCount(300, 400).chance_at_least(0.5) < 1e-20
-
-
-@given(own=st.integers(0, 60), more=st.integers(0, 60), share=st.floats(0.01, 0.99))
-def test_the_two_tails_share_one_outcome(own: int, more: int, share: float) -> None:
-    count = PairCount(own, own + more)
-    here = math.comb(own + more, own) * share**own * (1 - share) ** more
-    both = count.chance_at_least(share) + count.chance_at_most(share)
-    assert both == pytest.approx(1 + here, abs=1e-9)
-
-
 class Prefers(NumberTask):
     """A loss that prefers a pair of numbers in rising order."""
 
@@ -259,33 +242,6 @@ def test_the_range_test_finds_where_descent_on_a_bowl_diverges() -> None:
     assert len(test.rates) == len(test.losses) == len(test.smooth_losses)
 
 
-@pytest.mark.parametrize(
-    ("rate", "level", "word"),
-    [
-        (0.05, "ok", "suggests"),
-        (50.0, "fault", "too high"),
-        (1e-5, "warning", "slowly"),
-        (0.7, "warning", "rises"),
-    ],
-)
-def test_the_recipes_rate_is_compared(rate: float, level: str, word: str) -> None:
-    test = RangeTest((1e-6, 0.5, 2.0), (10.0, 1.0, 99.0), (10.0, 1.0, 99.0), 10.0, 0.05, None, 2.0)
-    found = check_learning_rate(test, rate)
-    assert (found.check, found.level) == ("learning rate", level)
-    assert word in found.sentence
-
-
-def test_a_rate_is_high_only_beyond_the_lowest_loss() -> None:
-    losses = (10.0, 9.0, 1.0, 8.0)
-    test = RangeTest((1e-4, 1e-3, 1e-2, 1e-1), losses, losses, 10.0, 2.5e-3, None, None)
-    assert check_learning_rate(test, 1e-3).level == "ok"
-    assert check_learning_rate(test, 1e-2).level == "ok"
-    assert "by 78% of what it had fallen" in check_learning_rate(test, 1e-1).sentence
-    eager = RangeTest((1e-6, 1e-4, 1.0), (2.0, 0.0, 0.0), (2.0, 0.0, 0.0), 2.0, 1e-4, None, None)
-    assert check_learning_rate(eager, 9e-3).level == "ok"
-    assert "far above" in check_learning_rate(eager, 2e-2).sentence
-
-
 class Pupil(NumberTask):
     """A weight that is to become 1; each step multiplies what is missing by 1 - 2 rate."""
 
@@ -328,30 +284,6 @@ def test_what_is_known_already_suggests_no_rate() -> None:
     assert found.level == "fault"
     assert "passes 2, that of a network that knows nothing, at" in found.sentence
     assert draw_range_test(test, 1000.0).startswith(b"\x89PNG")
-
-
-def test_what_a_network_that_knew_much_forgets_is_told() -> None:
-    losses = (0.1, 0.1, 1.5, 9.0)
-    test = RangeTest((1e-4, 1e-3, 1e-2, 1e-1), losses, losses, 0.1, None, None, 0.1, ignorant_loss=2.0)
-    assert test.knows
-    assert [check_learning_rate(test, rate).level for rate in (1e-3, 1e-2, 0.1)] == ["ok", "warning", "fault"]
-    assert "rises to 1.5 from 0.1" in check_learning_rate(test, 1e-2).sentence
-
-
-def test_a_rate_just_below_an_explosion_to_infinity_is_high() -> None:
-    losses = (10.0, 1.0, math.inf)
-    test = RangeTest((1e-3, 1e-2, 1e-1), losses, losses, 10.0, 2.5e-3, None, 0.1)
-    assert "by 100% of what it had fallen" in check_learning_rate(test, 0.05).sentence
-
-
-def test_a_loss_that_falls_nowhere_gives_no_advice() -> None:
-    flat = RangeTest((1e-6, 1.0), (2.0, 2.0), (2.0, 2.0), 2.0, None, None, None)
-    assert check_learning_rate(flat, 0.1).level == "warning"
-    assert draw_range_test(flat, 0.1).startswith(b"\x89PNG")
-    diverged = RangeTest((1e-6, 0.1, 1.0), (2.0, 1.0, 2.0), (2.0, 1.0, 2.0), 2.0, 0.01, 1.0, None)
-    assert check_learning_rate(diverged, 1.0).level == "fault"
-    assert "lost again" in check_learning_rate(diverged, 1.0).sentence
-    assert check_learning_rate(diverged, 0.05).level == "ok"
 
 
 def test_the_range_reaches_beyond_the_recipes_own_rate() -> None:

@@ -7,22 +7,12 @@ from typing import Annotated
 import typer
 
 import tombola
-from tombola.cli import (
-    bench,
-    classify,
-    data,
-    detect,
-    doctor,
-    evaluate,
-    export,
-    inspect,
-    report,
-    search,
-    train,
-    verify,
-    webcam,
-)
+from tombola.cli.ask import classify, detect, webcam
+from tombola.cli.data import command as data
+from tombola.cli.doctor import command as doctor
+from tombola.cli.model import bench, export, inspect, verify
 from tombola.cli.polite import PoliteCommand, PoliteGroup
+from tombola.cli.training import evaluate, report, search, train
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 

@@ -21,8 +21,8 @@ from tombola.export.naming import name_nodes
 from tombola.export.parity import Parity, answer, check_parity
 from tombola.export.probes import make_probe, probe_pictures
 from tombola.export.size import PartSize, sizes
-from tombola.runtime.contract import Contract
-from tombola.train.run_folder import check_place, write_atomic
+from tombola.runtime.contract.contract import Contract
+from tombola.train.run.folder import check_place, write_atomic
 
 Photo = NDArray[np.uint8]
 Network = TypeVar("Network", bound=nn.Module)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.errors import ExportError
-from tombola.train.networks.convolution import ConvBatchNorm
-from tombola.train.networks.dense_layer import LinearBatchNorm
+from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.networks.layers.dense_layer import LinearBatchNorm
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.translations import OPSET, TRANSLATIONS
-from tombola.runtime.contract import SIGNATURES, TensorSpec
+from tombola.runtime.contract.contract import SIGNATURES, TensorSpec
 
 
 def to_graph(

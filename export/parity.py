@@ -14,7 +14,7 @@ from torch import nn
 from tombola.errors import ExportError
 from tombola.export.difference import Answer, Difference, Options, Yardstick
 from tombola.export.probes import drawn_picture
-from tombola.runtime.contract import SIGNATURES
+from tombola.runtime.contract.contract import SIGNATURES
 
 # A few roundings of float32, tried so many times.
 _NUDGE, _NUDGES = 1e-6, 3

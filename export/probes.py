@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.runtime.contract import Probe
+from tombola.runtime.contract.contract import Probe
 
 PROBE_SIDE_PX = 256
 _PROBE_SIZES_HW = ((96, 160), (160, 96), (33, 49))

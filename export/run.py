@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tombola.export.classifier import export_classifier
-from tombola.export.detector import export_detector
 from tombola.export.export import ExportReport, Photo
-from tombola.runtime.picture import read_rgb
-from tombola.train.networks.picture_input import PictureInput
-from tombola.train.run_folder import RunFolder, check_place
-from tombola.train.tasks import classify, detect
-from tombola.train.tasks.classify_recipe import ClassifyRecipe
-from tombola.train.tasks.detect_recipe import DetectRecipe
+from tombola.export.tasks.classify.exportable import export_classifier
+from tombola.export.tasks.detect.exportable import export_detector
+from tombola.runtime.pictures.picture import read_rgb
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.run.folder import RunFolder, check_place
+from tombola.train.tasks.classify import task as classify
+from tombola.train.tasks.classify.recipe import ClassifyRecipe
+from tombola.train.tasks.detect import task as detect
+from tombola.train.tasks.detect.recipe import DetectRecipe
 from tombola.train.tasks.open import score_name_of, task_of
 
 

@@ -1,4 +1,4 @@
-"""What each operator of `tombola.train.networks.operators` becomes in ONNX: standard operators, opset 20.
+"""What each of our operators (`tombola.train.networks.layers.operators`) becomes in ONNX: opset 20 alone.
 
 Opset 20 because onnxruntime has no kernel for the RoiAlign of 22 and later.
 Shapes, dtypes and meanings are those of the operator of the same name; its plain numbers become attributes.
@@ -11,8 +11,8 @@ import torch
 from onnx import TensorProto
 from onnxscript import opset20
 
-import tombola.export.wrap_detect
-import tombola.train.networks.operators  # noqa: F401  (they register torch.ops.tombola)
+import tombola.export.tasks.detect.wrap
+import tombola.train.networks.layers.operators  # noqa: F401  (they register torch.ops.tombola)
 
 OPSET = 20
 

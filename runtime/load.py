@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal, overload
 
 from tombola.errors import ModelError
-from tombola.runtime.classifier import Classifier
-from tombola.runtime.contract import SIGNATURES, Contract
-from tombola.runtime.detector import Detector
-from tombola.runtime.graph import Graph, check_contract, read_graph
-from tombola.runtime.session import open_session
+from tombola.runtime.contract.contract import SIGNATURES, Contract
+from tombola.runtime.modelfile.graph import Graph, check_contract, read_graph
+from tombola.runtime.session.session import open_session
+from tombola.runtime.tasks.classify.model import Classifier
+from tombola.runtime.tasks.detect.model import Detector
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 

@@ -5,8 +5,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.runtime.contract import Contract
-from tombola.runtime.session import Session
+from tombola.runtime.contract.contract import Contract
+from tombola.runtime.session.session import Session
 
 
 class Answer(Protocol):

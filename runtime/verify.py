@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.runtime.classifier import Classifier
-from tombola.runtime.contract import Probe
-from tombola.runtime.detections import Detections
-from tombola.runtime.detector import Detector
+from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import ModelSource, load
+from tombola.runtime.tasks.classify.model import Classifier
+from tombola.runtime.tasks.detect.answer import Detections
+from tombola.runtime.tasks.detect.model import Detector
 
 # The most that an answer may differ, by what it is counted in.
 DETECT_TOLERANCES = {"px": 0.1, "score": 1e-3}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from tombola.runtime.contract import Probe
+    from tombola.runtime.contract.contract import Probe
 
 # The networks here are so small that more threads would only wait for each other. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,7 +48,7 @@ def make_classifier() -> Callable[..., bytes]:
         # Only some tests need it, and onnx is slow to import.
         import onnx.parser
 
-        from tombola.runtime.contract import Contract
+        from tombola.runtime.contract.contract import Contract
 
         model = onnx.parser.parse_model(text)
         contract = Contract("classify", labels, {}, card or {}, probes)

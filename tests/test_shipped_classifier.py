@@ -8,7 +8,7 @@ import pytest
 
 import tombola
 from tombola.cli.shipped import CLASSIFIER, model_or_shipped
-from tombola.runtime.classifier import Classifier
+from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.verify import verify
 
 DRAWING = Path(__file__).parent / "photos" / "trousers.png"

@@ -8,7 +8,7 @@ import pytest
 
 import tombola
 from tombola.cli.shipped import model_or_shipped
-from tombola.runtime.detector import Detector
+from tombola.runtime.tasks.detect.model import Detector
 from tombola.runtime.verify import verify
 
 PHOTOS = Path(__file__).parent / "photos"

@@ -24,11 +24,11 @@ from tombola.errors import (
 )
 
 if TYPE_CHECKING:
-    from tombola.runtime.classification import Classification
-    from tombola.runtime.classifier import Classifier
-    from tombola.runtime.detections import Detections
-    from tombola.runtime.detector import Detector
     from tombola.runtime.load import load
+    from tombola.runtime.tasks.classify.answer import Classification
+    from tombola.runtime.tasks.classify.model import Classifier
+    from tombola.runtime.tasks.detect.answer import Detections
+    from tombola.runtime.tasks.detect.model import Detector
 
 __version__ = "0.1.0"
 
@@ -52,10 +52,10 @@ __all__ = [
 
 # Imported on first use, so that `import tombola.train` does not load onnxruntime, nor the runtime torch.
 _HOMES = {
-    "Classification": "tombola.runtime.classification",
-    "Classifier": "tombola.runtime.classifier",
-    "Detections": "tombola.runtime.detections",
-    "Detector": "tombola.runtime.detector",
+    "Classification": "tombola.runtime.tasks.classify.answer",
+    "Classifier": "tombola.runtime.tasks.classify.model",
+    "Detections": "tombola.runtime.tasks.detect.answer",
+    "Detector": "tombola.runtime.tasks.detect.model",
     "load": "tombola.runtime.load",
 }
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.train.data.detection_set import DetectionSet
+from tombola.train.data.boxes.detection_set import DetectionSet
 from tombola.train.metrics.average_precision import DetectionScores, voc07_map
 from tombola.train.metrics.coco import CocoScores, coco_map
 from tombola.train.metrics.matching import Prediction
-from tombola.train.tasks.detect import truths
+from tombola.train.tasks.detect.task import truths
 
 PredictPicture = Callable[[NDArray[np.uint8]], Prediction]
 

@@ -11,8 +11,8 @@ import torch
 from tombola.errors import DeviceError, RecipeError, TrainingError
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
-from tombola.train.loop import open_fabric, train
-from tombola.train.run_folder import RunFolder
+from tombola.train.loop.loop import open_fabric, train
+from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.open import open_task, resolved_toml
 
 

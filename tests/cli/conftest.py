@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner, Result
 
 from tombola.cli.main import app
-from tombola.runtime.contract import Contract, Probe
+from tombola.runtime.contract.contract import Contract, Probe
 
 LABELS = ("cat", "dog", "person")
 # As shares of width and height: two far apart, and one that overlaps the first with IoU 0.81.

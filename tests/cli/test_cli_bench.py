@@ -11,8 +11,8 @@ import pytest
 import typer
 from typer.testing import Result
 
-from tombola.cli.bench import frame_size
-from tombola.runtime.bench import BenchResult
+from tombola.cli.model.bench import frame_size
+from tombola.runtime.session.bench import BenchResult
 
 Tombola = Callable[..., Result]
 
@@ -32,7 +32,7 @@ def test_models_stand_side_by_side(tombola: Tombola, monkeypatch: pytest.MonkeyP
         given.update(models=models, shape=image_rgb_u8.shape, **options)
         return [measured("dense.onnx", 20.0), measured("int8.onnx", 0.8, None)]
 
-    monkeypatch.setattr("tombola.runtime.bench.bench", bench)
+    monkeypatch.setattr("tombola.runtime.session.bench.bench", bench)
     result = tombola("bench", "dense.onnx", "int8.onnx", "--rounds", "3", "--device", "cpu", "--threads", "2")
     assert result.exit_code == 0
     assert result.stdout == (

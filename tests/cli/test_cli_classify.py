@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from tombola.runtime.classification import Classification
-from tombola.runtime.contract import Probe
+from tombola.runtime.contract.contract import Probe
+from tombola.runtime.tasks.classify.answer import Classification
 
 Tombola = Callable[..., Result]
 WITH_MODEL = ("--model", "colours.onnx", "--device", "cpu")
@@ -171,7 +171,7 @@ def test_the_table_of_verify_fits_a_narrow_terminal(
     probe = Probe(Path("dress.png").read_bytes(), {"probabilities": [0.5, 0.3, 0.2]})
     long = make_classifier(labels=("red " * 30, "green", "blue"), probes=(probe,))
     Path("long.onnx").write_bytes(long)
-    monkeypatch.setattr("tombola.cli.verify.terminal_columns", lambda: 80)
+    monkeypatch.setattr("tombola.cli.model.verify.terminal_columns", lambda: 80)
     assert max(map(len, tombola("verify", "long.onnx", "--device", "cpu").stdout.splitlines()[:2])) <= 80
 
 
@@ -215,9 +215,9 @@ def test_webcam(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
         shown.extend(answer(frame) for frame in frames)
         return len(shown)
 
-    monkeypatch.setattr("tombola.runtime.sources.Camera", RedCamera)
-    monkeypatch.setattr("tombola.runtime.window.check_display", lambda: None)
-    monkeypatch.setattr("tombola.runtime.window.show", show)
+    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", RedCamera)
+    monkeypatch.setattr("tombola.runtime.pictures.window.check_display", lambda: None)
+    monkeypatch.setattr("tombola.runtime.pictures.window.show", show)
     assert tombola("webcam", *WITH_MODEL).stdout == "3 frames shown on cpu\n"
     assert [found.name for found in shown] == ["red"] * 3
     assert tombola("webcam", *WITH_MODEL, "--save", "seen.avi").stdout == "seen.avi: 3 frames seen on cpu\n"
@@ -234,7 +234,7 @@ def test_help_imports_not_even_the_runtime() -> None:
     import sys
 
     code = (
-        "import sys, tombola.cli.classify; "
+        "import sys, tombola.cli.ask.classify; "
         "print([m for m in ('numpy', 'cv2', 'onnxruntime', 'torch', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

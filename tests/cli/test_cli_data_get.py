@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tombola.cli.data_get import _Progress
-from tombola.train.data import get
-from tombola.train.data.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
+from tombola.cli.data.get import _Progress
+from tombola.train.data.download import get
+from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
 
 Tombola = Callable[..., Result]
 
@@ -25,7 +25,7 @@ FILE = RemoteFile("a.txt", 5, hashlib.sha256(b"hello").hexdigest(), ("http://127
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     small = RemoteDataSet("small", "a word", 'free for "all"', (FILE,), 'format = "idx"\n')
     monkeypatch.setattr(get, "DATA_SETS", (small,))
-    monkeypatch.setattr("tombola.train.data.fetch.TRIES", 1)
+    monkeypatch.setattr("tombola.train.data.download.fetch.TRIES", 1)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 

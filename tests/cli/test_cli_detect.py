@@ -216,7 +216,7 @@ def test_a_wrong_command_line_is_exit_2(tombola: Tombola, options: list[str]) ->
 
 
 def test_cuda_that_cannot_be_had_is_an_error(tombola: Tombola) -> None:
-    from tombola.runtime import cuda
+    from tombola.runtime.session import cuda
 
     if cuda.has_driver():
         pytest.skip("this machine has an NVIDIA driver")
@@ -227,8 +227,8 @@ def test_cuda_that_cannot_be_had_is_an_error(tombola: Tombola) -> None:
 
 
 def test_a_driver_without_cuda_is_told_once(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.cuda.has_driver", lambda: True)
-    monkeypatch.setattr("tombola.runtime.cuda.has_cuda_build", lambda: False)
+    monkeypatch.setattr("tombola.runtime.session.cuda.has_driver", lambda: True)
+    monkeypatch.setattr("tombola.runtime.session.cuda.has_cuda_build", lambda: False)
     result = tombola("detect", "photo.jpg", "--model", "model.onnx")
     assert result.exit_code == 0
     assert result.stderr.startswith("note: CUDA is not used: ")
@@ -268,7 +268,7 @@ def test_nothing_heavy_is_imported(shell: Shell) -> None:
     result = shell(f'python -c "{program}"')
     assert result.returncode == 0
     modules = result.stdout.splitlines()[-1].split()
-    assert "tombola.runtime.detector" in modules
+    assert "tombola.runtime.tasks.detect.model" in modules
     assert HEAVY.isdisjoint(modules)
 
 

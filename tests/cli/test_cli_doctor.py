@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from tombola.cli.checks import Check, section
-from tombola.cli.checkup import checkup
-from tombola.cli.doctor_cuda import check_cuda, check_providers, cuda_libraries, where_found
-from tombola.cli.doctor_live import camera_size, check_cameras, check_codecs, check_display, writes_clip
-from tombola.cli.doctor_packages import (
+from tombola.cli.doctor.checks import Check, section
+from tombola.cli.doctor.checkup import checkup
+from tombola.cli.doctor.cuda import check_cuda, check_providers, cuda_libraries, where_found
+from tombola.cli.doctor.live import camera_size, check_cameras, check_codecs, check_display, writes_clip
+from tombola.cli.doctor.packages import (
     ONNXRUNTIMES,
     OPENCVS,
     Distribution,
@@ -23,7 +23,7 @@ from tombola.cli.doctor_packages import (
     wanted_onnxruntime,
 )
 from tombola.errors import DisplayError
-from tombola.runtime.contract import Probe
+from tombola.runtime.contract.contract import Probe
 
 
 def have(*names: str, installer: str = "pip") -> dict[str, Distribution]:
@@ -248,7 +248,7 @@ def test_an_import_that_fails_is_told_with_the_cure(tmp_path: Path, monkeypatch:
 
 def test_broken_findings_are_exit_1(tombola: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     groups = [("Parts", [Check("a", "ok", "1"), Check("b", "absent", "none")])]
-    monkeypatch.setattr("tombola.cli.checkup.checkup", lambda: iter(groups))
+    monkeypatch.setattr("tombola.cli.doctor.checkup.checkup", lambda: iter(groups))
     good = tombola("doctor")
     assert (good.exit_code, good.stdout) == (
         0,

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from typer.testing import Result
 
-from tombola.train.networks.classifiers import build_classifier
-from tombola.train.networks.mlp import MlpSettings
-from tombola.train.run_folder import RunFolder
+from tombola.train.networks.classify.classifiers import build_classifier
+from tombola.train.networks.classify.mlp import MlpSettings
+from tombola.train.run.folder import RunFolder
 
 Tombola = Callable[..., Result]
 

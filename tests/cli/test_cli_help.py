@@ -122,14 +122,14 @@ def test_the_other_examples_are_understood(
 
     for name in (
         "tombola.train.train.train_recipe",
-        "tombola.cli.preflight_print.print_preflight",
+        "tombola.cli.training.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",
-        "tombola.train.data.get.get",
-        "tombola.cli.export.check_run",
-        "tombola.runtime.window.check_display",
-        "tombola.cli.webcam.model_or_shipped",
-        "tombola.cli.checkup.checkup",
-        "tombola.cli.evaluate._task",
+        "tombola.train.data.download.get.get",
+        "tombola.cli.model.export.check_run",
+        "tombola.runtime.pictures.window.check_display",
+        "tombola.cli.ask.webcam.model_or_shipped",
+        "tombola.cli.doctor.checkup.checkup",
+        "tombola.cli.training.evaluate._task",
     ):
         importlib.import_module(name.rpartition(".")[0])
         monkeypatch.setattr(name, stop)

@@ -80,7 +80,7 @@ def test_inspect_json_has_what_the_table_has(tombola: Tombola) -> None:
 def test_inspect_lists_the_largest_layers_and_all_on_request(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tombola.cli.inspect.LAYERS_SHOWN", 3)
+    monkeypatch.setattr("tombola.cli.model.inspect.LAYERS_SHOWN", 3)
     assert tombola("inspect", "model.onnx").stdout.endswith(
         "  and 4 smaller, 52 B together: --all lists them\n"
     )

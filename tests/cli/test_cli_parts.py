@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tombola.cli.layers import Layer, layers
-from tombola.cli.read_ahead import ReadAhead
-from tombola.cli.saving import SaveFolder
+from tombola.cli.ask.read_ahead import ReadAhead
+from tombola.cli.ask.saving import SaveFolder
+from tombola.cli.model.layers import Layer, layers
 from tombola.errors import OutputError, PictureError
-from tombola.runtime.graph import read_graph
+from tombola.runtime.modelfile.graph import read_graph
 
 
 @pytest.mark.usefixtures("place")
@@ -50,7 +50,7 @@ def test_the_next_picture_is_read_while_one_is_looked_at(
             second.set()
         return np.zeros((1, 1, 3), np.uint8)
 
-    monkeypatch.setattr("tombola.cli.read_ahead.read_rgb", read)
+    monkeypatch.setattr("tombola.cli.ask.read_ahead.read_rgb", read)
     ahead = ReadAhead([picture("a.png"), picture("b.png")], 7)
     assert not second.wait(0.05)
     ahead.take()

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from tombola.cli.preflight_print import preflight_lines
+from tombola.cli.training.preflight_print import preflight_lines
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.preflight import Preflight
-from tombola.train.run_folder import RunFolder
+from tombola.train.run.folder import RunFolder
 
 Tombola = Callable[..., Result]
 

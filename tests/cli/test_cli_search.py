@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from tombola.train.loop import Interrupted
+from tombola.train.loop.loop import Interrupted
 from tombola.train.search.axis import Axis
 from tombola.train.search.outcome import Outcome
 from tombola.train.search.point import grid
@@ -34,7 +34,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Search(Path("runs/x-search"), "top1", given["outcomes"])
 
     monkeypatch.setattr("tombola.train.search.search.search_recipe", search_recipe)
-    monkeypatch.setattr("tombola.runtime.threads.default_threads", lambda: 8)
+    monkeypatch.setattr("tombola.runtime.session.threads.default_threads", lambda: 8)
     return given
 
 

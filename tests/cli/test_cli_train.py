@@ -185,7 +185,7 @@ def test_a_recipe_that_ships_is_found_by_name(tombola: Tombola, monkeypatch: pyt
 
 
 def test_an_interrupted_training_says_how_to_go_on(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tombola.train.loop import Interrupted
+    from tombola.train.loop.loop import Interrupted
 
     def train_recipe(*_: Any, **__: Any) -> None:
         raise Interrupted("stopped after step 3; continue with --resume")

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import Result
 
 from tombola.errors import DisplayError
-from tombola.runtime.detections import Detections
+from tombola.runtime.tasks.detect.answer import Detections
 
 Tombola = Callable[..., Result]
 
@@ -122,7 +122,7 @@ class FakeCamera:
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.sources.Camera", FakeCamera)
+    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", FakeCamera)
 
 
 @pytest.mark.usefixtures("camera")
@@ -148,8 +148,8 @@ def test_webcam_records_in_real_time(
                 yield frame
                 clock[0] += step_s
 
-    monkeypatch.setattr("tombola.runtime.sources.Camera", SteadyCamera)
-    monkeypatch.setattr("tombola.cli.recording.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", SteadyCamera)
+    monkeypatch.setattr("tombola.cli.ask.recording.perf_counter", lambda: clock[0])
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi", "--seconds", "0.5")
     assert (result.exit_code, result.stdout) == (0, f"seen.avi: {seen} frames seen on cpu\n")
     assert frames_of(Path("seen.avi")) == written
@@ -161,14 +161,14 @@ def test_ctrl_c_ends_a_recording_and_keeps_it(tombola: Tombola, monkeypatch: pyt
             yield next(super().__iter__())
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("tombola.runtime.sources.Camera", Interrupted)
+    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", Interrupted)
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")
     assert (result.exit_code, result.stdout) == (0, "seen.avi: 1 frame seen on cpu\n")
     assert frames_of(Path("seen.avi")) == 1
 
 
 def test_a_recording_without_a_frame_is_an_error(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.sources.Camera", lambda index: FakeCamera(index, count=0))
+    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", lambda index: FakeCamera(index, count=0))
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")
     assert result.exit_code == 1
     assert result.stderr == "error: cannot write seen.avi: no frame came, or the disk is full.\n"
@@ -198,8 +198,8 @@ def test_webcam_shows_a_window(tombola: Tombola, monkeypatch: pytest.MonkeyPatch
         told.update(names=answer(next(frames)).names)
         return 7
 
-    monkeypatch.setattr("tombola.runtime.window.check_display", lambda: None)
-    monkeypatch.setattr("tombola.runtime.window.show", show)
+    monkeypatch.setattr("tombola.runtime.pictures.window.check_display", lambda: None)
+    monkeypatch.setattr("tombola.runtime.pictures.window.show", show)
     result = tombola("webcam", *WITH_MODEL, "--score", "0.7", "--seconds", "0.1")
     assert (result.exit_code, result.stdout) == (0, "7 frames shown on cpu\n")
     assert told == {"names": ("cat",)}

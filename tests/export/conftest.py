@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import tombola.export.export as export_module
-from tombola.export.detector import export_detector
 from tombola.export.export import ExportReport
 from tombola.export.graph import quiet, to_graph
+from tombola.export.tasks.detect.exportable import export_detector
 from tombola.export.translations import OPSET, TRANSLATIONS
-from tombola.train.networks.faster_rcnn import FasterRCNN
-from tombola.train.networks.mobilenet import InvertedResidualNet, Stage
-from tombola.train.networks.picture_input import PictureInput
-from tombola.train.networks.proposals import ProposalSettings
-from tombola.train.networks.roi_head import RoiSettings
+from tombola.train.networks.backbones.mobilenet import InvertedResidualNet, Stage
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.detect.proposals import ProposalSettings
+from tombola.train.networks.detect.roi_head import RoiSettings
+from tombola.train.networks.inputs.picture_input import PictureInput
 
 LABELS = ("apple", "brick", "candle")
 DEFAULTS: dict[str, float | int] = {"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 20}

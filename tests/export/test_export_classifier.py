@@ -14,21 +14,21 @@ from torch import nn
 
 import tombola.export.export as export_module
 from tombola.errors import ExportError
-from tombola.export.classifier import export_classifier
 from tombola.export.export import ExportReport
 from tombola.export.graph import to_graph
 from tombola.export.parity import SIZES_HW
 from tombola.export.probes import drawn_picture
-from tombola.runtime.contract import Contract
+from tombola.export.tasks.classify.exportable import export_classifier
+from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
 from tombola.runtime.verify import verify
-from tombola.train.networks.classifier_input import ClassifierInput
-from tombola.train.networks.classifiers import Classifier, NetworkSettings, build_classifier
-from tombola.train.networks.cnn import CnnSettings
-from tombola.train.networks.densenet import DenseNetSettings
-from tombola.train.networks.highway import HighwaySettings
-from tombola.train.networks.mlp import MlpSettings
-from tombola.train.networks.residual_classifier import ResNet20Settings, ResNetSettings
+from tombola.train.networks.classify.classifiers import Classifier, NetworkSettings, build_classifier
+from tombola.train.networks.classify.cnn import CnnSettings
+from tombola.train.networks.classify.densenet import DenseNetSettings
+from tombola.train.networks.classify.highway import HighwaySettings
+from tombola.train.networks.classify.mlp import MlpSettings
+from tombola.train.networks.classify.residual_classifier import ResNet20Settings, ResNetSettings
+from tombola.train.networks.inputs.classifier_input import ClassifierInput
 
 LABELS = ("apple", "brick", "candle", "drum")
 SMALL = CnnSettings(blocks=((8,), (16,)), dense=(16,), batch_norm=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tombola.export.parity import SIZES_HW
 from tombola.export.probes import drawn_picture
-from tombola.runtime.contract import Contract, check_graph
-from tombola.runtime.graph import check_contract, read_graph
+from tombola.runtime.contract.contract import Contract, check_graph
+from tombola.runtime.modelfile.graph import check_contract, read_graph
 
 LABELS = ("apple", "brick", "candle")
 DEFAULTS = {"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 20}

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from tombola.errors import ExportError
 from tombola.export.card import make_card
 from tombola.export.difference import Difference
-from tombola.export.difference_classify import ClassifyYardstick
-from tombola.export.difference_detect import DetectYardstick
 from tombola.export.parity import SIZES_HW, Comparison, Parity, check_parity, compare
 from tombola.export.probes import PROBE_SIDE_PX, drawn_picture, make_probe, probe_pictures
 from tombola.export.size import PartSize
+from tombola.export.tasks.classify.difference import ClassifyYardstick
+from tombola.export.tasks.detect.difference import DetectYardstick
 
 OPTIONS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}
 Rows = list[tuple[list[float], float, int]]

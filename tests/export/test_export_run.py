@@ -11,18 +11,18 @@ import torch
 
 import tombola.export.run as run_module
 from tombola.errors import PictureError, RecipeError, TrainingError
-from tombola.export.detector import export_detector
 from tombola.export.probes import drawn_picture
 from tombola.export.run import export_run
-from tombola.train.networks.backbones import build_backbone
-from tombola.train.networks.classifiers import build_classifier
-from tombola.train.networks.faster_rcnn import FasterRCNN
-from tombola.train.networks.mlp import MlpSettings
-from tombola.train.networks.picture_input import PictureInput
-from tombola.train.networks.proposals import ProposalSettings
-from tombola.train.networks.roi_head import RoiSettings
-from tombola.train.run_folder import RunFolder
-from tombola.train.tasks.detect import build_detector, load_recipe
+from tombola.export.tasks.detect.exportable import export_detector
+from tombola.train.networks.backbones.backbones import build_backbone
+from tombola.train.networks.classify.classifiers import build_classifier
+from tombola.train.networks.classify.mlp import MlpSettings
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.detect.proposals import ProposalSettings
+from tombola.train.networks.detect.roi_head import RoiSettings
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.detect.task import build_detector, load_recipe
 
 RECIPE = """
 task = "detect"

@@ -17,7 +17,7 @@ from tombola.export.fold import FoldedConv, fold
 from tombola.export.half import round_weights, store_half
 from tombola.export.naming import name_nodes
 from tombola.export.size import sizes
-from tombola.train.networks.convolution import ConvBatchNorm
+from tombola.train.networks.layers.convolution import ConvBatchNorm
 
 
 def block(**changes: Any) -> ConvBatchNorm:

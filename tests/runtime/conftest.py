@@ -13,9 +13,9 @@ import onnx.parser
 import pytest
 from numpy.typing import NDArray
 
-from tombola.runtime.contract import Contract, Probe
-from tombola.runtime.detector import Detector
+from tombola.runtime.contract.contract import Contract, Probe
 from tombola.runtime.load import load
+from tombola.runtime.tasks.detect.model import Detector
 
 LABELS = ("cat", "dog", "bird")
 DEFAULTS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}

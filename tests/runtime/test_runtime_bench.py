@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tombola.errors import ModelError
-from tombola.runtime import memory
-from tombola.runtime.bench import CALLS_PER_ROUND, WARM_UP_CALLS, bench, time_interleaved
-from tombola.runtime.memory import own_peak_mib, peak_memory_mib
-from tombola.runtime.profile import NodeTime, profile_nodes, share_outside
-from tombola.runtime.threads import default_threads
+from tombola.runtime.session import memory
+from tombola.runtime.session.bench import CALLS_PER_ROUND, WARM_UP_CALLS, bench, time_interleaved
+from tombola.runtime.session.memory import own_peak_mib, peak_memory_mib
+from tombola.runtime.session.profile import NodeTime, profile_nodes, share_outside
+from tombola.runtime.session.threads import default_threads
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 has_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
@@ -102,7 +102,7 @@ def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's description of its processors")
 def test_threads_follow_cores_affinity_and_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tombola.runtime import threads
+    from tombola.runtime.session import threads
 
     cores = {0: "0,4", 1: "1,5", 2: "2,6", 3: "3,7", 4: "0,4", 5: "1,5", 6: "2,6", 7: "3,7"}
     monkeypatch.setattr(threads, "_siblings", cores.__getitem__)
@@ -122,7 +122,7 @@ def test_threads_follow_cores_affinity_and_quota(monkeypatch: pytest.MonkeyPatch
 def test_quota_of_a_container(
     content: str, cpus: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tombola.runtime import threads
+    from tombola.runtime.session import threads
 
     (tmp_path / "cpu.max").write_text(content)
     monkeypatch.setattr(threads, "CPU_MAX", tmp_path / "cpu.max")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError, PictureError
-from tombola.runtime import draw
-from tombola.runtime.classification import Classification, Prediction
-from tombola.runtime.draw_classification import enlarge_for_name
+from tombola.runtime.tasks.classify.answer import Classification, Prediction
+from tombola.runtime.tasks.classify.draw import enlarge_for_name
+from tombola.runtime.tasks.detect import draw
 
 
 def classification(*probabilities: float, names: str = "abcdefgh") -> Classification:

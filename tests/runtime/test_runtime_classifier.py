@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 import tombola
 from tombola.errors import ModelError, PictureError
-from tombola.runtime.bench import bench
-from tombola.runtime.classification import Classification
-from tombola.runtime.classifier import Classifier
-from tombola.runtime.contract import Probe
-from tombola.runtime.detector import Detector
+from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import inspect_model, load
-from tombola.runtime.sources import Video
+from tombola.runtime.pictures.sources import Video
+from tombola.runtime.pictures.video import annotate_video
+from tombola.runtime.session.bench import bench
+from tombola.runtime.tasks.classify.answer import Classification
+from tombola.runtime.tasks.classify.model import Classifier
+from tombola.runtime.tasks.detect.model import Detector
 from tombola.runtime.verify import VerifyReport, verify
-from tombola.runtime.video import annotate_video
 
 MakeClassifier = Callable[..., bytes]
 IMAGE = np.full((6, 9, 3), (49, 29, 19), np.uint8)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tombola.errors import ModelError
-from tombola.runtime.contract import (
+from tombola.runtime.contract.contract import (
     PNG_SIGNATURE,
     SIGNATURES,
     Contract,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tombola.errors import TombolaError
-from tombola.runtime.detections import Detection, Detections
+from tombola.runtime.tasks.detect.answer import Detection, Detections
 
 
 def two() -> Detections:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError, PictureError
-from tombola.runtime.detections import Detections
-from tombola.runtime.detector import Detector
 from tombola.runtime.load import load
+from tombola.runtime.tasks.detect.answer import Detections
+from tombola.runtime.tasks.detect.model import Detector
 
 Image = NDArray[np.uint8]
 MakeToy = Callable[..., onnx.ModelProto]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import PictureError
-from tombola.runtime import draw
-from tombola.runtime.detections import Detection, Detections
+from tombola.runtime.tasks.detect import draw
+from tombola.runtime.tasks.detect.answer import Detection, Detections
 
 Image = NDArray[np.uint8]
 

@@ -14,11 +14,11 @@ from onnx import TensorProto, helper
 
 import tombola
 from tombola.errors import DeviceError, ModelError
-from tombola.runtime import cuda
-from tombola.runtime.contract import Contract
-from tombola.runtime.detector import Detector
+from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import inspect_model, load
-from tombola.runtime.session import open_session
+from tombola.runtime.session import cuda
+from tombola.runtime.session.session import open_session
+from tombola.runtime.tasks.detect.model import Detector
 
 MakeToy = Callable[..., onnx.ModelProto]
 MakeContract = Callable[..., Contract]
@@ -283,7 +283,8 @@ before = set(sys.modules)
 import numpy as np
 import tombola
 found = tombola.load(sys.argv[1])(np.zeros((4, 4, 3), np.uint8))
-unwanted = {"subprocess", "importlib.metadata", "asyncio", "tombola.runtime.draw", "tombola.runtime.bench"}
+unwanted = {"subprocess", "importlib.metadata", "asyncio"}
+unwanted |= {"tombola.runtime.tasks.detect.draw", "tombola.runtime.session.bench"}
 print(len(found), sorted(unwanted & (set(sys.modules) - before)))
 """
     assert run_python(code, str(toy_path)).strip() == "1 []"

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError, PictureError
-from tombola.runtime.output import save_bytes, save_picture, write_beside
-from tombola.runtime.picture import read_rgb
+from tombola.runtime.pictures.output import save_bytes, save_picture, write_beside
+from tombola.runtime.pictures.picture import read_rgb
 
 Image = NDArray[np.uint8]
 
@@ -90,7 +90,7 @@ def test_disk_that_runs_full(tmp_path: Path) -> None:
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 from tombola.errors import OutputError
-from tombola.runtime.output import save_bytes
+from tombola.runtime.pictures.output import save_bytes
 try:
     save_bytes(b"x" * 100_000, sys.argv[1])
 except OutputError as error:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import PictureError
-from tombola.runtime.picture import read_rgb
-from tombola.runtime.picture_header import read_header
+from tombola.runtime.pictures.header import read_header
+from tombola.runtime.pictures.picture import read_rgb
 
 Image = NDArray[np.uint8]
 

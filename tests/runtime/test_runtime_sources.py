@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tombola.errors import DisplayError, PictureError
-from tombola.runtime import sources
-from tombola.runtime.sources import Camera, Source, Video, expand
+from tombola.runtime.pictures import sources
+from tombola.runtime.pictures.sources import Camera, Source, Video, expand
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_video_that_is_none_is_told_without_noise(tmp_path: Path) -> None:
     code = """
 import sys
 from tombola.errors import PictureError
-from tombola.runtime.sources import Video
+from tombola.runtime.pictures.sources import Video
 try:
     Video(sys.argv[1])
 except PictureError:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from tombola.errors import ModelError
-from tombola.runtime.contract import Contract, Probe
+from tombola.runtime.contract.contract import Contract, Probe
 from tombola.runtime.verify import VerifyReport, verify
 
 MakeToy = Callable[..., onnx.ModelProto]

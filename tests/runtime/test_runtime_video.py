@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tombola.cli.recording import record
+from tombola.cli.ask.recording import record
 from tombola.errors import OutputError, PictureError
-from tombola.runtime.detections import Detections
-from tombola.runtime.detector import Detector
-from tombola.runtime.sources import Video
-from tombola.runtime.video import CODECS, annotate_video, write_video
+from tombola.runtime.pictures.sources import Video
+from tombola.runtime.pictures.video import CODECS, annotate_video, write_video
+from tombola.runtime.tasks.detect.answer import Detections
+from tombola.runtime.tasks.detect.model import Detector
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_disk_that_runs_full(toy_path: Path, tmp_path: Path, suffix: str) -> Non
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 import tombola
-from tombola.runtime.video import annotate_video
+from tombola.runtime.pictures.video import annotate_video
 detector = tombola.load(sys.argv[1], device="cpu")
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

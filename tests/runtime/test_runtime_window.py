@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import DisplayError
-from tombola.runtime import window
-from tombola.runtime.detector import Detector
-from tombola.runtime.picture import read_rgb
+from tombola.runtime.pictures import window
+from tombola.runtime.pictures.picture import read_rgb
+from tombola.runtime.tasks.detect.model import Detector
 
 posix_only = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="windows there need no DISPLAY")
 

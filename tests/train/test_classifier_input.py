@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tombola.train.networks.classifier_input import ClassifierInput
+from tombola.train.networks.inputs.classifier_input import ClassifierInput
 
 
 def grey_input(size_hw: tuple[int, int] = (28, 28), fit: str = "crop") -> ClassifierInput:

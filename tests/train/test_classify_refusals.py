@@ -8,7 +8,7 @@ import pytest
 
 from tombola.errors import DataError, RecipeError
 from tombola.train.data.present import check_present
-from tombola.train.tasks.classify import ClassifyTask, load_recipe
+from tombola.train.tasks.classify.task import ClassifyTask, load_recipe
 from tombola.train.train import preflight_recipe, train_recipe
 
 RECIPE = """

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from tombola.errors import DataError, RecipeError, TrainingError
-from tombola.train.run_folder import RunFolder
-from tombola.train.tasks.classify import ClassifyTask, load_network, load_recipe, load_split, predictor
-from tombola.train.tasks.classify_batches import plan_epoch
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.classify.batches import plan_epoch
+from tombola.train.tasks.classify.task import ClassifyTask, load_network, load_recipe, load_split, predictor
 from tombola.train.train import train_recipe
 
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tombola.train.networks.activations import ActivationName
-from tombola.train.networks.cnn import Cnn, CnnSettings
-from tombola.train.networks.convolution import ConvBatchNorm
-from tombola.train.networks.dense_layer import LinearBatchNorm, dense_layer
-from tombola.train.networks.mlp import Mlp, MlpSettings
+from tombola.train.networks.classify.cnn import Cnn, CnnSettings
+from tombola.train.networks.classify.mlp import Mlp, MlpSettings
+from tombola.train.networks.layers.activations import ActivationName
+from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.networks.layers.dense_layer import LinearBatchNorm, dense_layer
 
 Array = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data import formats
-from tombola.train.data.check import check
+from tombola.train.data.boxes import formats
+from tombola.train.data.boxes.check import check
+from tombola.train.data.boxes.summary import summarize
 from tombola.train.data.finding import Finding, Kind, as_rows, raise_first
-from tombola.train.data.pictures import FolderPictures
-from tombola.train.data.summary import summarize
+from tombola.train.data.pictures.pictures import FolderPictures
 
 
 def write_picture(path: Path, height: int, width: int, seed: int = 0) -> None:

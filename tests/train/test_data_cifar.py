@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.array_pickle import load_arrays
-from tombola.train.data.classify_formats import load
+from tombola.train.data.labels.array_pickle import load_arrays
+from tombola.train.data.labels.classify_formats import load
 
 rng = np.random.default_rng(4)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.classify_formats import guess_format, load, read
+from tombola.train.data.labels.classify_formats import guess_format, load, read
 
 
 def picture(path: Path, value: int = 0) -> Path:

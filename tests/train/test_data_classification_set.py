@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tombola.errors import DataError, PictureError
-from tombola.train.data.classification_set import ClassificationSet, merge
-from tombola.train.data.pictures import FolderPictures
-from tombola.train.data.pixels import ArrayPixels, FilePixels, JoinedPixels
+from tombola.train.data.labels.classification_set import ClassificationSet, merge
+from tombola.train.data.pictures.pictures import FolderPictures
+from tombola.train.data.pictures.pixels import ArrayPixels, FilePixels, JoinedPixels
 
 
 def numbered(count: int, source: str = "one", first: int = 0) -> ClassificationSet:

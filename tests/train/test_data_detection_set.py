@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tombola.errors import DataError
-from tombola.train.data.detection_set import DetectionRecord, DetectionSet, merge
-from tombola.train.data.pictures import FolderPictures
+from tombola.train.data.boxes.detection_set import DetectionRecord, DetectionSet, merge
+from tombola.train.data.pictures.pictures import FolderPictures
 
 
 def record(name: str, size_hw: tuple[int, int] | None = (8, 12)) -> DetectionRecord:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError, OutputError
-from tombola.train.data import fetch as fetch_module
-from tombola.train.data.catalogue import RemoteFile
-from tombola.train.data.fetch import TRIES, fetch
+from tombola.train.data.download import fetch as fetch_module
+from tombola.train.data.download.catalogue import RemoteFile
+from tombola.train.data.download.fetch import TRIES, fetch
 
 CONTENT = np.random.default_rng(1).bytes(600_000)
 

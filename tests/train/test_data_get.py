@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
-from tombola.train.data.get import find, get
+from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
+from tombola.train.data.download.get import find, get
 
 
 def tell(*_: object) -> None:
@@ -118,10 +118,10 @@ def test_its_recipe_is_a_valid_one_and_names_what_is_there_then(one: RemoteDataS
                 assert source[key].split("/")[0] in there
     table["root"] = "somewhere"
     if table["format"] == "voc":
-        from tombola.train.tasks.detect_recipe import DetectData
+        from tombola.train.tasks.detect.recipe import DetectData
 
         assert DetectData.model_validate(table).train[0].folds == ("!0/10",)
     else:
-        from tombola.train.tasks.classify_recipe import ClassifyData
+        from tombola.train.tasks.classify.recipe import ClassifyData
 
         assert ClassifyData.model_validate(table).valid[0].folds[0].startswith("0/")

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
-from tombola.train.data import idx
-from tombola.train.data.classify_formats import load
+from tombola.train.data.labels import idx
+from tombola.train.data.labels.classify_formats import load
 
 # Two pictures of 2 rows and 3 columns, written by hand: 0 … 5 and 250 … 255.
 PICTURES = bytes.fromhex("00000803 00000002 00000002 00000003 000102030405 fafbfcfdfeff")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.classify_formats import load, read
 from tombola.train.data.finding import Kind
-from tombola.train.data.labelled_check import look_at
+from tombola.train.data.labels.classify_formats import load, read
+from tombola.train.data.labels.labelled_check import look_at
 
 
 def picture(path: Path, seed: int, size_hw: tuple[int, int] = (6, 8)) -> None:

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import DataError, PictureError
-from tombola.train.data.picture_header import jpeg_size_hw, read_size_hw
-from tombola.train.data.pictures import PictureStore, decode_rgb, merge_pictures, open_pictures
+from tombola.train.data.pictures.picture_header import jpeg_size_hw, read_size_hw
+from tombola.train.data.pictures.pictures import PictureStore, decode_rgb, merge_pictures, open_pictures
 
 # Height 40, width 60: red on the left, blue on the right.
 RED_BLUE = np.zeros((40, 60, 3), np.uint8)

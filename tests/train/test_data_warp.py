@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import RecipeError
-from tombola.train.data.warp import Fit, WarpSettings, fit_picture
-from tombola.train.recipe import Section, validate
+from tombola.train.data.pictures.warp import Fit, WarpSettings, fit_picture
+from tombola.train.recipe.recipe import Section, validate
 
 Picture = NDArray[np.uint8]
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tombola.train.networks.faster_rcnn import FasterRCNN
-from tombola.train.tasks.detect import DetectTask, load_recipe
-from tombola.train.tasks.detect_batches import Batch
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.tasks.detect.batches import Batch
+from tombola.train.tasks.detect.task import DetectTask, load_recipe
 
 
 @pytest.fixture

@@ -14,13 +14,20 @@ import pytest
 import torch
 
 from tombola.errors import DataError, DeviceError, RecipeError, TrainingError
-from tombola.train.data.detection_set import DetectionRecord
+from tombola.train.data.boxes.detection_set import DetectionRecord
 from tombola.train.evaluate import evaluate
-from tombola.train.loader import load_batches
+from tombola.train.loop.loader import load_batches
 from tombola.train.metrics.matching import Prediction
-from tombola.train.run_folder import RunFolder
-from tombola.train.tasks.detect import DetectTask, load_network, load_recipe, load_split, predictor, truths
-from tombola.train.tasks.detect_batches import Request, collate, plan_epoch
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.detect.batches import Request, collate, plan_epoch
+from tombola.train.tasks.detect.task import (
+    DetectTask,
+    load_network,
+    load_recipe,
+    load_split,
+    predictor,
+    truths,
+)
 from tombola.train.train import train_recipe
 
 RUN = """
@@ -38,7 +45,7 @@ def environment() -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves and reports have tests of their own; a drawing takes as long as an epoch here."""
-    monkeypatch.setattr("tombola.train.loop.draw_curves", lambda *_: b"drawn")
+    monkeypatch.setattr("tombola.train.loop.loop.draw_curves", lambda *_: b"drawn")
     monkeypatch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
 
 

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tombola.errors import TrainingError
-from tombola.train.data.classification_set import ClassificationSet
-from tombola.train.data.detection_set import DetectionRecord
-from tombola.train.data.pixels import ArrayPixels
-from tombola.train.doctor import exhibits_detect
+from tombola.train.data.boxes.detection_set import DetectionRecord
+from tombola.train.data.labels.classification_set import ClassificationSet
+from tombola.train.data.pictures.pixels import ArrayPixels
 from tombola.train.doctor.curve_findings import judge_curves
-from tombola.train.doctor.exhibits_classify import classify_exhibits, confusion_matrix_png
-from tombola.train.doctor.exhibits_detect import detect_exhibits
 from tombola.train.doctor.report import write_report
-from tombola.train.doctor.watch_row import WatchRow
+from tombola.train.loop.watch_row import WatchRow
 from tombola.train.metrics.matching import Prediction
-from tombola.train.recipe import TrainingSettings
-from tombola.train.run_folder import RunFolder
+from tombola.train.recipe.recipe import TrainingSettings
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.classify.exhibits import classify_exhibits, confusion_matrix_png
+from tombola.train.tasks.detect import exhibits as exhibits_detect
+from tombola.train.tasks.detect.exhibits import detect_exhibits
 from tombola.train.tasks.task import Exhibit
 
 PNG = cv2.imencode(".png", np.zeros((2, 3, 3), np.uint8))[1].tobytes()
@@ -227,7 +227,7 @@ def test_the_worst_mistake_comes_first(
         shown.extend([[int(image[0, 0, 0]) for image in images], *columns])
         return PNG
 
-    monkeypatch.setattr("tombola.train.doctor.exhibits_classify.worst_mistakes_png", draw)
+    monkeypatch.setattr("tombola.train.tasks.classify.exhibits.worst_mistakes_png", draw)
     matrix, worst = classify_exhibits(classified, answers)
     assert "2 of 3 pictures of $a_$b$ are taken for 猫" in matrix.sentence
     assert "3 of 6 validation pictures are answered wrongly" in worst.sentence
@@ -252,7 +252,7 @@ def test_large_pictures_are_shrunk_before_they_are_drawn(monkeypatch: pytest.Mon
         shapes.extend(image.shape for image in images)
         return PNG
 
-    monkeypatch.setattr("tombola.train.doctor.exhibits_classify.worst_mistakes_png", draw)
+    monkeypatch.setattr("tombola.train.tasks.classify.exhibits.worst_mistakes_png", draw)
     pixels = ArrayPixels(np.zeros((2, 960, 1200), np.uint8), "photos")
     labels = np.zeros(2, np.int64)
     data = ClassificationSet(("a", "b"), labels, ("0", "1"), pixels, np.arange(2))

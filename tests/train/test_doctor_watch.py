@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tombola.train.doctor.units import ENOUGH_EXAMPLES, UnitMeter
-from tombola.train.doctor.watch import Watch
-from tombola.train.doctor.watch_row import WatchRow, from_csv, to_csv
+from tombola.train.loop.units import ENOUGH_EXAMPLES, UnitMeter
+from tombola.train.loop.watch import Watch
+from tombola.train.loop.watch_row import WatchRow, from_csv, to_csv
 
 
 def perceptron(activation: Callable[[], nn.Module], depth: int, *, width: int = 32) -> nn.Sequential:

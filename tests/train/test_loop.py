@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tombola.errors import OutputError, TrainingError
-from tombola.train.average import WeightAverage
-from tombola.train.curves import draw_curves
-from tombola.train.loop import Interrupted, train
-from tombola.train.recipe import TrainingSettings
-from tombola.train.run_folder import RunFolder, write_atomic
-from tombola.train.schedule import learning_rate_factor
+from tombola.train.drawing.curves import draw_curves
+from tombola.train.loop.average import WeightAverage
+from tombola.train.loop.loop import Interrupted, train
+from tombola.train.loop.schedule import learning_rate_factor
+from tombola.train.recipe.recipe import TrainingSettings
+from tombola.train.run.folder import RunFolder, write_atomic
 
 
 class Line(nn.Module):
@@ -117,7 +117,7 @@ class LineTask:
 @pytest.fixture(autouse=True)
 def quick_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """No drawing and no waiting for the disk: that took nine tenths of the time here."""
-    monkeypatch.setattr("tombola.train.loop.draw_curves", lambda *_: b"drawn")
+    monkeypatch.setattr("tombola.train.loop.loop.draw_curves", lambda *_: b"drawn")
     monkeypatch.setattr("os.fsync", lambda _: None)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tombola.errors import OutputError
+from tombola.train.drawing.metric_curves import draw_precision_recall
 from tombola.train.metrics.average_precision import DetectionScores, voc07_map
-from tombola.train.metrics.curves import draw_precision_recall
 from tombola.train.metrics.matching import Prediction, Truth
 
 

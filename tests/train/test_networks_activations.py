@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from tombola.train.networks.activations import ActivationName, Maxout, build_activation, units_before
+from tombola.train.networks.layers.activations import ActivationName, Maxout, build_activation, units_before
 
 
 @pytest.mark.parametrize(

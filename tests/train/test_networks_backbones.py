@@ -6,9 +6,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.networks.backbones import BACKBONES, build_backbone, load_imagenet_weights
-from tombola.train.networks.convolution import ConvBatchNorm
-from tombola.train.networks.mobilenet import round_channels
+from tombola.train.networks.backbones.backbones import BACKBONES, build_backbone, load_imagenet_weights
+from tombola.train.networks.backbones.mobilenet import round_channels
+from tombola.train.networks.layers.convolution import ConvBatchNorm
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tombola.train.networks.boxes import area, clip, decode, encode, generalized_iou, pairwise_iou
+from tombola.train.networks.layers.boxes import area, clip, decode, encode, generalized_iou, pairwise_iou
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
 FIRM = (10.0, 10.0, 5.0, 5.0)

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from tombola.errors import ExportError, RecipeError
 from tombola.export.fold import fold
-from tombola.train.networks.classifiers import Classifier, NetworkSettings, build_classifier
-from tombola.train.networks.cnn import CnnSettings
-from tombola.train.networks.convolution import ConvBatchNorm
-from tombola.train.networks.dense_layer import LinearBatchNorm
-from tombola.train.networks.highway import HighwayLayer
-from tombola.train.recipe import Section, read_toml, to_toml, validate
+from tombola.train.networks.classify.classifiers import Classifier, NetworkSettings, build_classifier
+from tombola.train.networks.classify.cnn import CnnSettings
+from tombola.train.networks.classify.highway import HighwayLayer
+from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.networks.layers.dense_layer import LinearBatchNorm
+from tombola.train.recipe.recipe import Section, read_toml, to_toml, validate
 
 CONV_BLOCKS = [[64, 64], [128, 128], [256, 256]]
 # One of each kind, small.

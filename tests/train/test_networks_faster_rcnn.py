@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tombola.train.networks.backbones import build_backbone
-from tombola.train.networks.faster_rcnn import FasterRCNN
-from tombola.train.networks.operators import roi_align, roi_pool
-from tombola.train.networks.picture_input import PictureInput
-from tombola.train.networks.proposals import ProposalSettings
-from tombola.train.networks.roi_head import RoiSettings
-from tombola.train.networks.sampling import Target
+from tombola.train.networks.backbones.backbones import build_backbone
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.detect.proposals import ProposalSettings
+from tombola.train.networks.detect.roi_head import RoiSettings
+from tombola.train.networks.detect.sampling import Target
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.networks.layers.operators import roi_align, roi_pool
 
 N_CLASSES = 3
 

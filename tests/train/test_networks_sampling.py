@@ -1,7 +1,7 @@
 import torch
 
-from tombola.train.networks.anchors import Anchors
-from tombola.train.networks.sampling import IGNORED, NEGATIVE, POSITIVE, Target, match, sample
+from tombola.train.networks.detect.anchors import Anchors
+from tombola.train.networks.detect.sampling import IGNORED, NEGATIVE, POSITIVE, Target, match, sample
 
 
 def target(boxes: list[list[float]], difficult: list[bool] | None = None) -> Target:

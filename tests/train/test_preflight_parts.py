@@ -23,10 +23,10 @@ from tombola.train.doctor.material import Material
 from tombola.train.doctor.pair_test import PairCount, count_pairs
 from tombola.train.doctor.penalty import check_penalty
 from tombola.train.doctor.preflight import Preflight
-from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import check_learning_rate, run_range_test
-from tombola.train.networks.convolution import ConvBatchNorm
-from tombola.train.recipe import TrainingSettings
+from tombola.train.drawing.range_plot import draw_range_test
+from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.task import Exhibit
 
 CPU = torch.device("cpu")

@@ -5,9 +5,9 @@ import pytest
 
 from tombola.errors import RecipeError
 from tombola.train import recipes
-from tombola.train.recipe import to_toml
-from tombola.train.tasks import classify
-from tombola.train.tasks.detect import load_recipe
+from tombola.train.recipe.recipe import to_toml
+from tombola.train.tasks.classify import task as classify
+from tombola.train.tasks.detect.task import load_recipe
 from tombola.train.tasks.open import resolved_toml
 
 

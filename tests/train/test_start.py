@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.networks.classifiers import NetworkSettings, build_classifier
-from tombola.train.networks.cnn import CnnSettings
-from tombola.train.networks.densenet import DenseNetSettings
-from tombola.train.networks.freeze import freeze_up_to, layer_names, rest_frozen
-from tombola.train.networks.mlp import MlpSettings
-from tombola.train.networks.residual_classifier import ResNetSettings
-from tombola.train.networks.start import load_start, weights_file
+from tombola.train.networks.classify.classifiers import NetworkSettings, build_classifier
+from tombola.train.networks.classify.cnn import CnnSettings
+from tombola.train.networks.classify.densenet import DenseNetSettings
+from tombola.train.networks.classify.mlp import MlpSettings
+from tombola.train.networks.classify.residual_classifier import ResNetSettings
+from tombola.train.start.freeze import freeze_up_to, layer_names, rest_frozen
+from tombola.train.start.start import load_start, weights_file
 
 SMALL_CNN = CnnSettings(blocks=((4,), (8,)), dense=(12,), block_dropout=0.5)
 

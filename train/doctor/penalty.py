@@ -5,7 +5,7 @@ import torch
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import Material
 from tombola.train.doctor.trial import Trial
-from tombola.train.regularise import penalties
+from tombola.train.loop.regularise import penalties
 
 TURNED_UP = 1e-2
 MODEST = 0.1  # share of the first loss that a penalty may well add

@@ -19,9 +19,9 @@ from tombola.train.doctor.inputs import check_inputs
 from tombola.train.doctor.label_gain import Gain, check_augmentation, check_labels, measure_labels
 from tombola.train.doctor.material import Material
 from tombola.train.doctor.penalty import check_penalty
-from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
-from tombola.train.run_folder import write_atomic
+from tombola.train.drawing.range_plot import draw_range_test
+from tombola.train.run.folder import write_atomic
 from tombola.train.tasks.task import ExaminedTask
 
 CHECKS = (

@@ -13,7 +13,7 @@ import numpy as np
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import Material
 from tombola.train.doctor.trial import Trial
-from tombola.train.doctor.watch import EXPLODED
+from tombola.train.loop.watch import EXPLODED
 
 LOWEST, HIGHEST = 1e-6, 10.0
 MOST_STEPS, FEWEST_STEPS = 100, 40

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from tombola.errors import TrainingError
-from tombola.train.doctor import charts
 from tombola.train.doctor.curve_findings import judge_curves
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.page import (
@@ -22,9 +21,10 @@ from tombola.train.doctor.page import (
     html_section,
     html_table,
 )
-from tombola.train.doctor.watch import HEALTHY_RATIO
-from tombola.train.doctor.watch_row import WatchRow
-from tombola.train.run_folder import RunFolder, write_atomic
+from tombola.train.drawing import charts
+from tombola.train.loop.watch import HEALTHY_RATIO
+from tombola.train.loop.watch_row import WatchRow
+from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.tasks.task import ExaminedTask, Exhibit
 
 # With fewer, curves have no shape.

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from tombola.train.optimizer import build_optimizer
-from tombola.train.regularise import limit_norms, penalties
+from tombola.train.loop.optimizer import build_optimizer
+from tombola.train.loop.regularise import limit_norms, penalties
 from tombola.train.tasks.task import ExaminedTask
 
 

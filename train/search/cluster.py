@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tombola.errors import DeviceError, TrainingError
-from tombola.train.loop import Interrupted
-from tombola.train.run_folder import RunFolder
+from tombola.train.loop.loop import Interrupted
+from tombola.train.run.folder import RunFolder
 from tombola.train.search.outcome import Outcome, keep, kept, measured
 from tombola.train.search.point import Point
 from tombola.train.search.process import RECIPE, PointProcess

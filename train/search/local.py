@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tombola.train.loop import Interrupted
+from tombola.train.loop.loop import Interrupted
+from tombola.train.loop.stop_signals import stop_signals
 from tombola.train.search.outcome import Outcome
 from tombola.train.search.point import Point
 from tombola.train.search.process import PointProcess
-from tombola.train.stop_signals import stop_signals
 
 LOOK_SECONDS = 0.05
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tombola.errors import TrainingError
-from tombola.train.run_folder import RunFolder, write_atomic
+from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.search.point import Point
 
 State = Literal["done", "stopped", "failed", "open"]

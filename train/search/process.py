@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tombola.train.run_folder import RunFolder
+from tombola.train.run.folder import RunFolder
 from tombola.train.search.outcome import Outcome, keep, measured
 from tombola.train.search.point import Point
 

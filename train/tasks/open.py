@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tombola.errors import RecipeError
-from tombola.train.recipe import read_toml, to_toml
+from tombola.train.recipe.recipe import read_toml, to_toml
 from tombola.train.tasks.task import ExaminedTask
 
 TASKS = ("detect", "classify")
@@ -22,10 +22,10 @@ def task_of(recipe: Path, overrides: Sequence[str] = ()) -> str:
 def open_task(recipe: Path, overrides: Sequence[str] = ()) -> ExaminedTask:
     """The recipe's task, its data loaded. Raises RecipeError and DataError."""
     if task_of(recipe, overrides) == "detect":
-        from tombola.train.tasks import detect
+        from tombola.train.tasks.detect import task as detect
 
         return detect.DetectTask(detect.load_recipe(recipe, overrides))
-    from tombola.train.tasks import classify
+    from tombola.train.tasks.classify import task as classify
 
     return classify.ClassifyTask(classify.load_recipe(recipe, overrides))
 
@@ -33,10 +33,10 @@ def open_task(recipe: Path, overrides: Sequence[str] = ()) -> ExaminedTask:
 def score_name_of(recipe: Path) -> str:
     """The score that decides which weights of the recipe are best. Raises RecipeError."""
     if task_of(recipe) == "detect":
-        from tombola.train.tasks import detect
+        from tombola.train.tasks.detect import task as detect
 
         return detect.DetectTask.score_name
-    from tombola.train.tasks import classify
+    from tombola.train.tasks.classify import task as classify
 
     return classify.ClassifyTask.score_name
 
@@ -44,9 +44,9 @@ def score_name_of(recipe: Path) -> str:
 def resolved_toml(recipe: Path, overrides: Sequence[str] = ()) -> str:
     """The recipe with all its defaults, as text. Raises RecipeError."""
     if task_of(recipe, overrides) == "detect":
-        from tombola.train.tasks import detect
+        from tombola.train.tasks.detect import task as detect
 
         return to_toml(detect.load_recipe(recipe, overrides))
-    from tombola.train.tasks import classify
+    from tombola.train.tasks.classify import task as classify
 
     return to_toml(classify.load_recipe(recipe, overrides))

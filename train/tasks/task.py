@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from tombola.train.recipe import TrainingSettings
+from tombola.train.recipe.recipe import TrainingSettings
 
 
 @dataclass(frozen=True)

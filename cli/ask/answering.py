@@ -1,0 +1,244 @@
+"""Every source of a command answered in its turn: pictures, videos, and those that cannot be read.
+
+What `tombola detect` and `tombola classify` do alike; how an answer is told is their `Telling`.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import typer
+
+from tombola.cli.ask.saving import SaveFolder
+from tombola.cli.options import Device
+from tombola.cli.polite import complain
+from tombola.cli.table import GAP, one_line, shorten, terminal_columns
+from tombola.errors import OutputError, PictureError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tombola.cli.ask.read_ahead import ReadAhead
+    from tombola.runtime.model import Answer, Model
+    from tombola.runtime.pictures.sources import Source
+
+AnswerT = TypeVar("AnswerT", bound="Answer")
+ToldT = TypeVar("ToldT", contravariant=True)
+
+
+class Tally(Protocol[ToldT]):
+    """What was seen over the frames of one video."""
+
+    def add(self, answer: ToldT) -> None:
+        """Count one frame."""
+        ...
+
+    def lines(self, columns: int | None) -> list[str]:
+        """A table of what was seen, empty where nothing was."""
+        ...
+
+
+class Telling(Protocol[ToldT]):
+    """How answers of one task are told."""
+
+    def headline(self, answer: ToldT) -> str:
+        """The answer in a few words."""
+        ...
+
+    def lines(self, answer: ToldT, columns: int | None) -> list[str]:
+        """A table of the answer, empty where the headline says all."""
+        ...
+
+    def facts(self, answer: ToldT) -> dict[str, Any]:
+        """The answer, JSON-ready."""
+        ...
+
+    def draw(self, image_rgb_u8: "NDArray[np.uint8]", answer: ToldT) -> "NDArray[np.uint8]":
+        """A copy of the picture, or of a larger one, with the answer on it."""
+        ...
+
+    def tally(self) -> Tally[ToldT]:
+        """An empty count for one video."""
+        ...
+
+
+@dataclass(frozen=True)
+class Asked(Generic[AnswerT]):
+    """A loaded model, the question that the command's options make of it, and how to tell the answer."""
+
+    model: "Model"
+    answer: "Callable[[NDArray[np.uint8]], AnswerT]"
+    telling: Telling[AnswerT]
+
+
+@dataclass(frozen=True)
+class _Job(Generic[AnswerT]):
+    """What is the same for every source."""
+
+    asked: Asked[AnswerT]
+    folder: SaveFolder | None
+    json: bool
+    columns: int | None
+    pictures: "ReadAhead"
+
+
+def answer_sources(
+    sources: Sequence[str],
+    open_model: Callable[[], Asked[AnswerT]],
+    *,
+    save: Path | None,
+    json: bool,
+    device: Device,
+    max_pixels: int | None,
+    hint: str,
+) -> None:
+    """Answer each source and print it; a bad one is named on stderr and makes the exit code 1.
+
+    open_model: called once, and not at all where no source can be read. hint: what --save would show.
+    """
+    # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from tombola.cli.ask.read_ahead import ReadAhead
+    from tombola.runtime.pictures.picture import MAX_PIXELS
+
+    files, failed = _expand(sources)
+    if files:
+        limit = MAX_PIXELS if max_pixels is None else max_pixels
+        # The first picture is read while the model is loaded.
+        pictures = ReadAhead([file.path for file in files if file.kind == "picture"], limit)
+        job = _Job(
+            asked=open_model(),
+            folder=None if save is None else SaveFolder(save, [file.path for file in files]),
+            json=json,
+            columns=terminal_columns(),
+            pictures=pictures,
+        )
+        _warn_of_idle_gpu(job.asked.model, device)
+        done = sum(_try_one(job, file) for file in files)
+        failed += len(files) - done
+        if not json:
+            _say_at_end(done, failed, "" if save else hint)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
+    """The files that the sources stand for, each once, and how many sources stand for none."""
+    from tombola.runtime.pictures.sources import expand
+
+    files: list[Source] = []
+    failed = 0
+    for source in sources:
+        try:
+            files += expand(source)
+        except PictureError as error:
+            complain(error)
+            failed += 1
+    return list(dict.fromkeys(files)), failed
+
+
+def _try_one(job: _Job[AnswerT], file: "Source") -> bool:
+    """Whether it could be done; if not, the reason is on stderr."""
+    try:
+        (_one_video if file.kind == "video" else _one_picture)(job, file.path)
+    except (PictureError, OutputError) as error:
+        complain(error)
+        return False
+    return True
+
+
+def _one_picture(job: _Job[AnswerT], path: Path) -> None:
+    image_rgb_u8 = job.pictures.take()
+    started = perf_counter()
+    answer = job.asked.answer(image_rgb_u8)
+    latency_ms = (perf_counter() - started) * 1000
+    saved = None
+    if job.folder is not None:
+        from tombola.runtime.pictures.output import PICTURE_OPTIONS, save_picture
+
+        suffix = path.suffix if path.suffix.lower() in PICTURE_OPTIONS else ".png"
+        saved = save_picture(job.asked.telling.draw(image_rgb_u8, answer), job.folder.place(path, suffix))
+    if job.json:
+        typer.echo(_json_line(job, path, answer, {} if saved is None else {"saved": str(saved)}))
+        return
+    what = job.asked.telling.headline(answer)
+    speed = f"{latency_ms:.{0 if latency_ms >= 10 else 1}f} ms on {job.asked.model.device}"
+    lines = job.asked.telling.lines(answer, job.columns)
+    typer.echo("\n".join([_headline(path, answer.size_hw, what, speed, saved), *lines]))
+
+
+def _one_video(job: _Job[AnswerT], path: Path) -> None:
+    from tombola.runtime.pictures.sources import Video
+    from tombola.runtime.pictures.video import CODECS, annotate_video
+
+    started = perf_counter()
+    tally = job.asked.telling.tally()
+    frames, size_hw = 0, (0, 0)
+
+    def on_frame(index: int, count: int, answer: AnswerT) -> None:
+        nonlocal frames, size_hw
+        frames, size_hw = frames + 1, answer.size_hw
+        tally.add(answer)
+        if job.json:
+            typer.echo(_json_line(job, path, answer, {"frame": index}))
+        else:
+            _show_progress(f"{path.name}: frame {index + 1}" + (f" of {count}" if count else ""))
+
+    saved = None
+    try:
+        if job.folder is not None:
+            suffix = path.suffix if path.suffix.lower() in CODECS else ".mp4"
+            saved = job.folder.place(path, suffix)
+            annotate_video(path, saved, job.asked.answer, on_frame=on_frame)
+        else:
+            with Video(path) as video:
+                for index, image_rgb_u8 in enumerate(video):
+                    on_frame(index, video.frame_count, job.asked.answer(image_rgb_u8))
+    finally:
+        _show_progress("")
+    if not job.json:
+        rate = frames / (perf_counter() - started)
+        speed = f"{rate:.1f} frames/s on {job.asked.model.device}"
+        headline = _headline(path, size_hw, f"{frames} frames", speed, saved)
+        typer.echo("\n".join([headline, *tally.lines(job.columns)]))
+
+
+def _headline(source: Path, size_hw: tuple[int, int], what: str, speed: str, saved: Path | None) -> str:
+    parts = [one_line(str(source)), f"{size_hw[1]}×{size_hw[0]}", one_line(what), speed]
+    return GAP.join(parts + ([f"-> {one_line(str(saved))}"] if saved else []))
+
+
+def _json_line(job: _Job[AnswerT], source: Path, answer: AnswerT, more: dict[str, object]) -> str:
+    """One line of JSON: the source, what is in `more`, and the answer.
+
+    ASCII only, so that any file name passes any pipe.
+    """
+    from json import dumps
+
+    return dumps({"source": str(source), **more, **job.asked.telling.facts(answer)})
+
+
+def _show_progress(text: str) -> None:
+    """Rewrite one line of the terminal; nothing where stderr is no terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[2K{shorten(one_line(text), 60)}")
+        sys.stderr.flush()
+
+
+def _warn_of_idle_gpu(model: "Model", asked: Device) -> None:
+    from tombola.runtime.session import cuda
+
+    if asked is Device.auto and model.device == "cpu" and cuda.has_driver():
+        typer.echo(f"note: {one_line(model.device_note)}; `tombola doctor` says what to do", err=True)
+
+
+def _say_at_end(done: int, failed: int, hint: str) -> None:
+    if done + failed > 1:
+        typer.echo(f"{done} done, {failed} failed")
+    if hint and done and sys.stdout.isatty():
+        typer.echo(hint)

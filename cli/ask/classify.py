@@ -1,0 +1,64 @@
+"""`tombola classify`: what pictures and videos show, as a table, as JSON, as annotated copies."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tombola.cli.ask.answering import Asked, answer_sources
+from tombola.cli.ask.classify_print import ClassifyTelling
+from tombola.cli.options import (
+    Device,
+    DeviceOption,
+    JsonLinesOption,
+    MaxPixelsOption,
+    ModelOption,
+    SaveOption,
+    SourcesArgument,
+    ThreadsOption,
+)
+from tombola.cli.shipped import CLASSIFIER, model_or_shipped
+
+if TYPE_CHECKING:
+    from tombola.runtime.tasks.classify.answer import Classification
+
+
+def classify(
+    sources: SourcesArgument,
+    model: ModelOption = None,
+    top: Annotated[
+        int, typer.Option("--top", "-k", min=1, metavar="K", help="Show this many classes, best first.")
+    ] = 3,
+    save: SaveOption = None,
+    json: JsonLinesOption = False,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
+) -> None:
+    """Say what pictures and videos show.
+
+    Prints the most probable classes of each picture; of a video, how many frames each class was the
+    best of. Writes nothing unless --save names a folder for annotated copies. A source that cannot be
+    read is named on stderr, the others are done, and the exit code is 1.
+
+    \b
+    Example:
+      tombola classify photo.jpg
+      tombola classify photo.jpg --top 1 --save out
+      tombola classify photos/ clip.mp4 --top 5 --json
+    """
+
+    def open_model() -> Asked["Classification"]:
+        from tombola.runtime.load import load
+
+        classifier = load(model_or_shipped(model, CLASSIFIER), device.value, threads, task="classify")
+        return Asked(classifier, classifier, ClassifyTelling(top))
+
+    answer_sources(
+        sources,
+        open_model,
+        save=save,
+        json=json,
+        device=device,
+        max_pixels=max_pixels,
+        hint="To have the names on the pictures, write annotated copies: add --save out",
+    )

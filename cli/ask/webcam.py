@@ -1,0 +1,83 @@
+"""`tombola webcam`: a camera's picture with answers, in a window or into a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
+from tombola.cli.shipped import model_or_shipped
+from tombola.cli.table import counted
+from tombola.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tombola.runtime.model import Answer
+    from tombola.runtime.tasks.classify.model import Classifier
+    from tombola.runtime.tasks.detect.model import Detector
+
+
+def webcam(
+    camera: Annotated[
+        int, typer.Option("--camera", "-c", min=0, metavar="N", help="Which camera, from 0.")
+    ] = 0,
+    model: ModelOption = None,
+    score: ScoreOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", "-s", metavar="FILE", help="Record to this video instead of showing a window."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0.1, metavar="T", help="Stop after this time.", show_default="Ctrl-C or q"
+        ),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+) -> None:
+    """Show what a camera sees, with names and frames a second.
+
+    A detector draws boxes; a classifier writes the name of what it sees in the corner.
+
+    Always the newest frame: a slow model skips frames and never lags. In the window q quits and s saves
+    the picture to the current folder. Where there is no display, --save records to a video file.
+
+    \b
+    Example:
+      tombola webcam
+      tombola webcam --save seen.mp4 --seconds 10
+    """
+    from tombola.cli.ask.recording import record, until
+    from tombola.runtime.load import load
+    from tombola.runtime.pictures.sources import Camera
+    from tombola.runtime.pictures.window import check_display, show
+
+    if save is None:
+        check_display()
+    loaded = load(model_or_shipped(model), device.value, threads)
+    answer = _answer(loaded, score)
+    with Camera(camera) as frames:
+        if save is None:
+            shown = show(until(frames, seconds), answer)
+            typer.echo(f"{counted(shown, 'frame')} shown on {loaded.device}")
+            return
+        seen = record(until(frames, seconds), save, answer)
+        typer.echo(f"{save}: {counted(seen, 'frame')} seen on {loaded.device}")
+
+
+def _answer(model: "Detector | Classifier", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":
+    from tombola.runtime.tasks.detect.model import Detector
+
+    if isinstance(model, Detector):
+        detector = model
+        return lambda image_rgb_u8: detector(image_rgb_u8, score_threshold=score)
+    if score is not None:
+        raise ModelError(f"--score {score:g}: is for detectors, and the model is a classifier; leave it out.")
+    return model

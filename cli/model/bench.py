@@ -1,0 +1,128 @@
+"""`tombola bench`: how fast model files answer on this machine, side by side."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from tombola.cli.sizes import size_text
+from tombola.cli.table import counted, table, terminal_columns
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tombola.runtime.session.bench import BenchResult
+
+SIZES_WH = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """(width, height) of "1080p" or "640x480"; a wrong one is a mistake in the command line."""
+    if text.lower() in SIZES_WH:
+        return SIZES_WH[text.lower()]
+    written = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if written is None:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(SIZES_WH)} nor WIDTHxHEIGHT.")
+    return int(written[1]), int(written[2])
+
+
+def bench(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="The .onnx models to compare.", show_default=False)
+    ],
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", "-p", metavar="P", help="Measure on this picture.", show_default="noise"),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="S",
+            help=f"Size of the frame: {', '.join(SIZES_WH)} or WIDTHxHEIGHT.",
+            show_default="the picture's, else 1080p",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, metavar="N", help="Rounds of five calls a model.")
+    ] = 10,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure model files: latency, throughput, memory, size.
+
+    From a frame in memory to the answer; decoding a file is not counted. The models take turns, so that
+    other load falls on all alike. `outside` is the share of time before and after the network itself.
+
+    \b
+    Example:
+      tombola bench detector.onnx
+      tombola bench dense.onnx pruned.onnx int8.onnx --picture photo.jpg
+    """
+    from tombola.runtime.session.bench import bench
+
+    image_rgb_u8, what = _frame(picture, None if size is None else frame_size(size))
+    results = bench(files, image_rgb_u8, device=device.value, threads=threads, rounds=rounds)
+    if json:
+        from json import dumps
+
+        typer.echo("\n".join(dumps(_as_json(one, image_rgb_u8.shape[:2])) for one in results))
+        return
+    height, width = image_rgb_u8.shape[:2]
+    typer.echo(
+        f"{what} of {width}×{height} on {results[0].device}, {counted(results[0].threads, 'thread')}, "
+        f"{results[0].calls} calls each"
+    )
+    header: tuple[str, ...] = ("model", "size", "p50", "p95", "frames/s", "memory", "outside")
+    rows: list[tuple[str, ...]] = [_row(one) for one in results]
+    if len(results) > 1:
+        header += ("speed",)
+        rows = [
+            (*row, f"×{results[0].latency_p50_ms / one.latency_p50_ms:.2f}")
+            for row, one in zip(rows, results, strict=True)
+        ]
+    align = "<" + ">" * (len(header) - 1)
+    typer.echo("\n".join(table(header, rows, align, columns=terminal_columns())))
+
+
+def _frame(picture: Path | None, size_wh: tuple[int, int] | None) -> tuple["NDArray[np.uint8]", str]:
+    """The frame (`image_rgb_u8` [height, width, 3]) and what to call it."""
+    import numpy as np
+
+    if picture is None:
+        width, height = SIZES_WH["1080p"] if size_wh is None else size_wh
+        return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), "noise"
+    from tombola.runtime.pictures.picture import read_rgb
+
+    image_rgb_u8 = read_rgb(picture)
+    if size_wh is not None:
+        import cv2
+
+        image_rgb_u8 = np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return image_rgb_u8, str(picture)
+
+
+def _row(one: "BenchResult") -> tuple[str, ...]:
+    return (
+        str(one.path),
+        size_text(one.file_bytes),
+        _latency_text(one.latency_p50_ms),
+        _latency_text(one.latency_p95_ms),
+        f"{one.throughput_fps:.1f}",
+        "-" if one.peak_memory_mib is None else f"{one.peak_memory_mib:.0f} MiB",
+        f"{100 * one.outside_share:.0f} %",
+    )
+
+
+def _latency_text(latency_ms: float) -> str:
+    return f"{latency_ms:.{1 if latency_ms >= 1 else 2}f} ms"
+
+
+def _as_json(one: "BenchResult", size_hw: tuple[int, ...]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(one), "path": str(one.path), "frame_size_hw": list(size_hw)}

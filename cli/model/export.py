@@ -1,0 +1,107 @@
+"""`tombola export`: a run folder becomes one .onnx file."""
+
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tombola.cli.sizes import size_text
+from tombola.cli.table import table, terminal_columns, wrap
+from tombola.cli.training.run_path import check_run
+from tombola.errors import ExportError
+
+if TYPE_CHECKING:
+    from tombola.export.export import ExportReport
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .onnx file to write.",
+            show_default="detector.onnx or classifier.onnx",
+        ),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="W", help="best, last, initial or early-K.")
+    ] = "best",
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--photo", metavar="P", help="Check on this picture too, and carry it as a probe; repeatable."
+        ),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            "--card", metavar="FILE", help="A .toml of more facts for the card: licence, author, metrics."
+        ),
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full-precision", help="Store weights as float32, twice as large, instead of float16."
+        ),
+    ] = False,
+) -> None:
+    """Export a run to one .onnx file: picture in, answer out.
+
+    The file is compared with PyTorch on pictures of many sizes before it is written, and carries small
+    pictures and their answers for `tombola verify`.
+
+    \b
+    Example:
+      tombola export runs/first -o detector.onnx
+    """
+    facts = _read_card(card)
+
+    from tombola.export.run import export_run
+
+    check_run(run)
+    report = export_run(run, output, weights=weights, half=not full, facts=facts, photos=photos or ())
+    typer.echo("\n".join(_lines(report, terminal_columns())))
+
+
+def _read_card(path: Path | None) -> dict[str, Any]:
+    import tomllib
+    from json import dumps
+
+    if path is None:
+        return {}
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        dumps(facts, allow_nan=False)
+    except FileNotFoundError:
+        raise ExportError(f"--card {path} does not exist; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ExportError(f"--card {path} is not valid TOML: {error}") from None
+    except (TypeError, ValueError):
+        raise ExportError(
+            f"--card {path} holds a date, NaN or infinity, which no card can; put it in quotes"
+        ) from None
+    return facts
+
+
+def _lines(report: "ExportReport", columns: int | None) -> list[str]:
+    areas = sorted(
+        (one.size_hw for one in report.parity.comparisons), key=lambda size_hw: size_hw[0] * size_hw[1]
+    )
+    (low_height, low_width), (high_height, high_width) = areas[0], areas[-1]
+    off = ", ".join(f"{one.things} within {one.value:.1g} {one.unit}".rstrip() for one in report.parity.worst)
+    parity = (
+        f"Answers as PyTorch does on {len(areas)} pictures from {low_width}×{low_height} to "
+        f"{high_width}×{high_height}: {off}."
+    )
+    parts = [(one.name, f"{one.weights:,}", size_text(one.nbytes)) for one in report.parts]
+    return [
+        *table(("part", "weights", "size"), parts, "<>>", columns=columns),
+        "",
+        *wrap(parity, columns=columns),
+        f"{report.path}: {size_text(report.nbytes)}",
+        f"Next: tombola {report.contract.task} photo.jpg --model {quote(str(report.path))} --save out",
+    ]

@@ -1,0 +1,149 @@
+"""`tombola inspect`: what is in a model file, read from its bytes without running it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tombola.cli.options import JsonOption
+from tombola.cli.sizes import size_text
+from tombola.cli.table import GAP, one_line, table, terminal_columns, width, wrap
+
+if TYPE_CHECKING:
+    from tombola.cli.model.layers import Layer
+    from tombola.runtime.contract.contract import Contract
+    from tombola.runtime.modelfile.graph import Graph
+
+LAYERS_SHOWN = 15
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The .onnx model.", show_default=False)],
+    every: Annotated[bool, typer.Option("--all", help="List every layer, not only the largest.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what is in a model file: task, labels, card, size by layer.
+
+    The card holds what its maker wrote down: licence, data, metrics, parity with PyTorch, lineage.
+    The file is read, not run.
+
+    \b
+    Example:
+      tombola inspect detector.onnx
+      tombola inspect detector.onnx --json
+    """
+    from tombola.cli.model.layers import layers
+    from tombola.runtime.load import inspect_model
+
+    contract, graph = inspect_model(file)
+    found = layers(graph)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(_as_json(file, contract, graph, found)))
+        return
+    columns = terminal_columns()
+    shown = found if every else found[:LAYERS_SHOWN]
+    lines = [
+        f"{file}  {size_text(file.stat().st_size)}",
+        *_facts(_summary(contract, graph), columns),
+        "",
+        "Card",
+        *(_facts(_flat(contract.card), columns) or ["  (empty)"]),
+        "",
+        "Size by layer",
+        *table(
+            ("layer", "kind", "weights", "zero", "size"),
+            [
+                (one.name, one.kind, f"{one.count:,}", _share(one.zeros, one.count), size_text(one.nbytes))
+                for one in shown
+            ],
+            "<<>>>",
+            indent="  ",
+            columns=columns,
+        ),
+    ]
+    if len(shown) < len(found):
+        rest = sum(one.nbytes for one in found[len(shown) :])
+        lines.append(f"  and {len(found) - len(shown)} smaller, {size_text(rest)} together: --all lists them")
+    typer.echo("\n".join(lines))
+
+
+def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
+    nodes = ", ".join(f"{kind}×{count}" for kind, count in list(graph.op_counts.items())[:6])
+    return [
+        ("task", contract.task),
+        ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
+        ("defaults", ", ".join(f"{name} {value:g}" for name, value in contract.defaults.items()) or "none"),
+        ("weights", f"{graph.weight_count:,}, {_share(graph.zero_count, graph.weight_count)} of them zero"),
+        ("nodes", f"{len(graph.nodes)}: {nodes}{', …' if len(graph.op_counts) > 6 else ''}"),
+        (
+            "format",
+            f"contract {contract.version}, opset {graph.opset}, "
+            f"written by {graph.producer or 'an unnamed tool'}",
+        ),
+        ("probes", f"{len(contract.probes)}: `tombola verify` runs them"),
+    ]
+
+
+def _facts(facts: list[tuple[str, str]], columns: int | None) -> list[str]:
+    names = table(("",), [(name,) for name, _ in facts], "<", indent=GAP)
+    edge = max(map(width, names), default=0) + len(GAP)
+    lines: list[str] = []
+    for name, (_, value) in zip(names, facts, strict=True):
+        first, *more = wrap(one_line(value), indent=" " * edge, columns=columns)
+        lines += [name + first[width(name) :], *more]
+    return lines
+
+
+def _flat(card: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """The leaves of nested JSON as ("metrics.voc07_map", "0.641"); a list of values is one leaf."""
+    if isinstance(card, dict):
+        return [
+            leaf
+            for key, value in card.items()
+            for leaf in _flat(value, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    if isinstance(card, list) and any(isinstance(value, dict) for value in card):
+        return [leaf for place, value in enumerate(card) for leaf in _flat(value, f"{prefix}[{place}]")]
+    if isinstance(card, list):
+        return [(prefix, ", ".join(map(_plain, card)) or "none")]
+    return [(prefix, _plain(card))]
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _as_json(file: Path, contract: "Contract", graph: "Graph", found: list["Layer"]) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "nbytes": file.stat().st_size,
+        "contract": contract.version,
+        "task": contract.task,
+        "labels": list(contract.labels),
+        "defaults": dict(contract.defaults),
+        "card": dict(contract.card),
+        "probes": len(contract.probes),
+        "opset": graph.opset,
+        "producer": graph.producer,
+        "weights": graph.weight_count,
+        "zeros": graph.zero_count,
+        "nodes": graph.op_counts,
+        "layers": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "weights": one.count,
+                "zeros": one.zeros,
+                "nbytes": one.nbytes,
+            }
+            for one in found
+        ],
+    }

@@ -1,0 +1,170 @@
+"""`tombola evaluate`: how good a run or a model file is on labelled pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tombola.cli.data.check import FormatOption
+from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from tombola.cli.table import terminal_columns
+from tombola.cli.training.evaluate_classify import classifier_json, classifier_lines, evaluate_classifier
+from tombola.cli.training.evaluate_detect import detector_json, detector_lines, evaluate_detector
+from tombola.cli.training.evaluation import Evaluated
+from tombola.cli.training.run_path import check_run
+
+SPLITS = ("train", "valid", "test")
+
+
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_OR_MODEL", help="A run folder or an .onnx file.", show_default=False),
+    ],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotations",
+            "--labels",
+            "-a",
+            metavar="A",
+            help="COCO's .json, the folder of VOC's or YOLO's files, or idx labels.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures",
+            "-p",
+            metavar="P",
+            help="The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches.",
+        ),
+    ] = None,
+    folds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fold",
+            metavar="K/N",
+            help="Of the pictures by name every N-th, from number K (0 is the first); !K/N is all others.",
+        ),
+    ] = None,
+    format_: FormatOption = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="S", help="For a run: train, valid or test of its recipe.", show_default="test"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", metavar="W", help="For a run: best, last, initial or early-K.", show_default="best"
+        ),
+    ] = None,
+    score: Annotated[
+        float | None,
+        typer.Option(
+            "--score",
+            min=0.0,
+            max=1.0,
+            metavar="S",
+            help="Of a detector: precision, recall and F1 are told for this score.",
+            show_default="that of the best F1",
+        ),
+    ] = None,
+    pr_curve: Annotated[
+        Path | None,
+        typer.Option(
+            "--pr-curve", metavar="PNG", help="Of a detector: draw precision against recall to this file."
+        ),
+    ] = None,
+    confusions: Annotated[
+        Path | None,
+        typer.Option(
+            "--confusions", metavar="PNG", help="Of a classifier: draw what is taken for what to this file."
+        ),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Score a run or a model file on labelled pictures.
+
+    Of a detector, prints VOC07 and COCO mean average precision; of a classifier, accuracy and mean F1; and a
+    table by class. A run is scored on the test pictures of its recipe unless others are named; a model file
+    runs as it will on the device.
+
+    \b
+    Example:
+      tombola evaluate runs/first
+      tombola evaluate detector.onnx --annotations annotations.json --pictures photos --pr-curve curve.png
+      tombola evaluate classifier.onnx --pictures photos-by-class
+    """
+    if split is not None and split not in SPLITS:
+        raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")
+    asked = Evaluated(
+        path=model,
+        labels=annotations,
+        pictures=pictures,
+        format_name=None if format_ is None else format_.value,
+        folds=folds or (),
+        split=split or "test",
+        weights=weights or "best",
+        device=device,
+        threads=threads,
+    )
+    if not model.is_dir() and (split or weights):
+        raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
+    if split is not None and pictures is not None:
+        raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
+    if format_ is not None and pictures is None:
+        raise typer.BadParameter("--format is of --pictures; name them too.")
+    if _task(model) == "detect":
+        if confusions is not None:
+            raise typer.BadParameter("--confusions is for classifiers; this is a detector.")
+        typer.echo(_of_detector(asked, score, pr_curve, json))
+    else:
+        if score is not None or pr_curve is not None:
+            raise typer.BadParameter("--score and --pr-curve are for detectors; this is a classifier.")
+        typer.echo(_of_classifier(asked, confusions, json))
+
+
+def _task(model: Path) -> str:
+    """What a run folder or a model file is for."""
+    if model.is_dir():
+        from tombola.train.run.folder import RunFolder
+        from tombola.train.tasks.open import task_of
+
+        check_run(model)
+        return task_of(RunFolder(model).recipe_path)
+    from tombola.runtime.load import inspect_model
+
+    return inspect_model(model)[0].task
+
+
+def _of_detector(asked: Evaluated, score: float | None, pr_curve: Path | None, json: bool) -> str:
+    from tombola.train.drawing.metric_curves import SUFFIXES, draw_precision_recall
+    from tombola.train.metrics.table import best_f1_score
+    from tombola.train.run.folder import check_place
+
+    if pr_curve is not None:
+        check_place(pr_curve, *SUFFIXES)
+    result = evaluate_detector(asked)
+    cut = best_f1_score(result.voc07) if score is None else score
+    if pr_curve is not None:
+        draw_precision_recall(result.voc07, pr_curve, cut)
+    return detector_json(result, cut) if json else "\n".join(detector_lines(result, cut, terminal_columns()))
+
+
+def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str:
+    from tombola.train.run.folder import check_place, write_atomic
+
+    if confusions is not None:
+        check_place(confusions, ".png")
+    scores = evaluate_classifier(asked)
+    if confusions is not None:
+        from tombola.train.tasks.classify.exhibits import confusion_matrix_png
+
+        title = f"{asked.path.name}\n{100 * scores.accuracy:.2f} % of {scores.pictures:,} pictures right"
+        write_atomic(confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
+    return classifier_json(scores) if json else "\n".join(classifier_lines(scores, terminal_columns()))

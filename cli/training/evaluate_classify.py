@@ -1,0 +1,127 @@
+"""`tombola evaluate` of a classifier: the share of labels found, and a table by class."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from tombola.cli.table import counted, table, wrap
+from tombola.cli.training.evaluation import Evaluated, PictureCount
+from tombola.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tombola.train.data.labels.classification_set import ClassificationSet
+    from tombola.train.metrics.classification import ClassificationScores
+
+SHOWN_MISTAKES = 3
+
+
+def evaluate_classifier(asked: Evaluated) -> "ClassificationScores":
+    """The scores of the run folder or model file that is asked for."""
+    import numpy as np
+
+    from tombola.train.metrics.classification import score_classification
+
+    if asked.labels is not None and asked.pictures is None:
+        raise typer.BadParameter("--labels are of pictures; give --pictures too.")
+    answers, data = _of_run(asked) if asked.path.is_dir() else _of_model(asked)
+    count = PictureCount(len(data))
+    parts = []
+    for part in answers:
+        count.add(len(part))
+        parts.append(part)
+    return score_classification(np.concatenate(parts), data.labels, data.classes)
+
+
+def _of_run(asked: Evaluated) -> tuple[Iterator["NDArray[np.float32]"], "ClassificationSet"]:
+    """Answers of a run's network in PyTorch, many pictures at a time, and the pictures."""
+    import torch
+
+    from tombola.train.tasks.classify.task import judge, load_network, load_split
+
+    device = asked.torch_device()
+    network, recipe = load_network(asked.path, asked.weights)
+    named = _named(asked, recipe.data.classes)
+    data = load_split(recipe, asked.split).fold(asked.folds) if named is None else named
+    answers = torch.inference_mode()(judge)(network.to(device), recipe.picture.as_input(), data)
+    return answers, data
+
+
+def _of_model(asked: Evaluated) -> tuple[Iterator["NDArray[np.float32]"], "ClassificationSet"]:
+    """Answers of a model file as it will run on the device, and the pictures named."""
+    from tombola.runtime.load import load
+
+    model = load(asked.path, asked.device.value, asked.threads, task="classify")
+    data = _named(asked, model.labels)
+    if data is None:
+        raise DataError(
+            f"{asked.path} does not say what to score it on: give --pictures, and --labels if they are in a "
+            "file of their own"
+        )
+    return (model(data.read(index)).probabilities[None] for index in range(len(data))), data
+
+
+def _named(asked: Evaluated, classes: tuple[str, ...]) -> "ClassificationSet | None":
+    from tombola.train.data.labels.classify_formats import load
+
+    if asked.pictures is None:
+        return None
+    return load(asked.pictures, asked.labels, classes, asked.format_name).fold(asked.folds)
+
+
+def classifier_lines(scores: "ClassificationScores", columns: int | None) -> list[str]:
+    """A table by class, the shares of all pictures below it, and what is mistaken most often."""
+    from tombola.train.metrics.classification import MOST_PROBABLE
+    from tombola.train.metrics.table import percent
+
+    rows = [
+        (row.name, str(row.truths), percent(row.precision), percent(row.recall), percent(row.f1))
+        for row in scores.by_class()
+    ]
+    mistakes = ", ".join(
+        f"{truth} taken for {guess} ({pictures})"
+        for truth, guess, pictures in scores.mistakes(SHOWN_MISTAKES)
+    )
+    return [
+        *table(("class", "pictures", "precision", "recall", "F1"), rows, "<>>>>", columns=columns),
+        "",
+        f"{counted(scores.pictures, 'picture')}; a picture's class is the most probable one",
+        f"accuracy  {percent(scores.accuracy)}",
+        *([f"top 5     {percent(scores.top5)}"] if len(scores.classes) > MOST_PROBABLE else []),
+        f"mean F1   {percent(scores.mean_f1)}",
+        *(wrap(f"most often mistaken: {mistakes}", columns=columns) if mistakes else []),
+    ]
+
+
+def classifier_json(scores: "ClassificationScores") -> str:
+    """The same as one line of JSON; shares are 0..1, null where there is nothing to find.
+
+    confusions: a row for each class that is, a column for each that was taken for it.
+    """
+    from json import dumps
+
+    def known(value: float) -> float | None:
+        return None if value != value else round(value, 6)  # JSON has no NaN
+
+    return dumps(
+        {
+            "pictures": scores.pictures,
+            "accuracy": known(scores.accuracy),
+            "top5": known(scores.top5),
+            "mean_f1": known(scores.mean_f1),
+            "classes": [
+                {
+                    "name": row.name,
+                    "pictures": row.truths,
+                    "precision": known(row.precision),
+                    "recall": known(row.recall),
+                    "f1": known(row.f1),
+                }
+                for row in scores.by_class()
+            ],
+            "confusions": scores.confusions.tolist(),
+        }
+    )

@@ -1,0 +1,81 @@
+"""`tombola train`: labelled pictures become a run folder."""
+
+import os
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tombola.cli.options import Device
+from tombola.cli.training.recipe_path import find_recipe
+
+if TYPE_CHECKING:
+    from tombola.train.run.folder import RunFolder
+
+
+def train(
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="The .toml that says what to train on what.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="RUN", help="Folder of the run.", show_default="runs/NAME"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    preflight: Annotated[
+        bool,
+        typer.Option("--preflight", help="Do not train: look for what would make the training fail."),
+    ] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
+    ] = None,
+    device: Annotated[Device, typer.Option("--device", help="Where to compute.")] = Device.auto,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Train a model by a recipe.
+
+    Writes weights, metrics.csv and curves.png to the run folder. Ctrl-C saves the state first; --resume
+    goes on to the same result as if nothing had happened. Several processes: start it under torchrun.
+
+    --preflight examines labels, inputs, first weights, gradients, learning rate and augmentation in
+    seconds to minutes, writes preflight.json and range_test.png, and exits 1 if it finds a fault.
+
+    \b
+    Example:
+      tombola train recipe.toml --out runs/first --preflight
+      tombola train recipe.toml --out runs/first --set training.epochs=3
+      tombola train recipe.toml --out runs/first --set training.epochs=3 --resume
+    """
+    if preflight:
+        if resume:
+            raise typer.BadParameter("--preflight begins anew; leave --resume out")
+        from tombola.cli.training.preflight_print import print_preflight
+
+        raise typer.Exit(print_preflight(recipe, out, changes or (), device.value, quiet=quiet))
+    from tombola.train.loop.loop import Interrupted
+    from tombola.train.train import train_recipe
+
+    try:
+        run = train_recipe(
+            find_recipe(recipe), out, overrides=changes or (), resume=resume, device=device.value, quiet=quiet
+        )
+    except Interrupted as stop:
+        typer.echo(str(stop), err=True)
+        raise typer.Exit(130) from None
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(_told(run))
+
+
+def _told(run: "RunFolder") -> str:
+    from tombola.train.tasks.open import score_name_of
+
+    score_name = score_name_of(run.recipe_path)
+    name = f"valid_{score_name}"
+    scored = [row[name] for row in run.read_metrics() if name in row]
+    best = f": best {score_name} {100 * max(scored):.1f}" if scored else ""
+    return f"{run.path}{best}\nNext: tombola export {quote(str(run.path))}"

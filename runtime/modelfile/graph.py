@@ -1,0 +1,263 @@
+"""What an `.onnx` file is made of, read from its bytes without the onnx package and without running it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tombola.errors import ModelError
+from tombola.runtime.contract.contract import Contract, TensorSpec, check_graph
+from tombola.runtime.modelfile.protobuf import fields, to_int, to_text, to_view
+from tombola.runtime.modelfile.tensor import DTYPES, Tensor, read_tensor
+
+STANDARD_DOMAINS = ("", "ai.onnx")
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator of the graph.
+
+    weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast;
+    that Cast has none.
+    """
+
+    name: str
+    op_type: str
+    domain: str
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The parts of a model file. Nodes and tensors include those inside loops, branches and functions.
+
+    inputs: graph inputs that must be fed; optional_inputs: those with a stored default; nodes in file order.
+    """
+
+    opset: int
+    producer: str
+    metadata: dict[str, str]
+    inputs: tuple[TensorSpec, ...]
+    optional_inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    nodes: tuple[Node, ...]
+    initializers: tuple[Tensor, ...]
+    constants: tuple[Tensor, ...]
+
+    @property
+    def op_counts(self) -> dict[str, int]:
+        """Operator type -> how many nodes, most first."""
+        counts: dict[str, int] = {}
+        for node in self.nodes:
+            counts[node.op_type] = counts.get(node.op_type, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def weight_count(self) -> int:
+        """How many numbers the initializers hold."""
+        return sum(tensor.count for tensor in self.initializers)
+
+    @property
+    def zero_count(self) -> int:
+        """How many of them are exactly zero."""
+        return sum(tensor.zeros for tensor in self.initializers)
+
+
+def read_graph(model: bytes) -> Graph:
+    """Read the bytes of an `.onnx` file; ModelError where they are empty, cut off or no ONNX model."""
+    if not model:
+        raise ModelError("the file is empty (0 bytes).")
+    reader = _Reader()
+    reader.read_model(memoryview(model))
+    return reader.graph()
+
+
+def check_contract(graph: Graph) -> Contract:
+    """Return the contract of a graph that keeps it; ModelError says what the graph does that it may not.
+
+    Refused: another or no contract, tensors that differ from the task's, data outside of the file, operators
+    of a foreign domain, weights that are not numbers.
+    """
+    contract = Contract.from_metadata(graph.metadata)
+    for node in graph.nodes:
+        if node.domain not in STANDARD_DOMAINS:
+            raise ModelError(
+                f"it uses the operator {node.op_type} of the foreign domain {node.domain!r}; "
+                "a Tombola model has standard ONNX operators only."
+            )
+    for tensor in (*graph.initializers, *graph.constants):
+        if tensor.is_external:
+            raise ModelError(
+                f"the tensor {tensor.name!r} keeps its data in another file; "
+                "a Tombola model is one file, so export it again without external data."
+            )
+        if tensor.has_nan:
+            raise ModelError(
+                f"the weight {tensor.name!r} holds NaN (not a number), so no answer could be right; "
+                "export again from a checkpoint whose weights are finite."
+            )
+    check_graph(contract.task, graph.inputs, graph.optional_inputs, graph.outputs)
+    _check_classes(contract, graph.outputs)
+    return contract
+
+
+def _check_classes(contract: Contract, outputs: tuple[TensorSpec, ...]) -> None:
+    """Refuse a fixed count of probabilities that is not the count of labels."""
+    for spec in outputs:
+        stated = spec.shape[0] if spec.name == "probabilities" and spec.shape else None
+        if isinstance(stated, int) and stated != len(contract.labels):
+            raise ModelError(f"it has {len(contract.labels)} labels but answers {spec}; export it again.")
+
+
+class _Reader:
+    """Walks a ModelProto and gathers its parts. Numbers are the field numbers of onnx.proto."""
+
+    def __init__(self) -> None:
+        self.opset = 0
+        self.producer = ""
+        self.metadata: dict[str, str] = {}
+        self.inputs: list[TensorSpec] = []
+        self.outputs: list[TensorSpec] = []
+        self.nodes: list[tuple[str, str, str, list[str], list[str]]] = []
+        self.initializers: list[Tensor] = []
+        self.constants: list[Tensor] = []
+        self.has_graph = False
+
+    def graph(self) -> Graph:
+        if not self.has_graph:
+            raise ModelError("the file holds no ONNX graph: it is cut off, or not an ONNX model.")
+        stored = {tensor.name for tensor in self.initializers}
+        sources = {name: name for name in stored}
+        for _, op_type, _, reads, writes in self.nodes:
+            if op_type == "Cast" and writes and stored.intersection(reads[:1]):
+                sources[writes[0]] = reads[0]
+                reads.clear()
+        return Graph(
+            opset=self.opset,
+            producer=self.producer,
+            metadata=self.metadata,
+            inputs=tuple(spec for spec in self.inputs if spec.name not in stored),
+            optional_inputs=tuple(spec for spec in self.inputs if spec.name in stored),
+            outputs=tuple(self.outputs),
+            nodes=tuple(
+                Node(name, op_type, domain, tuple(sources[item] for item in reads if item in sources))
+                for name, op_type, domain, reads, _ in self.nodes
+            ),
+            initializers=tuple(self.initializers),
+            constants=tuple(self.constants),
+        )
+
+    def read_model(self, message: memoryview) -> None:
+        for number, value in fields(message):
+            if number == 2:
+                self.producer = to_text(value)
+            elif number == 7:
+                self.has_graph = True
+                self.read_graph(to_view(value), depth=0)
+            elif number == 8:
+                domain, version = _opset(to_view(value))
+                if domain in STANDARD_DOMAINS:
+                    self.opset = version
+            elif number == 14:
+                key, text = _entry(to_view(value))
+                self.metadata[key] = text
+            elif number == 25:
+                for inner, node in fields(to_view(value)):
+                    if inner == 7:
+                        self.read_node(to_view(node), depth=1)
+
+    def read_graph(self, message: memoryview, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise ModelError(f"its graph is nested more than {MAX_DEPTH} deep.")
+        for number, value in fields(message):
+            if number == 1:
+                self.read_node(to_view(value), depth)
+            elif number == 5:
+                self.initializers.append(read_tensor(to_view(value)))
+            elif number == 15:
+                self.initializers.extend(_sparse_tensors(to_view(value)))
+            elif number == 11 and depth == 0:
+                self.inputs.append(_value_info(to_view(value)))
+            elif number == 12 and depth == 0:
+                self.outputs.append(_value_info(to_view(value)))
+
+    def read_node(self, message: memoryview, depth: int) -> None:
+        name, op_type, domain, reads, writes = "", "", "", list[str](), list[str]()
+        place = len(self.nodes)
+        for number, value in fields(message):
+            if number == 1:
+                reads.append(to_text(value))
+            elif number == 2:
+                writes.append(to_text(value))
+            elif number == 3:
+                name = to_text(value)
+            elif number == 4:
+                op_type = to_text(value)
+            elif number == 5:
+                self.read_attribute(to_view(value), depth)
+            elif number == 7:
+                domain = to_text(value)
+        self.nodes.insert(place, (name, op_type, domain, reads, writes))
+
+    def read_attribute(self, message: memoryview, depth: int) -> None:
+        for number, value in fields(message):
+            if number in (5, 10):
+                self.constants.append(read_tensor(to_view(value)))
+            elif number in (6, 11):
+                self.read_graph(to_view(value), depth + 1)
+            elif number in (22, 23):
+                self.constants.extend(_sparse_tensors(to_view(value)))
+
+
+def _sparse_tensors(message: memoryview) -> Iterator[Tensor]:
+    for number, value in fields(message):
+        if number in (1, 2):
+            yield read_tensor(to_view(value))
+
+
+def _opset(message: memoryview) -> tuple[str, int]:
+    domain, version = "", 0
+    for number, value in fields(message):
+        if number == 1:
+            domain = to_text(value)
+        elif number == 2:
+            version = to_int(value)
+    return domain, version
+
+
+def _entry(message: memoryview) -> tuple[str, str]:
+    key = text = ""
+    for number, value in fields(message):
+        if number == 1:
+            key = to_text(value)
+        elif number == 2:
+            text = to_text(value)
+    return key, text
+
+
+def _value_info(message: memoryview) -> TensorSpec:
+    name, dtype = "", "undefined"
+    shape: tuple[int | str, ...] | None = None
+    for number, value in fields(message):
+        if number == 1:
+            name = to_text(value)
+        elif number == 2:
+            for kind, tensor_type in fields(to_view(value)):
+                if kind != 1:  # a sequence, map or optional: no tensor
+                    continue
+                for part, content in fields(to_view(tensor_type)):
+                    if part == 1:
+                        dtype = DTYPES.get(to_int(content), f"type {to_int(content)}")
+                    elif part == 2:
+                        shape = tuple(
+                            _dimension(to_view(dim)) for inner, dim in fields(to_view(content)) if inner == 1
+                        )
+    return TensorSpec(name, dtype, shape)
+
+
+def _dimension(message: memoryview) -> int | str:
+    for number, value in fields(message):
+        if number == 1:
+            return to_int(value)
+        if number == 2:
+            return to_text(value)
+    return "?"

@@ -1,0 +1,53 @@
+"""The most memory a process held, told by a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tombola.errors import ModelError
+
+STATUS = Path("/proc/self/status")
+
+# Loads a model, answers once for a black picture, prints the peak.
+CHILD = """
+import sys
+import numpy as np
+from tombola.runtime.load import load
+from tombola.runtime.session.memory import own_peak_mib
+path, height, width, device, threads = sys.argv[1:]
+model = load(path, device, int(threads) or None)
+model(np.zeros((int(height), int(width), 3), np.uint8))
+print(own_peak_mib())
+"""
+
+
+def own_peak_mib() -> float | None:
+    """This process's peak resident memory in MiB; None where there is no /proc.
+
+    VmHWM, not getrusage: the latter starts at the peak of the process that forked this one.
+    """
+    if not STATUS.exists():
+        return None
+    for line in STATUS.read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return None
+
+
+def peak_memory_mib(
+    model: Path, size_hw: tuple[int, int], device: str = "auto", threads: int | None = None
+) -> float | None:
+    """Peak resident MiB of a fresh Python that loads `model` and answers for one picture of `size_hw`.
+
+    None where the system has no /proc; ModelError where the fresh process fails.
+    """
+    if not STATUS.exists():
+        return None
+    arguments = [str(model), str(size_hw[0]), str(size_hw[1]), device, str(threads or 0)]
+    child = subprocess.run(  # the code is ours, the arguments are not read by a shell
+        [sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, check=False
+    )
+    if child.returncode != 0:
+        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ModelError(f"{model}: the process that measures its memory failed: {last}")
+    return float(child.stdout)

@@ -1,0 +1,90 @@
+"""What a classifier says one picture shows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tombola.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class: its probability 0..1, its index and its name."""
+
+    probability: float
+    label: int
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """How probable each class is for one picture. The array is read-only.
+
+    probabilities: float32 [classes], 0..1, adding up to 1.
+    labels:        the class names, in the same order.
+    size_hw:       height and width of the upright picture, in pixels.
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: tuple[str, ...]
+    size_hw: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        self.probabilities.setflags(write=False)
+
+    @property
+    def best(self) -> Prediction:
+        """The most probable class; of equal ones the first."""
+        return self.top(1)[0]
+
+    @property
+    def name(self) -> str:
+        """The name of the most probable class."""
+        return self.best.name
+
+    @property
+    def label(self) -> int:
+        """The index of the most probable class in `labels`."""
+        return self.best.label
+
+    @property
+    def probability(self) -> float:
+        """The probability of the most probable class, 0..1."""
+        return self.best.probability
+
+    def top(self, k: int = 5) -> tuple[Prediction, ...]:
+        """The `k` most probable classes, best first, equal ones in the order of `labels`.
+
+        All classes where there are fewer than `k`. ModelError where `k` is less than 1.
+        """
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise ModelError(f"k: {k!r} must be a whole number of 1 or more.")
+        order = np.argsort(-self.probabilities, kind="stable")[:k].tolist()
+        return tuple(
+            Prediction(float(self.probabilities[label]), label, self.labels[label]) for label in order
+        )
+
+    def to_dict(self, k: int | None = None) -> dict[str, Any]:
+        """JSON-ready: size_hw, and name, label and probability (to 0.000001) of the `k` best classes.
+
+        None is all classes; best first.
+        """
+        return {
+            "size_hw": list(self.size_hw),
+            "classes": [
+                {"name": one.name, "label": one.label, "probability": round(one.probability, 6)}
+                for one in self.top(len(self.labels) if k is None else k)
+            ],
+        }
+
+    def draw(self, image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a copy of the picture, uint8 [height, width, 3] RGB, the best class in its top left corner.
+
+        Its name and probability, or its name only where there is no room for both, or nothing.
+        """
+        # Drawing is not needed for the answer, so it is not loaded before it is asked for.
+        from tombola.runtime.tasks.classify.draw import draw_classification
+
+        return draw_classification(image_rgb_u8, self)

@@ -1,0 +1,182 @@
+"""Boxes, names and scores on a picture, legible from a thumbnail to 4K."""
+
+import unicodedata
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tombola.errors import PictureError
+from tombola.runtime.tasks.detect.answer import Detection, Detections
+
+Colour = tuple[int, int, int]
+
+# Okabe and Ito's colours (RGB), which readers with any kind of colour vision can tell apart.
+PALETTE: tuple[Colour, ...] = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+    (204, 121, 167),
+)  # fmt: skip
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+
+FONT = cv2.FONT_HERSHEY_DUPLEX
+SMALLEST_SCALE = 0.4  # letters 7 px high: smaller ones cannot be read
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A rectangle of whole pixels, right and bottom excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def overlaps(self, other: "Rect") -> bool:
+        """Whether the two share a pixel."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A text with its place in the picture."""
+
+    text: str
+    rect: Rect
+
+
+def draw_detections(image_rgb_u8: NDArray[np.uint8], detections: Detections) -> NDArray[np.uint8]:
+    """Return a copy of the picture, uint8 [height, width, 3] RGB, with the detections drawn on it.
+
+    Lines and letters grow with the picture. A name that finds no free place inside the picture is left out.
+    PictureError where the picture is not the detections' own size.
+    """
+    height, width = detections.size_hw
+    if image_rgb_u8.shape != (height, width, 3) or image_rgb_u8.dtype != np.uint8:
+        raise PictureError(
+            f"the detections are of a uint8 picture [{height}, {width}, 3], "
+            f"but the one to draw on is {image_rgb_u8.dtype} {list(image_rgb_u8.shape)}."
+        )
+    canvas = np.array(image_rgb_u8, order="C")
+    line_px = max(1 if min(height, width) < 200 else 2, round(min(height, width) / 300))
+    ranked = list(detections)
+    for found in reversed(ranked):  # the best box comes to lie on top
+        box = box_pixels(found, detections.size_hw)
+        reach = line_px // 2 + 1
+        outer = (box.left - reach, box.top - reach), (box.right - 1 + reach, box.bottom - 1 + reach)
+        cv2.rectangle(canvas, *outer, BLACK, 1)  # sets the line off from a ground of its own colour
+        cv2.rectangle(
+            canvas, (box.left, box.top), (box.right - 1, box.bottom - 1), colour_of(found.label), line_px
+        )
+    taken: list[Rect] = []
+    for found in ranked:
+        tag = place_tag(found, detections.size_hw, taken)
+        if tag is not None:
+            taken.append(tag.rect)
+            draw_tag(canvas, tag, colour_of(found.label))
+    return canvas
+
+
+def draw_caption(image_rgb_u8: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """Return a copy of the picture with a line of text in its lower left corner, if there is room for it."""
+    canvas = np.array(image_rgb_u8, order="C")
+    height, width = canvas.shape[:2]
+    text_width, text_height = tag_size(text, (height, width))
+    if text_width <= width and text_height <= height:
+        draw_tag(canvas, Tag(text, Rect(0, height - text_height, text_width, height)), BLACK)
+    return canvas
+
+
+def colour_of(label: int) -> Colour:
+    """The RGB colour of a class."""
+    return PALETTE[label % len(PALETTE)]
+
+
+def ink_on(colour: Colour) -> Colour:
+    """Black or white, whichever has more contrast on a colour (WCAG's relative luminance)."""
+    red, green, blue = ((channel / 255) ** 2.2 for channel in colour)
+    return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else WHITE
+
+
+def box_pixels(found: Detection, size_hw: tuple[int, int]) -> Rect:
+    """The pixels a box covers inside a picture, at least one."""
+    height, width = size_hw
+    x1, y1, x2, y2 = found.box_xyxy
+    left = int(np.clip(round(x1), 0, width - 1))
+    top = int(np.clip(round(y1), 0, height - 1))
+    return Rect(left, top, int(np.clip(round(x2), left + 1, width)), int(np.clip(round(y2), top + 1, height)))
+
+
+def place_tag(found: Detection, size_hw: tuple[int, int], taken: list[Rect]) -> Tag | None:
+    """Where to write name and score, inside the picture and off the `taken` places; None where there is none.
+
+    Above the box is tried first, then below it, then inside of it, flush left and flush right; then the same
+    without the score.
+    """
+    height, width = size_hw
+    box = box_pixels(found, size_hw)
+    name = printable(found.name)
+    for text in (f"{name} {found.score:.2f}", name):
+        text_width, text_height = tag_size(text, size_hw)
+        if text_width > width or text_height > height:
+            continue
+        for top in (box.top - text_height, box.bottom, box.top, box.bottom - text_height):
+            for left in (box.left, box.right - text_width):
+                left_inside = min(max(left, 0), width - text_width)
+                top_inside = min(max(top, 0), height - text_height)
+                rect = Rect(left_inside, top_inside, left_inside + text_width, top_inside + text_height)
+                if not any(rect.overlaps(other) for other in taken):
+                    return Tag(text, rect)
+    return None
+
+
+def tag_size(text: str, size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Width and height in pixels of a text with its margin, at the letter size that suits the picture."""
+    scale = _scale(size_hw)
+    (text_width, _), _ = cv2.getTextSize(text, FONT, scale, _stroke(scale))
+    ascent, descent = _line_height(scale)
+    margin = _margin(scale)
+    return text_width + 2 * margin, ascent + descent + 2 * margin
+
+
+def draw_tag(canvas: NDArray[np.uint8], tag: Tag, colour: Colour) -> None:
+    """Write a text on a ground of `colour`, into the picture itself."""
+    rect = tag.rect
+    scale = _scale((canvas.shape[0], canvas.shape[1]))
+    ascent, _ = _line_height(scale)
+    margin = _margin(scale)
+    canvas[rect.top : rect.bottom, rect.left : rect.right] = colour
+    origin = (rect.left + margin, rect.top + margin + ascent)
+    cv2.putText(canvas, tag.text, origin, FONT, scale, ink_on(colour), _stroke(scale), cv2.LINE_AA)
+
+
+def _scale(size_hw: tuple[int, int]) -> float:
+    return max(SMALLEST_SCALE, min(size_hw) / 1000)
+
+
+def _stroke(scale: float) -> int:
+    return max(1, round(scale))
+
+
+def _margin(scale: float) -> int:
+    return max(1, round(4 * scale))
+
+
+def _line_height(scale: float) -> tuple[int, int]:
+    """Pixels above and below the line that letters stand on."""
+    (_, ascent), descent = cv2.getTextSize("Ág", FONT, scale, _stroke(scale))
+    return ascent, descent
+
+
+def printable(name: str) -> str:
+    """The nearest text that can be drawn: OpenCV 4 has letters of ASCII only, 5 brings a Unicode font."""
+    if int(cv2.__version__.split(".")[0]) >= 5:
+        return name.encode(errors="replace").decode()  # it crashes on half a surrogate pair
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return plain if plain.strip() else name.encode("ascii", "replace").decode()

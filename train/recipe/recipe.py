@@ -1,0 +1,135 @@
+"""Recipes: TOML files that become validated, frozen settings."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from tombola.errors import RecipeError
+from tombola.train import recipes
+from tombola.train.recipe.faults import fault_sentences
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+# Keys that hold a path; in an override it is meant from the current folder.
+PATH_KEYS = ("data.root", "network.backbone_weights", "start.weights")
+
+
+class Section(BaseModel):
+    """A table of a recipe: unknown keys are errors, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _check_name(name: str) -> str:
+    if not name or name.startswith(".") or any(sign in name for sign in "/\\\0"):
+        raise ValueError(
+            f"{name!r} would not be one folder under runs; use letters, and neither / nor a dot first"
+        )
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_check_name)]
+Step = Annotated[int, Field(ge=1)]
+
+
+class TrainingSettings(Section):
+    """What the training loop needs to know; the same for every task.
+
+    batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps, or
+    after a fifth of all steps if that is sooner, and brought down to final_rate of it by half a cosine.
+    backbone_rate multiplies it for pretrained weights.
+    ema_decay 0 turns the moving average off. early_stopping_epochs 0 turns early stopping off.
+    checkpoint_minutes: how often the state is saved inside an epoch. early_steps: optimiser steps whose
+    weights are kept (tickets rewind to them).
+    l1 and l2 are penalties in the loss, l1·‖w‖₁ + l2·½‖w‖² over all weights but biases and norms;
+    weight_decay shrinks the weights beside the loss (decoupled) under adamw; under sgd and adam its gradient
+    weight_decay·w joins that of the loss, after clipping. max_norm bounds the norm of the weights that
+    lead into a unit, 0 is no bound. watch_every: steps between two looks at gradients, updates and units;
+    0 is never.
+    """
+
+    epochs: int = Field(default=12, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(default=5e-4, gt=0)
+    backbone_rate: float = Field(default=0.5, ge=0)
+    final_rate: float = Field(default=0.01, ge=0, le=1)
+    warmup_steps: int = Field(default=200, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    l1: float = Field(default=0.0, ge=0)
+    l2: float = Field(default=0.0, ge=0)
+    max_norm: float = Field(default=0.0, ge=0)
+    clip_norm: float = Field(default=10.0, gt=0, allow_inf_nan=True)  # inf is no clipping
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    evaluate_every: int = Field(default=1, ge=1)
+    early_stopping_epochs: int = Field(default=0, ge=0)
+    checkpoint_minutes: float = Field(default=3.0, ge=0)
+    early_steps: tuple[Step, ...] = (100,)
+    watch_every: int = Field(default=100, ge=0)
+    workers: int = Field(default=1, ge=0)
+
+
+def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else
+    text; a relative path is meant from the current folder).
+
+    Raises RecipeError if the file is missing, is not TOML, or an override has no "=".
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"recipe {path} does not exist; give the path of a .toml file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise RecipeError(f"override {override!r} has no '='; write it as training.epochs=3")
+        *parents, last = key.strip().split(".")
+        if not last:
+            raise RecipeError(f"override {override!r} names no key; write it as training.epochs=3")
+        place = table
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise RecipeError(f"override {override!r}: {parent} is a value, not a table")
+        value = _toml_value(text.strip())
+        is_path = key.strip() in PATH_KEYS and isinstance(value, str) and value
+        place[last] = str(Path(value).resolve()) if is_path else value
+    return table
+
+
+def base_folder(recipe: Path) -> Path:
+    """Where the relative paths in a recipe are meant from: its own folder, or, if it came with Tombola, the
+    current one."""
+    folder = recipe.resolve().parent
+    return Path.cwd() if folder == Path(recipes.__path__[0]).resolve() else folder
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def validate(model: type[Settings], table: dict[str, Any], where: str) -> Settings:
+    """`table` as settings of type `model`; RecipeError lists every key that is unknown or wrong, with its
+    value."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: " + "; ".join(fault_sentences(error, model, table))) from None
+
+
+def to_toml(settings: BaseModel) -> str:
+    """The settings as TOML text that `validate` reads back to an equal value."""
+    return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,276 @@
+"""Classification: what a batch, a loss and a score are for it."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from tombola.errors import DataError, RecipeError, TrainingError
+from tombola.train.data.labels import classify_formats
+from tombola.train.data.labels.classification_set import ClassificationSet, merge
+from tombola.train.data.present import check_present
+from tombola.train.networks.classify.classifiers import Classifier, build_classifier
+from tombola.train.networks.inputs.classifier_input import ClassifierInput
+from tombola.train.recipe.recipe import base_folder, read_toml, to_toml, validate
+from tombola.train.run.folder import RunFolder
+from tombola.train.start.freeze import freeze_up_to, rest_frozen
+from tombola.train.start.start import load_start, weights_file
+from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Request, collate, plan_epoch
+from tombola.train.tasks.classify.exhibits import classify_exhibits
+from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
+from tombola.train.tasks.classify.start import check_seen_alike, recipe_behind
+from tombola.train.tasks.task import Exhibit
+
+PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+# Pictures that are judged at once.
+JUDGED_TOGETHER = 256
+
+
+class ClassifyTask:
+    """One label for each picture; scored by the share of labels guessed right."""
+
+    score_name = "accuracy"
+
+    def __init__(self, recipe: ClassifyRecipe) -> None:
+        """Load the data and check it. Raises DataError."""
+        self.recipe = recipe
+        self.name = recipe.name
+        self.settings = recipe.training
+        self.seed = recipe.seed
+        self.train_data = load_split(recipe, "train")
+        self.classes = self.train_data.classes
+        if len(self.classes) < 2:
+            raise DataError(
+                f"data.train holds one class, {self.classes[0]!r}, and nothing to tell it from; give each "
+                "class a folder directly in `pictures`, or name all in data.classes"
+            )
+        self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+        self.picture_input = recipe.picture.as_input()
+
+    def check_test(self) -> None:
+        data = self.recipe.data
+        named = [name for source in data.test for name in (source.pictures, source.labels) if name]
+        check_present(Path(data.root), named, "data.test")
+
+    def check_shares(self) -> None:
+        for name, module in self.build_network().named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise RecipeError(
+                    f"the batch norm {name} would learn from each process's share of a batch alone; use one "
+                    "process, or network.batch_norm = false"
+                )
+            if isinstance(module, nn.Dropout) and module.p > 0:
+                raise RecipeError(
+                    f"the dropout {name} would drop other units in each process; use one, or "
+                    "network.dropout = 0"
+                )
+
+    def recipe_toml(self) -> str:
+        data = self.recipe.data.model_copy(update={"classes": self.classes})
+        return to_toml(self.recipe.model_copy(update={"data": data}))
+
+    def lineage(self) -> dict[str, Any]:
+        parent = None
+        if self.recipe.start.weights:
+            file = weights_file(Path(self.recipe.start.weights))
+            before = recipe_behind(file)
+            parent = {
+                "file": file.name,
+                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "last_layer": "kept" if self._keeps_head(before) else "made anew",
+            }
+        return {"parent": parent, "early_steps": list(self.settings.early_steps), "levels": []}
+
+    def build_network(self) -> nn.Module:
+        torch.manual_seed(self.seed)
+        network = fresh_network(self.recipe, len(self.classes))
+        for name, module in network.named_modules():
+            if self.settings.batch_size == 1 and isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise RecipeError(
+                    f"the batch norm {name} cannot learn from training.batch_size = 1; raise it, or set "
+                    "network.batch_norm = false"
+                )
+        start = self.recipe.start
+        if start.weights:
+            file = weights_file(Path(start.weights))
+            before = recipe_behind(file)
+            load_start(network, file, keep_head=self._keeps_head(before), freeze=start.freeze)
+            if before is not None:
+                check_seen_alike(self.recipe.picture, before.picture, file)
+        elif start.freeze:
+            freeze_up_to(network, start.freeze)
+        return network
+
+    def _keeps_head(self, before: ClassifyRecipe | None) -> bool:
+        """Whether the last layer of the training before tells the very same classes apart."""
+        return before is not None and before.data.classes == self.classes
+
+    def prepare(self, network: nn.Module) -> None:
+        network.train()
+        rest_frozen(network)
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Taken over or new, decayed or not: biases and norms are not decayed."""
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        started = bool(self.recipe.start.weights)
+        for name, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                key = (started and not name.startswith("head."), parameter.ndim > 1)
+                groups.setdefault(key, []).append(parameter)
+        return [
+            {
+                "params": parameters,
+                "rate": self.settings.backbone_rate if old else 1.0,
+                "weight_decay": self.settings.weight_decay if decayed else 0.0,
+            }
+            for (old, decayed), parameters in groups.items()
+        ]
+
+    def plan_epoch(self, epoch: int) -> list[list[Request]]:
+        return plan_epoch(
+            len(self.train_data), batch_size=self.settings.batch_size, seed=self.seed, epoch=epoch
+        )
+
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        picture = self.recipe.picture
+        return ClassifyExamples(
+            self.train_data, picture.size, picture.fit, self.recipe.augment if augmented else None
+        )
+
+    def collate(self, examples: Sequence[Any]) -> Batch:
+        return collate(examples)
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        logits = network(self._seen(batch))
+        smoothing = self.recipe.loss.label_smoothing
+        return {"cross_entropy": F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        if self.valid_data is None:
+            return {}
+        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data)))
+        labels = self.valid_data.labels
+        likelihoods = np.clip(answers[np.arange(len(labels)), labels], 1e-12, None)
+        return {
+            "accuracy": float((answers.argmax(axis=1) == labels).mean()),
+            "cross_entropy": float(-np.log(likelihoods).mean()),
+        }
+
+    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
+        head = network.get_submodule("head")
+        assert isinstance(head, nn.Linear)
+        return head.out_features, len(np.unique(self.train_data.labels))
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"cross_entropy": math.log(len(self.classes))}
+
+    def unused_classes(self) -> Sequence[str]:
+        counts = np.bincount(self.train_data.labels, minlength=len(self.classes))
+        return [name for name, count in zip(self.classes, counts.tolist(), strict=True) if count == 0]
+
+    def same_labels(self, batch: Batch) -> bool:
+        return bool((batch.labels == batch.labels[0]).all())
+
+    def mismatched(self, batch: Batch) -> Batch:
+        return Batch(batch.images_rgb_u8, batch.labels.roll(1))
+
+    def right_share(self, network: nn.Module, batch: Batch) -> float:
+        return float((network(self._seen(batch)).argmax(dim=1) == batch.labels).float().mean())
+
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+        if self.valid_data is None:
+            return ()
+        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data)))
+        return classify_exhibits(self.valid_data, answers)
+
+    def _seen(self, batch: Batch) -> Tensor:
+        images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> Classifier:
+    """The network of the recipe with fresh weights."""
+    picture = recipe.picture
+    return build_classifier(
+        recipe.network, channels=picture.channels, size_hw=picture.size, n_classes=n_classes
+    )
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> ClassifyRecipe:
+    """A validated recipe with absolute paths. Raises RecipeError."""
+    return validate(ClassifyRecipe, read_toml(path, overrides), str(path)).located(base_folder(path))
+
+
+def load_network(run: Path, weights: str = "best") -> tuple[Classifier, ClassifyRecipe]:
+    """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
+
+    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
+    """
+    folder = RunFolder(run)
+    recipe = load_recipe(folder.recipe_path)
+    network = fresh_network(recipe, len(recipe.data.classes))
+    try:
+        network.load_state_dict(folder.read_weights(weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise TrainingError(
+            f"{folder.weights_path(weights)} does not fit {folder.recipe_path}: {reason}"
+        ) from None
+    return network.eval(), recipe
+
+
+def load_split(recipe: ClassifyRecipe, split: str, classes: Sequence[str] | None = None) -> ClassificationSet:
+    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not
+    given."""
+    sources: tuple[ClassifySource, ...] = getattr(recipe.data, split)
+    if not sources:
+        raise RecipeError(f"the recipe has no data.{split}; add [[data.{split}]] with pictures")
+    root = Path(recipe.data.root)
+    wanted = classes or recipe.data.classes or None
+    sets = [
+        classify_formats.load(
+            root / source.pictures,
+            root / source.labels if source.labels else None,
+            wanted,
+            recipe.data.format,
+        ).fold(source.folds)
+        for source in sources
+    ]
+    return merge(sets)
+
+
+def judge(
+    network: nn.Module, picture_input: ClassifierInput, data: ClassificationSet
+) -> Iterator[NDArray[np.float32]]:
+    """Probabilities float32 [b, classes] of the pictures of `data` in order, some at a time."""
+    device = next(network.parameters()).device
+    picture_input = picture_input.to(device)
+    for start in range(0, len(data), JUDGED_TOGETHER):
+        indices = range(start, min(start + JUDGED_TOGETHER, len(data)))
+        images = torch.cat(
+            [picture_input(torch.from_numpy(data.read(index)).to(device)) for index in indices]
+        )
+        logits = network(images.contiguous(memory_format=torch.channels_last))
+        yield logits.softmax(dim=1).float().cpu().numpy()
+
+
+def predictor(network: nn.Module, recipe: ClassifyRecipe) -> PredictProbabilities:
+    """The network as a function: image_rgb_u8 [h, w, 3] -> probabilities float32 [classes]."""
+    device = next(network.parameters()).device
+    picture_input = recipe.picture.as_input().to(device)
+
+    def predict(image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
+        image = picture_input(torch.from_numpy(image_rgb_u8).to(device))
+        probabilities: Tensor = network(image.contiguous(memory_format=torch.channels_last)).softmax(dim=1)[0]
+        return probabilities.float().cpu().numpy()
+
+    return predict

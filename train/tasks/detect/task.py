@@ -1,0 +1,326 @@
+"""Detection: what a batch, a loss and a score are for it."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from tombola.errors import DataError, RecipeError, TrainingError
+from tombola.train.data.boxes import formats
+from tombola.train.data.boxes.detection_set import DetectionSet, merge
+from tombola.train.data.pictures.augment import AugmentSettings
+from tombola.train.data.present import check_present
+from tombola.train.metrics.average_precision import voc07_map
+from tombola.train.metrics.iou import box_iou
+from tombola.train.metrics.matching import Prediction, Truth
+from tombola.train.networks.backbones.backbones import build_backbone, load_imagenet_weights
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.detect.sampling import Target, Targets
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.recipe.recipe import base_folder, read_toml, to_toml, validate
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
+from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
+from tombola.train.tasks.task import Exhibit
+
+# Low enough that average precision sees the whole curve.
+SCORING_THRESHOLD = 0.01
+
+# Augmentation that changes nothing.
+UNCHANGED = AugmentSettings(
+    flip=0, crop=0, scale=(1, 1), stretch=0, brightness=0, contrast=0, saturation=0, hue=0, mosaic=0
+)
+
+
+class DetectTask:
+    """Faster R-CNN on labelled photos; scored by VOC07 mAP at IoU 0.5."""
+
+    score_name = "voc07_map"
+
+    def __init__(self, recipe: DetectRecipe) -> None:
+        """Load the data and check it. Raises DataError."""
+        self.recipe = recipe
+        self.name = recipe.name
+        self.settings = recipe.training
+        self.seed = recipe.seed
+        self.train_data = load_split(recipe, "train")
+        self.classes = self.train_data.classes
+        self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+
+    def check_test(self) -> None:
+        data = self.recipe.data
+        named = [name for source in data.test for name in (source.annotations, source.pictures)]
+        check_present(Path(data.root), named, "data.test")
+
+    def check_shares(self) -> None:
+        if trains_batch_norm(self.recipe):
+            raise RecipeError(
+                "network.batch_norm would learn from each process's share of a batch alone; use one process, "
+                "or pretrained network.backbone_weights with batch_norm = 'frozen'"
+            )
+        if self.recipe.roi.dropout > 0:
+            raise RecipeError(
+                f"roi.dropout = {self.recipe.roi.dropout} would drop other units in each process; use one "
+                "process, or 0"
+            )
+
+    def recipe_toml(self) -> str:
+        return to_toml(
+            self.recipe.model_copy(
+                update={"data": self.recipe.data.model_copy(update={"classes": self.classes})}
+            )
+        )
+
+    def lineage(self) -> dict[str, Any]:
+        weights = self.recipe.network.backbone_weights
+        parent = None
+        if weights:
+            path = Path(weights)
+            parent = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        return {"parent": parent, "early_steps": list(self.settings.early_steps), "levels": []}
+
+    def build_network(self) -> FasterRCNN:
+        torch.manual_seed(self.seed)
+        network = build_detector(self.recipe, len(self.classes))
+        if self.recipe.network.backbone_weights:
+            load_imagenet_weights(network.backbone, Path(self.recipe.network.backbone_weights))
+        frozen, stages = self.recipe.network.frozen_stages, list(network.backbone.stages)
+        if frozen > len(stages):
+            raise RecipeError(
+                f"network.frozen_stages = {frozen}, but {self.recipe.network.backbone} has {len(stages)}"
+            )
+        for stage in stages[:frozen]:
+            stage.requires_grad_(False)
+        return network
+
+    def prepare(self, network: nn.Module) -> None:
+        network.train()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d) and not trains_batch_norm(self.recipe):
+                module.eval()
+            if isinstance(module, FasterRCNN):  # Fabric and DDP wrap it
+                for stage in list(module.backbone.stages)[: self.recipe.network.frozen_stages]:
+                    stage.eval()
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Pretrained or new, decayed or not: biases and norms are not decayed."""
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        pretrained = bool(self.recipe.network.backbone_weights)
+        for name, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                key = (pretrained and name.startswith("backbone."), parameter.ndim > 1)
+                groups.setdefault(key, []).append(parameter)
+        return [
+            {
+                "params": parameters,
+                "rate": self.settings.backbone_rate if old else 1.0,
+                "weight_decay": self.settings.weight_decay if decayed else 0.0,
+            }
+            for (old, decayed), parameters in groups.items()
+        ]
+
+    def plan_epoch(self, epoch: int) -> list[list[Request]]:
+        picture = self.recipe.picture
+        return plan_epoch(
+            self.train_data.records,
+            batch_size=self.settings.batch_size,
+            sizes=picture.training_sizes or (picture.size,),
+            divisor=FasterRCNN.size_divisor,
+            seed=self.seed,
+            epoch=epoch,
+        )
+
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        settings = self.recipe.augment if augmented else UNCHANGED
+        return DetectExamples(self.train_data, settings, self.recipe.picture.mean)
+
+    def collate(self, examples: Sequence[Any]) -> Batch:
+        return collate(examples)
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        losses: Mapping[str, Tensor] = network(self._normalised(batch.images_u8), batch.targets)
+        return losses
+
+    def _normalised(self, images_u8: Tensor) -> Tensor:
+        mean, scale = (
+            torch.tensor(values, device=images_u8.device).view(1, 3, 1, 1)
+            for values in (self.recipe.picture.mean, self.recipe.picture.scale)
+        )
+        return ((images_u8.float() - mean) * scale).contiguous(memory_format=torch.channels_last)
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        if self.valid_data is None:
+            return {}
+        assert isinstance(network, FasterRCNN)
+        predict = predictor(network, self.recipe)
+        predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
+        scores = voc07_map(predictions, truths(self.valid_data), self.classes)
+        return {"voc07_map": scores.mean_average_precision}
+
+    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
+        assert isinstance(network, FasterRCNN)
+        used = np.unique(np.concatenate([record.labels for record in self.train_data.records]))
+        return network.roi_head.classes.out_features - 1, len(used)  # background has no label
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"objectness": math.log(2), "class": math.log(len(self.classes) + 1)}
+
+    def unused_classes(self) -> Sequence[str]:
+        used = set(np.concatenate([record.labels for record in self.train_data.records]).tolist())
+        return [name for label, name in enumerate(self.classes) if label not in used]
+
+    def same_labels(self, batch: Batch) -> bool:
+        first, *others = batch.targets
+        return all(
+            torch.equal(first.boxes_xyxy, other.boxes_xyxy) and torch.equal(first.labels, other.labels)
+            for other in others
+        )
+
+    def mismatched(self, batch: Batch) -> Batch:
+        targets = list(batch.targets)
+        return Batch(batch.images_u8, Targets([*targets[1:], *targets[:1]]))
+
+    def right_share(self, network: nn.Module, batch: Batch) -> float:
+        """Share of the objects that are found at IoU 0.5 under their own name; difficult ones are not
+        asked."""
+        assert isinstance(network, FasterRCNN)
+        images = self._normalised(batch.images_u8)
+        size_hw = (images.shape[2], images.shape[3])
+        answer = self.recipe.answer
+        found = asked = 0
+        for image, target in zip(images.split(1), batch.targets, strict=True):
+            boxes, _, labels = network.detect(
+                image,
+                size_hw,
+                images.new_tensor(answer.score_threshold),
+                images.new_tensor(answer.iou_threshold),
+                torch.tensor(answer.max_detections, device=images.device),
+            )
+            hits = _found(boxes.cpu().numpy(), labels.cpu().numpy(), target)
+            found, asked = found + int(hits.sum()), asked + len(hits)
+        return found / asked if asked else 1.0
+
+    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+        if self.valid_data is None:
+            return ()
+        from tombola.train.tasks.detect.exhibits import detect_exhibits
+
+        assert isinstance(network, FasterRCNN)
+        predict = predictor(network, self.recipe)
+        predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
+        return detect_exhibits(self.valid_data, predictions, self.recipe.answer.score_threshold)
+
+
+def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:
+    """bool [n]: which of the target's objects, difficult ones apart, are among the boxes [k, 4]."""
+    asked = ~target.difficult.cpu().numpy()
+    wanted_xyxy, wanted = target.boxes_xyxy.cpu().numpy()[asked], target.labels.cpu().numpy()[asked]
+    hits = (box_iou(boxes_xyxy, wanted_xyxy) >= 0.5) & (labels[:, None] == wanted[None])
+    return np.asarray(hits.any(axis=0), np.bool_)
+
+
+def build_detector(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
+    """The network of the recipe with fresh weights."""
+    return FasterRCNN(
+        build_backbone(
+            recipe.network.backbone,
+            width=recipe.network.width,
+            strides=(8, 16, 32) if recipe.network.pyramid else (16,),
+        ),
+        n_classes,
+        channels=recipe.network.channels,
+        pyramid=recipe.network.pyramid,
+        proposals=recipe.proposals,
+        roi=recipe.roi,
+    )
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> DetectRecipe:
+    """A validated recipe with absolute paths. Raises RecipeError."""
+    table = read_toml(path, overrides)
+    if table.get("task") != "detect":
+        raise RecipeError(f'{path}: task = {table.get("task")!r} is not known; write task = "detect"')
+    return validate(DetectRecipe, table, str(path)).located(base_folder(path))
+
+
+def load_network(run: Path, weights: str = "best") -> tuple[FasterRCNN, DetectRecipe]:
+    """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
+
+    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
+    """
+    folder = RunFolder(run)
+    recipe = load_recipe(folder.recipe_path)
+    network = build_detector(recipe, len(recipe.data.classes))
+    try:
+        network.load_state_dict(folder.read_weights(weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise TrainingError(
+            f"{folder.weights_path(weights)} does not fit {folder.recipe_path}: {reason}"
+        ) from None
+    return network.eval(), recipe
+
+
+def trains_batch_norm(recipe: DetectRecipe) -> bool:
+    """Whether batch norm learns its own statistics rather than keep those of pretrained weights."""
+    choice = recipe.network.batch_norm
+    return choice == "trained" or (choice == "auto" and not recipe.network.backbone_weights)
+
+
+def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
+    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not
+    given."""
+    sources: tuple[DetectSource, ...] = getattr(recipe.data, split)
+    if not sources:
+        raise RecipeError(
+            f"the recipe has no data.{split}; add [[data.{split}]] with annotations and pictures"
+        )
+    root = Path(recipe.data.root)
+    wanted = classes or recipe.data.classes or None
+    sets = [
+        formats.load(root / source.annotations, root / source.pictures, wanted, recipe.data.format).fold(
+            source.folds
+        )
+        for source in sources
+    ]
+    merged = merge(sets)
+    if not any((~record.difficult).any() for record in merged.records):
+        raise DataError(
+            f"the {len(merged)} pictures of data.{split} hold no box to find; choose other folds or sets"
+        )
+    return merged
+
+
+def truths(data: DetectionSet) -> list[Truth]:
+    """What a perfect detector would say."""
+    return [Truth(record.boxes_xyxy, record.labels, record.difficult) for record in data.records]
+
+
+def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np.uint8]], Prediction]:
+    """The network as a function: image_rgb_u8 [h, w, 3] -> Prediction in that picture's own pixels."""
+    picture = recipe.picture
+    device = next(network.parameters()).device
+    picture_input = PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale).to(device)
+    thresholds = (
+        torch.tensor(SCORING_THRESHOLD, device=device),
+        torch.tensor(recipe.answer.iou_threshold, device=device),
+        torch.tensor(recipe.answer.max_detections, device=device),
+    )
+
+    def predict(image_rgb_u8: NDArray[np.uint8]) -> Prediction:
+        image, size_hw = picture_input(torch.from_numpy(image_rgb_u8).to(device))
+        boxes, scores, labels = network.detect(
+            image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds
+        )
+        height, width = image_rgb_u8.shape[:2]
+        factor = boxes.new_tensor([width / size_hw[1], height / size_hw[0]] * 2)
+        return Prediction((boxes * factor).cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy())
+
+    return predict

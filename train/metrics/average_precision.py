@@ -63,7 +63,7 @@ def voc07_map(
     mine = [matches.labels == label for label in range(len(classes))]
     curves = tuple(
         ClassCurve(matches.scores[chosen], matches.right[chosen], int(count))
-        for chosen, count in zip(mine, matches.truths, strict=True)
+        for chosen, count in zip(mine, matches.truths.sum(axis=0), strict=True)
     )
     return DetectionScores(
         classes=tuple(classes),

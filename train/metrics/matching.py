@@ -54,12 +54,14 @@ class Matches:
     scores    float64 [d], falling; equal scores stay in the order of pictures and of detections
     labels    int64 [d]
     right     bool [d]: matched a truth that no better detection had taken
-    truths    int64 [classes]: truths that are not difficult
+    pictures  int64 [d]: the number of its picture
+    truths    int64 [pictures, classes]: truths that are not difficult
     """
 
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
     right: NDArray[np.bool_]
+    pictures: NDArray[np.int64]
     truths: NDArray[np.int64]
 
 
@@ -77,12 +79,13 @@ def match_voc(
     scores = np.concatenate([scores for scores, _, _ in kept]) if kept else np.zeros(0)
     labels = np.concatenate([labels for _, labels, _ in kept]) if kept else np.zeros(0, np.int64)
     right = np.concatenate([right for _, _, right in kept]) if kept else np.zeros(0, np.bool_)
+    pictures = np.repeat(np.arange(len(kept)), [len(scores) for scores, _, _ in kept])
     order = np.argsort(-scores, kind="stable")
-    counts = np.zeros(class_count, np.int64)
-    for truth in truths:
+    counts = np.zeros((len(truths), class_count), np.int64)
+    for count, truth in zip(counts, truths, strict=True):
         asked = np.asarray(truth.labels, np.int64)[~np.asarray(truth.difficult, np.bool_)]
-        counts += np.bincount(asked, minlength=class_count)
-    return Matches(scores[order], labels[order], right[order], counts)
+        count += np.bincount(asked, minlength=class_count)
+    return Matches(scores[order], labels[order], right[order], pictures[order], counts)
 
 
 def _match_picture(

@@ -15,7 +15,7 @@ def scene(rng: np.random.Generator) -> tuple[Prediction, Truth]:
         corner = rng.integers(0, 8, (count, 2)).astype(np.float32)
         return np.concatenate([corner, corner + rng.integers(2, 6, (count, 2))], axis=1)
 
-    found, there = rng.integers(0, 6), rng.integers(0, 4)
+    found, there = int(rng.integers(0, 6)), int(rng.integers(0, 4))
     prediction = Prediction(boxes(found), rng.random(found), rng.integers(0, 2, found))
     return prediction, Truth(boxes(there), rng.integers(0, 2, there), rng.random(there) < 0.2)
 

@@ -21,6 +21,7 @@ from tombola.export.naming import name_nodes
 from tombola.export.parity import Parity, answer, check_parity
 from tombola.export.probes import make_probe, probe_pictures
 from tombola.export.size import PartSize, sizes
+from tombola.export.walk import with_inner
 from tombola.runtime.contract.contract import Contract
 from tombola.train.run.folder import check_place, write_atomic
 
@@ -120,7 +121,9 @@ def _contract(task: str, labels: Sequence[str], defaults: Options, facts: Mappin
 
 def check(model: onnx.ModelProto) -> None:
     """ExportError unless the model passes ONNX's own checker and holds standard operators only."""
-    foreign = {node.domain for node in model.graph.node} | {function.domain for function in model.functions}
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    foreign = {function.domain for function in model.functions}
+    foreign |= {inner.domain for node in nodes for inner in with_inner(node)}
     if foreign - {""}:
         raise ExportError(
             f"the graph has operators of {sorted(foreign - {''})}; only standard ones are allowed."

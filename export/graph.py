@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.translations import OPSET, TRANSLATIONS
+from tombola.export.walk import walk
 from tombola.runtime.contract.contract import SIGNATURES, TensorSpec
 
 
@@ -78,14 +79,21 @@ def quiet() -> Iterator[None]:
 
 def _forget_origin(model: onnx.ModelProto) -> None:
     """Drop the exporter's notes: stack traces with this machine's paths, shapes in symbols nobody knows."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    del graph.value_info[:]
+    _forget_notes(model)
+    for graph in walk(model.graph):
+        for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+            _forget_notes(part)
+        del graph.value_info[:]
     model.producer_name = "tombola"
     model.producer_version = ""
-    graph.name = "tombola"
+    model.graph.name = "tombola"
+
+
+def _forget_notes(
+    part: onnx.ModelProto | onnx.GraphProto | onnx.NodeProto | onnx.ValueInfoProto | onnx.TensorProto,
+) -> None:
+    del part.metadata_props[:]
+    part.doc_string = ""
 
 
 def _state_signature(

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from tombola.export.walk import walk
+
 
 @dataclass(frozen=True)
 class PartSize:
@@ -19,10 +21,11 @@ class PartSize:
 
 def sizes(graph: onnx.GraphProto) -> tuple[PartSize, ...]:
     """The network's parts in their order, those of a backbone and of a list of layers one by one; constants
-    last."""
+    last. What loops and branches store counts as well."""
     parts: dict[str, list[onnx.TensorProto]] = {}
-    for tensor in graph.initializer:
-        parts.setdefault(_part(tensor.name), []).append(tensor)
+    for inner in walk(graph):
+        for tensor in inner.initializer:
+            parts.setdefault(_part(tensor.name), []).append(tensor)
     constants = parts.pop(_OTHER, [])
     return tuple(_measure(name, tensors) for name, tensors in [*parts.items(), (_OTHER, constants)])
 

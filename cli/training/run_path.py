@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from tombola.errors import TrainingError
-
 
 def check_run(run: Path) -> None:
     """TrainingError unless `run` is a folder that training wrote."""
-    if not (run / "recipe.toml").exists():
-        raise TrainingError(
-            f"{run} is not a run folder: it has no recipe.toml; give a folder that training wrote"
-        )
+    from tombola.train.run.folder import RunFolder
+
+    RunFolder(run).check()

@@ -250,7 +250,8 @@ def test_export_reports_what_it_wrote(
     monkeypatch.setattr("tombola.export.run.export_run", export_run)
     run = tmp_path / "a"
     run.mkdir()
-    (run / "recipe.toml").write_text("")
+    for name in ("recipe.toml", "lineage.json"):
+        (run / name).touch()
     result = tombola("export", run, "-o", "my a.onnx", "--card", tmp_path / "card.toml", "--photo", "p.jpg")
     assert result.exit_code == 0
     assert result.stdout == (

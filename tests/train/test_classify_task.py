@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tombola.errors import DataError, RecipeError, TrainingError
+from tombola.train.doctor.report import write_report
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify.batches import plan_epoch
 from tombola.train.tasks.classify.task import ClassifyTask, load_network, load_recipe, load_split, predictor
@@ -210,6 +211,20 @@ def test_a_recipe_that_only_lies_beside_the_weights_says_nothing_of_them(
     open_digits(
         digits_recipe, f"start.weights={tmp_path}/bare.safetensors", "picture.mean=[127]"
     ).build_network()
+
+
+def test_a_report_needs_no_longer_what_the_training_started_from(
+    digits_recipe: Path, trained: Path, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.safetensors"
+    start.write_bytes((trained / "best.safetensors").read_bytes())
+    run = RunFolder(tmp_path / "run")
+    task = open_digits(digits_recipe, f"start.weights={start}", "training.epochs=1")
+    run.write_weights("best", task.build_network().state_dict(), {})
+    start.unlink()
+    assert write_report(run, task).is_file()
+    with pytest.raises(TrainingError, match=r"start\.safetensors does not exist"):
+        task.build_network()
 
 
 def test_a_start_that_saw_other_numbers_is_refused(digits_recipe: Path, trained: Path) -> None:

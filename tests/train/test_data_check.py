@@ -12,7 +12,7 @@ from tombola.errors import DataError
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.check import check
 from tombola.train.data.boxes.summary import summarize
-from tombola.train.data.finding import Finding, Kind, as_rows, raise_first
+from tombola.train.data.finding import Finding, Kind, raise_first
 from tombola.train.data.pictures.pictures import FolderPictures
 
 
@@ -147,22 +147,6 @@ def test_a_broken_picture_is_reported_once_though_the_reader_meets_it_too(tmp_pa
     (labels / "a.txt").write_text("0 .5 .5 .4 .4")
     findings = check(formats.read(labels, tmp_path))
     assert [(one.kind, one.where) for one in findings] == [(Kind.UNREADABLE_PICTURE, "b.jpg")]
-
-
-def test_rows_put_what_stops_training_first() -> None:
-    findings = [
-        Finding(Kind.DUPLICATE_BOX, "a", "w", "c"),
-        Finding(Kind.ZERO_AREA, "b", "w", "c"),
-        Finding(Kind.NO_BOXES, "d", "w", "c"),
-        Finding(Kind.ZERO_AREA, "a", "w", "c"),
-    ]
-    assert as_rows(findings) == [
-        ("zero area", "b", "w", "c"),
-        ("zero area", "a", "w", "c"),
-        ("no boxes", "d", "w", "c"),
-        ("duplicate box", "a", "w", "c"),
-    ]
-    assert as_rows([]) == []
 
 
 def test_the_error_shows_three_and_counts_the_rest() -> None:

@@ -108,7 +108,7 @@ def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path)
         scores = evaluate(predictor(network, recipe), load_split(recipe, "test"))
     assert scores.pictures == 4
     assert 0 <= scores.voc07.mean_average_precision <= 1
-    assert run.read_lineage() == {"parent": None, "early_steps": [1], "levels": []}
+    assert run.read_lineage() == {"parent": None, "early_steps": [1]}
     assert len(run.read_metrics()) == 2
 
 

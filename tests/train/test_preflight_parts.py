@@ -63,7 +63,7 @@ class NumberTask:
     def lineage(self) -> dict[str, Any]:
         return {}
 
-    def build_network(self) -> nn.Module:
+    def build_network(self, *, start: bool = True) -> nn.Module:
         return copy.deepcopy(self.network)
 
     def prepare(self, network: nn.Module) -> None:

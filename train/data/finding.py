@@ -51,15 +51,6 @@ class Finding:
     cure: str
 
 
-def as_rows(findings: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
-    """Return one table row (kind, where, what, cure) per finding, grouped by kind, worst kinds first."""
-    rank = {kind: number for number, kind in enumerate(Kind)}
-    return [
-        (str(one.kind), one.where, one.what, one.cure)
-        for one in sorted(findings, key=lambda one: (not one.kind.stops_training, rank[one.kind]))
-    ]
-
-
 def raise_first(findings: Sequence[Finding], source: str, show: int = 3) -> None:
     """Raise DataError naming the first `show` findings and the number of all; do nothing without findings."""
     if not findings:

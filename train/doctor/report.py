@@ -93,7 +93,7 @@ def _judge_best(
     """How many weights the network has, and the exhibits of the best."""
     if not run.weights_path("best").exists():
         return None, ()
-    network = task.build_network()
+    network = task.build_network(start=False)
     try:
         network.load_state_dict(run.read_weights("best"))
     except RuntimeError as error:

@@ -71,7 +71,17 @@ class RunFolder:
     @property
     def is_run(self) -> bool:
         """Whether a training began here: what it was to learn and what it descends from are written down."""
-        return self.recipe_path.exists() and (self.path / "lineage.json").exists()
+        return not self._missing()
+
+    def check(self) -> None:
+        """TrainingError unless a training began here."""
+        if missing := self._missing():
+            raise TrainingError(
+                f"{self.path} is not a run folder: it has no {missing[0]}; give a folder that training wrote"
+            )
+
+    def _missing(self) -> list[str]:
+        return [name for name in ("recipe.toml", "lineage.json") if not (self.path / name).exists()]
 
     def strangers(self) -> list[str]:
         """Names of folders in it, and of files that a run would write over, if it is no run's."""

@@ -40,8 +40,9 @@ class Task(Protocol):
     def lineage(self) -> dict[str, Any]:
         """What the first weights descend from, JSON-ready."""
 
-    def build_network(self) -> nn.Module:
-        """The network with its first weights; the same at every call."""
+    def build_network(self, *, start: bool = True) -> nn.Module:
+        """The network with its first weights, the same at every call; without `start` with fresh ones, which
+        is enough for weights of its own to be read into it."""
 
     def prepare(self, network: nn.Module) -> None:
         """Put the network into training mode, frozen parts excepted."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from tombola.errors import DataError
 from tombola.train.data.labels import cifar, class_folders, idx
@@ -10,7 +10,6 @@ from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.labels.labelled import LabelledPictures, to_classification_set
 
 FormatName = Literal["idx", "cifar", "folder"]
-FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 
 PICKLE_START = b"\x80"
 

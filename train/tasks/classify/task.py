@@ -62,7 +62,7 @@ class ClassifyTask:
         check_present(Path(data.root), named, "data.test")
 
     def check_shares(self) -> None:
-        for name, module in self.build_network().named_modules():
+        for name, module in self.build_network(start=False).named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise RecipeError(
                     f"the batch norm {name} would learn from each process's share of a batch alone; use one "
@@ -88,9 +88,9 @@ class ClassifyTask:
                 "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
                 "last_layer": "kept" if self._keeps_head(before) else "made anew",
             }
-        return {"parent": parent, "early_steps": list(self.settings.early_steps), "levels": []}
+        return {"parent": parent, "early_steps": list(self.settings.early_steps)}
 
-    def build_network(self) -> nn.Module:
+    def build_network(self, *, start: bool = True) -> nn.Module:
         torch.manual_seed(self.seed)
         network = fresh_network(self.recipe, len(self.classes))
         for name, module in network.named_modules():
@@ -99,15 +99,15 @@ class ClassifyTask:
                     f"the batch norm {name} cannot learn from training.batch_size = 1; raise it, or set "
                     "network.batch_norm = false"
                 )
-        start = self.recipe.start
-        if start.weights:
-            file = weights_file(Path(start.weights))
+        given = self.recipe.start
+        if start and given.weights:
+            file = weights_file(Path(given.weights))
             before = recipe_behind(file)
-            load_start(network, file, keep_head=self._keeps_head(before), freeze=start.freeze)
+            load_start(network, file, keep_head=self._keeps_head(before), freeze=given.freeze)
             if before is not None:
                 check_seen_alike(self.recipe.picture, before.picture, file)
-        elif start.freeze:
-            freeze_up_to(network, start.freeze)
+        elif given.freeze:
+            freeze_up_to(network, given.freeze)
         return network
 
     def _keeps_head(self, before: ClassifyRecipe | None) -> bool:

@@ -84,12 +84,12 @@ class DetectTask:
         if weights:
             path = Path(weights)
             parent = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        return {"parent": parent, "early_steps": list(self.settings.early_steps), "levels": []}
+        return {"parent": parent, "early_steps": list(self.settings.early_steps)}
 
-    def build_network(self) -> FasterRCNN:
+    def build_network(self, *, start: bool = True) -> FasterRCNN:
         torch.manual_seed(self.seed)
         network = build_detector(self.recipe, len(self.classes))
-        if self.recipe.network.backbone_weights:
+        if start and self.recipe.network.backbone_weights:
             load_imagenet_weights(network.backbone, Path(self.recipe.network.backbone_weights))
         frozen, stages = self.recipe.network.frozen_stages, list(network.backbone.stages)
         if frozen > len(stages):

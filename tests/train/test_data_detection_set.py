@@ -54,6 +54,16 @@ def test_a_fold_and_its_opposite_share_the_set(count: int, n: int, data: st.Data
     assert len(parts[0]) == len(range(k, count, n))
 
 
+def test_pictures_are_left_out_by_name() -> None:
+    four = numbered(4)
+    assert names(four.without(["0001.jpg", "0003.jpg"])) == [0, 2]
+    assert four.without([]) == four
+    with pytest.raises(DataError, match=r"no picture '0009\.jpg'.*write its file name"):
+        four.without(["0009.jpg"])
+    with pytest.raises(DataError, match="leaves none of 4 pictures"):
+        four.without([f"{number:04}.jpg" for number in range(4)])
+
+
 @pytest.mark.parametrize("fold", ["5/5", "0/0", "-1/5", "1", "a/b", "!!0/5", "0/5/2", "", "0.5/2", "²/5"])
 def test_a_fold_of_another_form_is_named(fold: str) -> None:
     with pytest.raises(DataError, match="write k/n or !k/n"):

@@ -85,7 +85,7 @@ def test_boxes_follow_their_pixels_onto_the_canvas(toy_recipe: Path) -> None:
         for name in ("flip", "crop", "stretch", "brightness", "contrast", "saturation", "hue")
     ]
     task = DetectTask(load_recipe(toy_recipe, [*off, "augment.scale=[1.0, 1.0]"]))
-    image, target = task.examples()[Request(0, (96, 128), 1)]
+    image, target = task.examples()[Request(0, (96, 128), 1, True)]
     assert image.shape == (96, 128, 3)
     torch.testing.assert_close(target.boxes_xyxy, torch.from_numpy(task.train_data.records[0].boxes_xyxy * 2))
     x1, y1, x2, y2 = (int(v) for v in target.boxes_xyxy[1])
@@ -94,9 +94,49 @@ def test_boxes_follow_their_pixels_onto_the_canvas(toy_recipe: Path) -> None:
 
 def test_mosaic_brings_in_other_pictures(toy_recipe: Path) -> None:
     task = DetectTask(load_recipe(toy_recipe, ["augment.mosaic=1.0", "augment.crop=0"]))
-    batch = collate([task.examples()[Request(i, (64, 64), i)] for i in range(4)])
+    batch = collate([task.examples()[Request(i, (64, 64), i, True)] for i in range(4)])
     assert batch.images_u8.shape == (4, 3, 64, 64)
     assert max(len(target.boxes_xyxy) for target in batch.targets) > 2
+
+
+def test_mixup_lays_one_other_picture_over_the_own(toy_recipe: Path) -> None:
+    off = [
+        f"augment.{name}=0" for name in ("flip", "crop", "stretch", "brightness", "contrast", "saturation")
+    ]
+    task = DetectTask(
+        load_recipe(toy_recipe, [*off, "augment.hue=0", "augment.scale=[1, 1]", "augment.mixup=1"])
+    )
+    image, target = task.examples()[Request(0, (48, 64), 1, True)]
+    own = task.train_data.records[0]
+    assert len(target.boxes_xyxy) == 4  # every picture has two
+    np.testing.assert_allclose(target.boxes_xyxy[:2], own.boxes_xyxy)
+    others = [task.train_data.read(index).astype(float) for index in range(8)]
+    # The picture is w·own + (1 - w)·other for one of the others and one w.
+    mine, errors = task.train_data.read(0).astype(float), []
+    for other in others[1:]:
+        apart = mine - other
+        weight = ((image - other) * apart).sum() / (apart**2).sum()
+        errors.append(np.abs(other + weight * apart - image).max() if 0.3 < weight < 0.7 else 255)
+    assert min(errors) < 1
+
+
+def test_the_last_epochs_join_no_pictures(toy_recipe: Path) -> None:
+    task = DetectTask(load_recipe(toy_recipe, ["augment.mosaic=1", "augment.mixup=1", "training.epochs=10"]))
+    joined = [
+        {request.joined for batch in task.plan_epoch(epoch) for request in batch} for epoch in range(10)
+    ]
+    assert joined == [{True}] * 9 + [{False}]
+    alone = Request(0, (64, 64), 1, False)
+    plain = DetectTask(load_recipe(toy_recipe))
+    np.testing.assert_array_equal(task.examples()[alone][0], plain.examples()[alone][0])
+
+
+def test_a_source_leaves_out_the_pictures_that_it_names(toy_recipe: Path) -> None:
+    source = "data.train=[{{annotations='boxes.json', pictures='pictures', folds=['!0/3'], without={}}}]"
+    data = load_split(load_recipe(toy_recipe, [source.format(["001.png", "004.png"])]), "train")
+    assert [record.file_name for record in data.records][:3] == ["002.png", "005.png", "007.png"]
+    with pytest.raises(DataError, match=r"no picture '000\.png' in this set and its folds"):
+        load_split(load_recipe(toy_recipe, [source.format(["000.png"])]), "train")
 
 
 def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path) -> None:
@@ -197,7 +237,7 @@ def test_every_picture_gets_its_turn() -> None:
     records = [record(i, (64, 48)) for i in range(18)] + [record(i, (48, 64)) for i in range(18, 22)]
     seen: set[int] = set()
     for epoch in range(20):
-        plan = plan_epoch(records, batch_size=8, sizes=[64], divisor=32, seed=1, epoch=epoch)
+        plan = plan_epoch(records, batch_size=8, sizes=[64], divisor=32, seed=1, epoch=epoch, joined=True)
         assert [len(batch) for batch in plan] == [8, 8]
         seen |= {request.index for batch in plan for request in batch}
     assert seen == set(range(22))

@@ -64,6 +64,18 @@ class DetectionSet:
         """
         return replace(self, records=tuple(self.records[rank] for rank in kept_ranks(len(self), folds)))
 
+    def without(self, names: Sequence[str]) -> "DetectionSet":
+        """Keep all records but those of the pictures named. DataError if one of them is not here, or nothing
+        is left."""
+        known = {record.file_name for record in self.records}
+        if strange := [name for name in names if name not in known]:
+            raise DataError(
+                f"without: there is no picture {strange[0]!r} in this set and its folds; write its file name"
+            )
+        if known <= set(names):
+            raise DataError(f"without leaves none of {len(known)} pictures; name fewer")
+        return replace(self, records=tuple(one for one in self.records if one.file_name not in names))
+
 
 def merge(sets: Sequence[DetectionSet]) -> DetectionSet:
     """Return one set with the records of all. DataError if the classes differ or a picture comes twice."""

@@ -41,6 +41,8 @@ class AugmentSettings:
     brightness, contrast, saturation    largest change as a share, 0.3 = factor 0.7 … 1.3
     hue         largest turn as a share of the colour circle
     mosaic      probability that the caller joins four pictures by `mosaic` first
+    mixup       probability that the caller lays another picture over this one by `mixup` afterwards
+    clean_share last share of the epochs, in which neither mosaic nor mixup joins pictures
     """
 
     flip: float = 0.5
@@ -53,9 +55,12 @@ class AugmentSettings:
     saturation: float = 0.4
     hue: float = 0.02
     mosaic: float = 0.0
+    mixup: float = 0.0
+    clean_share: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("flip", "crop", "mosaic", "stretch", "brightness", "contrast", "saturation", "hue"):
+        joining = ("mosaic", "mixup", "clean_share")
+        for name in ("flip", "crop", *joining, "stretch", "brightness", "contrast", "saturation", "hue"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"augment: {name} = {getattr(self, name)}; give a share from 0 to 1")
         if not 0 < self.crop_size[0] <= self.crop_size[1] <= 1:

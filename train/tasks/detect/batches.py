@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from tombola.train.data.boxes.detection_set import DetectionRecord, DetectionSet
 from tombola.train.data.pictures.augment import AugmentSettings, augment
+from tombola.train.data.pictures.mixup import mixup
 from tombola.train.data.pictures.mosaic import mosaic
 from tombola.train.data.pictures.window import Sample
 from tombola.train.networks.detect.sampling import Target, Targets
@@ -20,11 +21,13 @@ from tombola.train.networks.detect.sampling import Target, Targets
 
 @dataclass(frozen=True)
 class Request:
-    """One picture of one batch: its index, the canvas (height, width) and the seed of all that is random."""
+    """One picture of one batch: its index, the canvas (height, width), the seed of all that is random, and
+    whether it may be joined with others."""
 
     index: int
     canvas_hw: tuple[int, int]
     seed: int
+    joined: bool
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def plan_epoch(
     divisor: int,
     seed: int,
     epoch: int,
+    joined: bool,
 ) -> list[list[Request]]:
     """Shuffle, and put pictures of like shape together so that little of a canvas is padding.
 
@@ -65,7 +69,9 @@ def plan_epoch(
         group = groups[position]
         canvas_hw = _canvas_hw([_shape(records[i]) for i in group], int(rng.choice(sizes)), divisor)
         seeds = rng.integers(0, 2**31 - 2, size=len(group))
-        batches.append([Request(int(i), canvas_hw, int(s)) for i, s in zip(group, seeds, strict=True)])
+        batches.append(
+            [Request(int(i), canvas_hw, int(s), joined) for i, s in zip(group, seeds, strict=True)]
+        )
     return batches
 
 
@@ -98,14 +104,13 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
     def __getitem__(self, request: Request) -> tuple[NDArray[np.uint8], Target]:
         cv2.setNumThreads(0)
         rng = np.random.default_rng(request.seed)
-        sample = self._sample(request.index)
-        if self.settings.mosaic > 0 and rng.random() < self.settings.mosaic:
-            others = rng.integers(0, len(self.data), size=3)
-            sample = mosaic([sample, *(self._sample(int(index)) for index in others)], rng=rng)
-        image, boxes, labels, difficult = augment(*sample, settings=self.settings, rng=rng)
-        canvas, factor = _fit(image, request.canvas_hw, self.mean)
+        sample = self._on_canvas(request.index, request, rng)
+        if request.joined and self.settings.mixup > 0 and rng.random() < self.settings.mixup:
+            other = int(rng.integers(0, len(self.data)))
+            sample = mixup(sample, self._on_canvas(other, request, rng), rng=rng)
+        canvas, boxes, labels, difficult = sample
         target = Target(
-            torch.from_numpy(np.ascontiguousarray(boxes * factor, dtype=np.float32)),
+            torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float32)),
             torch.from_numpy(np.ascontiguousarray(labels)),
             torch.from_numpy(np.ascontiguousarray(difficult)),
             request.seed,
@@ -114,6 +119,16 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def _on_canvas(self, index: int, request: Request, rng: np.random.Generator) -> Sample:
+        """Picture `index`, changed, and its boxes in canvas pixels."""
+        sample = self._sample(index)
+        if request.joined and self.settings.mosaic > 0 and rng.random() < self.settings.mosaic:
+            others = rng.integers(0, len(self.data), size=3)
+            sample = mosaic([sample, *(self._sample(int(index)) for index in others)], rng=rng)
+        image, boxes, labels, difficult = augment(*sample, settings=self.settings, rng=rng)
+        canvas, factor = _fit(image, request.canvas_hw, self.mean)
+        return canvas, boxes * factor, labels, difficult
 
     def _sample(self, index: int) -> Sample:
         record = self.data.records[index]

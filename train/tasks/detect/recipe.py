@@ -16,11 +16,12 @@ Scale = Annotated[float, Field(gt=0)]
 
 class DetectSource(Section):
     """One labelled set: paths under data.root, and the folds of it that are meant ("0/5": every fifth
-    picture by file name, starting with the first; "!0/5": all others)."""
+    picture by file name, starting with the first; "!0/5": all others), without the pictures named."""
 
     annotations: str
     pictures: str
     folds: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 class DetectData(Section):

@@ -135,6 +135,7 @@ class DetectTask:
             divisor=FasterRCNN.size_divisor,
             seed=self.seed,
             epoch=epoch,
+            joined=epoch < self.settings.epochs * (1 - self.recipe.augment.clean_share),
         )
 
     def examples(self, *, augmented: bool = True) -> Dataset[Any]:
@@ -285,9 +286,9 @@ def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None =
     root = Path(recipe.data.root)
     wanted = classes or recipe.data.classes or None
     sets = [
-        formats.load(root / source.annotations, root / source.pictures, wanted, recipe.data.format).fold(
-            source.folds
-        )
+        formats.load(root / source.annotations, root / source.pictures, wanted, recipe.data.format)
+        .fold(source.folds)
+        .without(source.without)
         for source in sources
     ]
     merged = merge(sets)

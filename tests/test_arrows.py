@@ -28,6 +28,7 @@ HEIGHT = {
     "loop": 5,
     "doctor": 6,
     "search": 6,
+    "prune": 6,
     "": 7,  # train.py, evaluate.py: the tops of commands
 }
 # Arrows that still point the wrong way. None may be added; whoever turns one takes it out.

@@ -1,0 +1,40 @@
+"""Which tensors of a network may lose weights."""
+
+import difflib
+import fnmatch
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from tombola.errors import RecipeError
+
+
+def prunable(network: nn.Module, *, leave_out: Sequence[str] = (), biases: bool = False) -> dict[str, Tensor]:
+    """Name -> tensor of the trainable kernels and matrices of `network`, in its order.
+
+    leave_out: names of layers or patterns ("stem*", "classes", "neck.lateral.0"); a layer's name stands for
+    all of its tensors. biases: they too. Norms are never pruned.
+    RecipeError for a pattern that matches nothing, naming near ones.
+    """
+    layers = {
+        f"{name}.{parameter_name}" if name else parameter_name: parameter
+        for name, module in network.named_modules()
+        if not isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d | nn.LayerNorm)
+        for parameter_name, parameter in module.named_parameters(recurse=False)
+        if parameter.requires_grad and (parameter.ndim > 1 or biases)
+    }
+    for pattern in leave_out:
+        matched = [name for name in layers if _matches(name, pattern)]
+        if not matched:
+            known = sorted({name.rpartition(".")[0] for name in layers})
+            near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3) or known[:3]
+            raise RecipeError(f"no layer is called {pattern!r}; near it are {', '.join(near)}")
+        for name in matched:
+            del layers[name]
+    if not layers:
+        raise RecipeError("nothing is left to prune; leave out fewer layers")
+    return dict(layers)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}.*")

@@ -33,6 +33,7 @@ def line_between(
 def error_barrier(errors: list[float]) -> float:
     """How far the error on the line between two networks rises above the mean of its ends.
 
-    errors: at equal steps from one end to the other (Frankle et al. 2020, section 2). Near 0 the two lie in one basin.
+    errors: at equal steps from one end to the other (Frankle et al. 2020, section 2).
+    Near 0 the two lie in one basin.
     """
     return max(errors) - (errors[0] + errors[-1]) / 2

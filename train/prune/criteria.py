@@ -46,9 +46,8 @@ def _prune_group(weights: Mapping[str, Tensor], living: dict[str, Tensor], share
     sizes = torch.cat(
         [torch.where(living[n], w.abs().float(), torch.inf).flatten() for n, w in weights.items()]
     )
-    for size, (name, _) in zip(
-        sizes.split([w.numel() for w in weights.values()]), weights.items(), strict=True
-    ):
+    counts = [weight.numel() for weight in weights.values()]
+    for size, name in zip(sizes.split(counts), weights, strict=True):
         # The largest of each tensor cannot die: a layer without weights carries nothing.
         finite = torch.where(living[name].flatten(), size, -1.0)
         size[finite.argmax()] = torch.inf

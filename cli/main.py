@@ -1,5 +1,6 @@
 """The console scripts: `tombola`, and `detect` as a short name for `tombola detect`."""
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -69,6 +70,7 @@ app.add_typer(data.app, name="data")
 
 def run() -> None:
     """The console script `tombola`."""
+    _only_installed_code()
     _any_text_prints()
     app(prog_name="tombola")
 
@@ -77,6 +79,11 @@ def run_detect() -> None:
     """The console script `detect`."""
     _any_text_prints()
     detect_app(prog_name="detect")
+
+
+def _only_installed_code() -> None:
+    # A Python that is started from here, a worker for instance, would import from the current folder first.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 
 def _any_text_prints() -> None:

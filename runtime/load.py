@@ -2,6 +2,7 @@
 
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Literal, overload
 
@@ -26,6 +27,7 @@ def load(
     threads: int | None = ...,
     max_bytes: int = ...,
     *,
+    deadline_s: float | None = ...,
     task: Literal["detect"],
 ) -> Detector: ...
 
@@ -37,6 +39,7 @@ def load(
     threads: int | None = ...,
     max_bytes: int = ...,
     *,
+    deadline_s: float | None = ...,
     task: Literal["classify"],
 ) -> Classifier: ...
 
@@ -48,6 +51,7 @@ def load(
     threads: int | None = ...,
     max_bytes: int = ...,
     *,
+    deadline_s: float | None = ...,
     task: Task | None = ...,
 ) -> Detector | Classifier: ...
 
@@ -58,6 +62,7 @@ def load(
     threads: int | None = None,
     max_bytes: int = MAX_MODEL_BYTES,
     *,
+    deadline_s: float | None = None,
     task: Task | None = None,
 ) -> Detector | Classifier:
     """Load a Tombola `.onnx` file: a Detector or a Classifier, whichever it is.
@@ -67,6 +72,9 @@ def load(
                `.device_note` why); "cpu"; "cuda", which is a DeviceError where it cannot be had.
     threads:   CPU threads of one call; None is one for each physical core.
     max_bytes: larger files are refused before they are read.
+    deadline_s: seconds that opening the file, and each answer, may take; it is then stopped between two of
+               its nodes, and a ModelError says so. None is no limit. Time is all that this bounds: a file
+               of a stranger belongs in a process of its own, with a limit on its memory.
     task:      "detect" or "classify" where only that will do: a file of another task is a ModelError, and a
                type checker knows the result's type.
 
@@ -77,10 +85,17 @@ def load(
     try:
         contract = check_contract(read_graph(model))
         _check_task(contract.task, task)
-        session = open_session(model, device, threads)
-        return Classifier(session, contract) if contract.task == "classify" else Detector(session, contract)
+        session = open_session(model, device, threads, deadline_s=deadline_s)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
+    options = {"max_bytes": max_bytes, "deadline_s": deadline_s, "task": contract.task}
+    again = partial(load, _lasting(source), device, threads, **options)
+    return (Classifier if contract.task == "classify" else Detector)(session, contract, again)
+
+
+def _lasting(source: ModelSource) -> ModelSource:
+    """The source as another process, in another folder, finds it."""
+    return bytes(source) if isinstance(source, bytes | bytearray | memoryview) else Path(source).absolute()
 
 
 def _check_task(task: str, asked: str | None) -> None:

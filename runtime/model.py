@@ -1,10 +1,12 @@
 """What every loaded model has, whatever its task: its contract and the device it runs on."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tombola.errors import ModelError
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.session.session import Session
 
@@ -23,11 +25,19 @@ class Answer(Protocol):
 
 
 class Model:
-    """A loaded file. It holds no state between calls and may be called from several threads at once."""
+    """A loaded file. It holds no state between calls and may be called from several threads at once.
 
-    def __init__(self, session: Session, contract: Contract) -> None:
+    Pickled, it is loaded again where it is unpickled, on the device that is best there: from the same path
+    (ModelError where another model is there now), or from its bytes if it was loaded from bytes.
+    """
+
+    def __init__(self, session: Session, contract: Contract, load_again: "Callable[[], Model]") -> None:
         self._session = session
         self._contract = contract
+        self._load_again = load_again
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, (self._load_again, self._contract)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.labels)} classes on {self.device}>"
@@ -56,3 +66,10 @@ class Model:
     def threads(self) -> int:
         """CPU threads of one call."""
         return self._session.threads
+
+
+def _load_again(load_again: Callable[[], Model], contract: Contract) -> Model:
+    model = load_again()
+    if model.contract != contract:
+        raise ModelError("the pickled model's file holds another model now; load that, or restore it.")
+    return model

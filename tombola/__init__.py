@@ -7,6 +7,7 @@
 >>> classifier("photo.jpg").top(3)                                 # doctest: +SKIP
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from tombola.runtime.tasks.classify.model import Classifier
     from tombola.runtime.tasks.detect.answer import Detections
     from tombola.runtime.tasks.detect.model import Detector
+
+# From 1.29 on onnxruntime sends usage data to Microsoft unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

@@ -45,7 +45,7 @@ def peak_memory_mib(
         return None
     arguments = [str(model), str(size_hw[0]), str(size_hw[1]), device, str(threads or 0)]
     child = subprocess.run(  # the code is ours, the arguments are not read by a shell
-        [sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", CHILD, *arguments], capture_output=True, text=True, check=False
     )
     if child.returncode != 0:
         last = (child.stderr.strip().splitlines() or ["no message"])[-1]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tombola.errors import DeviceError, ModelError
 from tombola.runtime.session import cuda
+from tombola.runtime.session.deadline import Deadline
 from tombola.runtime.session.threads import default_threads
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -26,7 +27,7 @@ class Session:
     """A loaded network. `run` may be called from several threads at once.
 
     device: "cpu" or "cuda", as the session reports after it was made; note: why it is not the other.
-    threads: threads one run uses on the CPU.
+    threads: threads one run uses on the CPU; deadline: how long one may take.
     """
 
     inference: Any
@@ -34,11 +35,19 @@ class Session:
     device: str
     note: str
     threads: int
+    deadline: Deadline
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Feed arrays by input name, get arrays by output name; inputs left out take their stored default."""
+        """Feed arrays by input name, get arrays by output name; inputs left out take their stored default.
+
+        ModelError where onnxruntime fails, or is stopped by the deadline.
+        """
+        options = ort.RunOptions()
         try:
-            answers = self.inference.run(self.outputs, feeds)
+            with self.deadline.watch("an answer", lambda: setattr(options, "terminate", True)):
+                answers = self.inference.run(self.outputs, feeds, options)
+        except ModelError:
+            raise
         except Exception as error:  # onnxruntime's errors share no other base class
             raise ModelError(
                 f"the model failed while running on {self.device}: {_first_line(error)}"
@@ -51,12 +60,14 @@ def open_session(
     device: str = "auto",
     threads: int | None = None,
     *,
+    deadline_s: float | None = None,
     profile_prefix: str | None = None,
 ) -> Session:
     """Make a session from the bytes of a checked `.onnx` file.
 
     device:  "auto" takes CUDA where it really works, else the CPU; "cuda" is a DeviceError where it does not.
     threads: CPU threads of one run; None is one for each physical core.
+    deadline_s: seconds that making the session, and each run, may take; None is no limit.
     profile_prefix: write onnxruntime's profile to a file whose path starts so.
 
     Raises DeviceError (the device cannot be had) and ModelError (onnxruntime refuses the file).
@@ -66,9 +77,21 @@ def open_session(
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise DeviceError(f"threads {threads!r} must be a whole number of 1 or more.")
     threads = default_threads() if threads is None else threads
+    deadline = Deadline(deadline_s)
     options = _options(threads, profile_prefix)
+    with deadline.watch("opening it", lambda: options.set_load_cancellation_flag(True)):
+        inference, note = _open(model, device, options)
+    # A session whose GPU run fails would print, fall back to the CPU and say nothing to the caller.
+    inference.disable_fallback()
+    outputs = tuple(output.name for output in inference.get_outputs())
+    found = "cuda" if "CUDAExecutionProvider" in inference.get_providers() else "cpu"
+    return Session(inference, outputs, found, note, threads, deadline)
+
+
+def _open(model: bytes, device: str, options: ort.SessionOptions) -> tuple[Any, str]:
+    """onnxruntime's session, and why it does not run on CUDA; the reason is empty where it does."""
     if device == "cpu":
-        return _session(_create(model, options, [CPU_PROVIDER]), "the CPU was asked for", threads)
+        return _create(model, options, [CPU_PROVIDER]), "the CPU was asked for"
 
     reason = "this onnxruntime was built without CUDA" if not cuda.has_cuda_build() else ""
     # `auto` does not spend time on libraries that are useless without a driver.
@@ -77,26 +100,20 @@ def open_session(
     if not reason:
         inference, reason = _try_cuda(model, options)
         if inference is not None:
-            return _session(inference, "", threads)
+            return inference, ""
     if device == "cuda":
         raise DeviceError(
             f"CUDA cannot be used: {reason}. Install what is missing, or use device='cpu'; "
             "`tombola doctor` lists what is found."
         )
-    return _session(_create(model, options, [CPU_PROVIDER]), f"CUDA is not used: {reason}", threads)
-
-
-def _session(inference: Any, note: str, threads: int) -> Session:
-    device = "cuda" if "CUDAExecutionProvider" in inference.get_providers() else "cpu"
-    # A session whose GPU run fails would print, fall back to the CPU and say nothing to the caller.
-    inference.disable_fallback()
-    outputs = tuple(output.name for output in inference.get_outputs())
-    return Session(inference, outputs, device, note, threads)
+    return _create(model, options, [CPU_PROVIDER]), f"CUDA is not used: {reason}"
 
 
 def _options(threads: int, profile_prefix: str | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = FATAL  # it warns about each optional input; errors come as exceptions
+    # Told, it reads what was checked: by itself it takes some bytes for a format of its own.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Planning which buffers to share takes half of the start, and saves no memory that can be measured.

@@ -33,6 +33,17 @@ def test_best_and_top_are_in_falling_order() -> None:
     assert [type(value) for value in dataclasses.astuple(found.best)] == [float, int, str]
 
 
+def test_a_place_or_a_slice_as_of_a_list_best_first() -> None:
+    found = classification(0.25, 0.125, 0.5, 0.125)
+    assert found[0] == found.best
+    assert found[-1] == Prediction(0.125, 3, "d")
+    assert found[:2] == found.top(2)
+    assert tuple(found) == found.top(4)
+    assert len(found) == 4
+    with pytest.raises(IndexError):
+        found[4]
+
+
 def test_k_below_one_is_refused() -> None:
     for k in (0, -1, 1.5, "3", None):
         with pytest.raises(ModelError, match=f"k: {k!r} must be a whole number"):

@@ -48,6 +48,18 @@ def test_iteration_gives_plain_python_values() -> None:
     assert not none()
 
 
+def test_a_place_or_a_slice_as_of_a_list() -> None:
+    found = two()
+    assert [found[0], found[1]] == [found[-2], found[-1]] == list(found)
+    with pytest.raises(IndexError):
+        found[2]
+    best = found[:1]
+    assert isinstance(best, Detections)
+    assert (list(best), best.size_hw) == ([found[0]], (50, 60))
+    assert list(found[::-1]) == [found[1], found[0]]
+    assert len(found[5:]) == len(none()[:3]) == 0
+
+
 def test_results_cannot_be_changed() -> None:
     found = two()
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -79,8 +79,8 @@ def test_a_point_is_an_ordinary_training(tmp_path: Path, monkeypatch: pytest.Mon
             run.mkdir()
             (run / "checkpoint.safetensors").touch()
         python, *rest = command(point, tmp_path, "cpu")
-        assert (python, rest[:3]) == (sys.executable, ["-m", "tombola.cli", "train"])
-        CliRunner().invoke(app, rest[2:])
+        assert (python, rest[:3]) == (sys.executable, ["-P", "-m", "tombola.cli"])
+        CliRunner().invoke(app, rest[3:])
         *paths, options = given.pop()
         assert paths == [tmp_path / "recipe.toml", run]
         assert options["overrides"] == ["training.learning_rate=0.001", "training.weight_decay=0"]

@@ -19,7 +19,7 @@ def command(point: Point, folder: Path, device: str) -> list[str]:
     run = folder / point.name
     changes = [part for override in point.overrides for part in ("--set", override)]
     resume = ["--resume"] if RunFolder(run).has_checkpoint else []
-    train = [sys.executable, "-m", "tombola.cli", "train", str(folder / RECIPE), "--out", str(run)]
+    train = [sys.executable, "-P", "-m", "tombola.cli", "train", str(folder / RECIPE), "--out", str(run)]
     return [*train, *changes, "--device", device, *resume]
 
 

@@ -1,7 +1,8 @@
 """What a classifier says one picture shows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,23 @@ class Classification:
 
     def __post_init__(self) -> None:
         self.probabilities.setflags(write=False)
+
+    def __len__(self) -> int:
+        """How many classes there are."""
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, place: int) -> Prediction: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Prediction, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Prediction | tuple[Prediction, ...]:
+        """The class at a place, 0 is the most probable and -1 the least; of a slice a tuple of them."""
+        return self.top(len(self))[place]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.top(len(self)))
 
     @property
     def best(self) -> Prediction:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +44,31 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @overload
+    def __getitem__(self, place: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Detections": ...
+
+    def __getitem__(self, place: int | slice) -> "Detection | Detections":
+        """The detection at a place, 0 is the best and -1 the last; of a slice a `Detections` of its own."""
+        if isinstance(place, slice):
+            return Detections(
+                self.boxes_xyxy[place],
+                self.scores[place],
+                self.labels[place],
+                self.names[place],
+                self.size_hw,
+            )
+        box, score, label = (
+            self.boxes_xyxy[place].tolist(),
+            float(self.scores[place]),
+            int(self.labels[place]),
+        )
+        return Detection((box[0], box[1], box[2], box[3]), score, label, self.names[place])
+
     def __iter__(self) -> Iterator[Detection]:
-        for box, score, label, name in zip(
-            self.boxes_xyxy.tolist(), self.scores.tolist(), self.labels.tolist(), self.names, strict=True
-        ):
-            yield Detection((box[0], box[1], box[2], box[3]), score, label, name)
+        return (self[place] for place in range(len(self)))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: size_hw, and for each box box_xyxy (to 0.01 px), score (to 0.0001), label and name."""

@@ -62,10 +62,7 @@ def forbid_sockets(machine):
 def without_sockets(code: str, home: Path) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
     environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
-    code = f"{NO_SOCKETS}
-import os
-forbid_sockets(os.uname().machine)
-{code}"
+    code = f"{NO_SOCKETS}\nimport os\nforbid_sockets(os.uname().machine)\n{code}"
     return subprocess.run(
         [sys.executable, "-c", code, str(SHIPPED)], env=environment, capture_output=True, text=True
     )

@@ -34,7 +34,8 @@ def checkup() -> Iterator[tuple[str, list[Check]]]:
         *doctor_packages.check_import("onnxruntime", "InferenceSession", onnxruntime),
         *doctor_packages.check_import("cv2", "imdecode", opencv),
     ]
-    yield "Installed once", [onnxruntime, opencv, *broken]
+    telemetry = doctor_packages.check_telemetry(os.environ["ORT_DISABLE_TELEMETRY"])
+    yield "Installed once", [onnxruntime, opencv, *broken, telemetry]
     failed = {check.name for check in broken}
     if "import onnxruntime" not in failed:
         yield "Devices", _devices()

@@ -27,6 +27,9 @@ OPENCVS = (
 CORE = ("numpy", "typer", "rich")
 TRAINING = ("torch", "lightning-fabric", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript")
 
+# The values of ORT_DISABLE_TELEMETRY that onnxruntime heeds.
+TELEMETRY_IS_OFF = frozenset({"1", "true", "yes", "y", "on"})
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -104,6 +107,12 @@ def check_versions(have: Mapping[str, Distribution], tombola_version: str) -> li
             )
         )
     return checks
+
+
+def check_telemetry(setting: str) -> Check:
+    """Whether onnxruntime may send usage data to Microsoft; `setting` is ORT_DISABLE_TELEMETRY as it is now."""
+    state = "off" if setting.strip().lower() in TELEMETRY_IS_OFF else "on"
+    return Check("telemetry", "ok", f"onnxruntime's is {state} (ORT_DISABLE_TELEMETRY={setting})")
 
 
 def _to_keep(present: Sequence[Distribution], wanted: str) -> Distribution:

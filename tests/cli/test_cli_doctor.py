@@ -18,6 +18,7 @@ from tombola.cli.doctor.packages import (
     Distribution,
     check_double,
     check_import,
+    check_telemetry,
     check_versions,
     installed,
     wanted_onnxruntime,
@@ -38,6 +39,13 @@ def test_one_onnxruntime_is_fine() -> None:
     assert check_double(ONNXRUNTIMES, "onnxruntime-gpu", have("onnxruntime")) == Check(
         "onnxruntime", "ok", "1.2.3"
     )
+
+
+def test_telemetry_is_told_as_it_is_set() -> None:
+    for setting in ("1", "true", "YES"):
+        assert check_telemetry(setting).found == f"onnxruntime's is off (ORT_DISABLE_TELEMETRY={setting})"
+    for setting in ("0", "", "no"):
+        assert check_telemetry(setting).found == f"onnxruntime's is on (ORT_DISABLE_TELEMETRY={setting})"
 
 
 def test_two_onnxruntimes_are_broken_and_the_cure_keeps_the_wanted_one() -> None:

@@ -110,7 +110,7 @@ def check_versions(have: Mapping[str, Distribution], tombola_version: str) -> li
 
 
 def check_telemetry(setting: str) -> Check:
-    """Whether onnxruntime may send usage data to Microsoft; `setting` is ORT_DISABLE_TELEMETRY as it is now."""
+    """Whether onnxruntime may send usage data to Microsoft; `setting` is ORT_DISABLE_TELEMETRY."""
     state = "off" if setting.strip().lower() in TELEMETRY_IS_OFF else "on"
     return Check("telemetry", "ok", f"onnxruntime's is {state} (ORT_DISABLE_TELEMETRY={setting})")
 

@@ -15,7 +15,7 @@ from tombola.runtime.tasks.detect.model import Detector
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 
-ModelSource = str | os.PathLike[str] | bytes
+ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 Task = Literal["detect", "classify"]
 

@@ -14,6 +14,7 @@ from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.detect.model import Detector
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
+MAX_SAID = 600
 
 ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 
@@ -87,7 +88,7 @@ def load(
         _check_task(contract.task, task)
         session = open_session(model, device, threads, deadline_s=deadline_s)
     except ModelError as error:
-        raise ModelError(f"{name}: {error}") from error
+        raise _of(name, error) from error
     options = {"max_bytes": max_bytes, "deadline_s": deadline_s, "task": contract.task}
     again = partial(load, _lasting(source), device, threads, **options)
     return (Classifier if contract.task == "classify" else Detector)(session, contract, again)
@@ -116,7 +117,7 @@ def inspect_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tupl
         graph = read_graph(model)
         return check_contract(graph), graph
     except ModelError as error:
-        raise ModelError(f"{name}: {error}") from error
+        raise _of(name, error) from error
 
 
 def read_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tuple[str, bytes]:
@@ -139,6 +140,12 @@ def read_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tuple[s
         raise ModelError(f"{path}: no such file.") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def _of(name: str, error: ModelError) -> ModelError:
+    """The error with the file's name before it; what it quotes of the file may be long, and is cut."""
+    said = str(error)
+    return ModelError(f"{name}: {said if len(said) <= MAX_SAID else said[:MAX_SAID] + '…'}")
 
 
 def _check_size(name: str, size_bytes: int, max_bytes: int) -> None:

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 CONTRACT_VERSION = 1
+MAX_CARD_DEPTH = 32
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SUM_TOLERANCE = 1e-2  # probabilities of many classes, each rounded, miss 1 by a little
 
@@ -149,6 +150,8 @@ def _check_defaults(task: str, defaults: Mapping[str, float | int]) -> None:
 
 
 def _check_card(card: Mapping[str, Any]) -> None:
+    if _is_deeper(card, MAX_CARD_DEPTH):
+        raise ModelError(f"tombola.card: is nested more than {MAX_CARD_DEPTH} deep.")
     size_hw = card.get("input_size_hw", [1, 1])
     if not (
         isinstance(size_hw, list | tuple)
@@ -196,6 +199,20 @@ def _check_classify_answer(probabilities: list[Any], classes: int, where: str) -
         raise ModelError(f"{where}: probabilities must be numbers from 0 to 1.")
     if abs(sum(probabilities) - 1) > SUM_TOLERANCE:
         raise ModelError(f"{where}: probabilities must add up to 1, but their sum is {sum(probabilities):g}.")
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether lists and objects stand more than `depth` deep in each other, asked level by level."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for one in level
+            for inner in (
+                one.values() if isinstance(one, Mapping) else one if isinstance(one, list | tuple) else ()
+            )
+        ]
+    return any(isinstance(one, Mapping | list | tuple) for one in level)
 
 
 def _is_finite(value: object) -> bool:

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 
 from tombola.errors import ModelError
 from tombola.runtime.contract.contract import Contract, TensorSpec, check_graph
-from tombola.runtime.modelfile.protobuf import fields, to_int, to_text, to_view
-from tombola.runtime.modelfile.tensor import DTYPES, Tensor, read_tensor
+from tombola.runtime.modelfile.protobuf import Budget, fields, to_int, to_name, to_text, to_view
+from tombola.runtime.modelfile.tensor import DTYPES, MAX_DIMS, Tensor, read_tensor
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 MAX_DEPTH = 32
+MAX_NODES = MAX_TENSORS = 100_000
+
+# Operators with any number of inputs, and the first of these; onnxruntime crashes on an empty one.
+VARIADIC = {
+    "Concat": 0, "Einsum": 0, "Max": 0, "Mean": 0, "Min": 0, "Scan": 0, "SequenceConstruct": 0, "Sum": 0,
+    "Loop": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ class _Reader:
     """Walks a ModelProto and gathers its parts. Numbers are the field numbers of onnx.proto."""
 
     def __init__(self) -> None:
+        self.budget = Budget()
         self.opset = 0
         self.producer = ""
         self.metadata: dict[str, str] = {}
@@ -147,86 +155,100 @@ class _Reader:
         )
 
     def read_model(self, message: memoryview) -> None:
-        for number, value in fields(message):
+        for number, value in fields(message, self.budget):
             if number == 2:
-                self.producer = to_text(value)
+                self.producer = to_name(value)
             elif number == 7:
                 self.has_graph = True
                 self.read_graph(to_view(value), depth=0)
             elif number == 8:
-                domain, version = _opset(to_view(value))
+                domain, version = _opset(to_view(value), self.budget)
                 if domain in STANDARD_DOMAINS:
                     self.opset = version
             elif number == 14:
-                key, text = _entry(to_view(value))
+                key, text = _entry(to_view(value), self.budget)
                 self.metadata[key] = text
             elif number == 25:
-                for inner, node in fields(to_view(value)):
-                    if inner == 7:
-                        self.read_node(to_view(node), depth=1)
+                self.read_function(to_view(value))
+
+    def read_function(self, message: memoryview) -> None:
+        for number, value in fields(message, self.budget):
+            if number == 7:
+                self.read_node(to_view(value), depth=1)
+            elif number == 11:  # defaults of its attributes
+                self.read_attribute(to_view(value), depth=1)
 
     def read_graph(self, message: memoryview, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise ModelError(f"its graph is nested more than {MAX_DEPTH} deep.")
-        for number, value in fields(message):
+        for number, value in fields(message, self.budget):
             if number == 1:
                 self.read_node(to_view(value), depth)
             elif number == 5:
-                self.initializers.append(read_tensor(to_view(value)))
+                self.keep(self.initializers, read_tensor(to_view(value), self.budget))
             elif number == 15:
-                self.initializers.extend(_sparse_tensors(to_view(value)))
-            elif number == 11 and depth == 0:
-                self.inputs.append(_value_info(to_view(value)))
-            elif number == 12 and depth == 0:
-                self.outputs.append(_value_info(to_view(value)))
+                self.keep(self.initializers, *_sparse_tensors(to_view(value), self.budget))
+            elif number in (11, 12, 13):
+                spec = _value_info(to_view(value), self.budget)
+                if number != 13 and depth == 0:
+                    (self.inputs if number == 11 else self.outputs).append(spec)
 
     def read_node(self, message: memoryview, depth: int) -> None:
         name, op_type, domain, reads, writes = "", "", "", list[str](), list[str]()
         place = len(self.nodes)
-        for number, value in fields(message):
+        for number, value in fields(message, self.budget):
             if number == 1:
-                reads.append(to_text(value))
+                reads.append(to_name(value))
             elif number == 2:
-                writes.append(to_text(value))
+                writes.append(to_name(value))
             elif number == 3:
-                name = to_text(value)
+                name = to_name(value)
             elif number == 4:
-                op_type = to_text(value)
+                op_type = to_name(value)
             elif number == 5:
                 self.read_attribute(to_view(value), depth)
             elif number == 7:
-                domain = to_text(value)
+                domain = to_name(value)
+        if "" in reads[VARIADIC.get(op_type, len(reads)) :]:
+            raise ModelError(f"the file is damaged: an input of its operator {op_type} is empty.")
+        if len(self.nodes) >= MAX_NODES:
+            raise ModelError(f"its graph has more than {MAX_NODES:,} nodes.")
         self.nodes.insert(place, (name, op_type, domain, reads, writes))
 
     def read_attribute(self, message: memoryview, depth: int) -> None:
-        for number, value in fields(message):
+        for number, value in fields(message, self.budget):
             if number in (5, 10):
-                self.constants.append(read_tensor(to_view(value)))
+                self.keep(self.constants, read_tensor(to_view(value), self.budget))
             elif number in (6, 11):
                 self.read_graph(to_view(value), depth + 1)
             elif number in (22, 23):
-                self.constants.extend(_sparse_tensors(to_view(value)))
+                self.keep(self.constants, *_sparse_tensors(to_view(value), self.budget))
+
+    def keep(self, kept: list[Tensor], *tensors: Tensor) -> None:
+        if len(self.initializers) + len(self.constants) + len(tensors) > MAX_TENSORS:
+            raise ModelError(f"it stores more than {MAX_TENSORS:,} tensors.")
+        kept.extend(tensors)
 
 
-def _sparse_tensors(message: memoryview) -> Iterator[Tensor]:
-    for number, value in fields(message):
+def _sparse_tensors(message: memoryview, budget: Budget) -> Iterator[Tensor]:
+    for number, value in fields(message, budget):
         if number in (1, 2):
-            yield read_tensor(to_view(value))
+            yield read_tensor(to_view(value), budget)
 
 
-def _opset(message: memoryview) -> tuple[str, int]:
+def _opset(message: memoryview, budget: Budget) -> tuple[str, int]:
     domain, version = "", 0
-    for number, value in fields(message):
+    for number, value in fields(message, budget):
         if number == 1:
-            domain = to_text(value)
+            domain = to_name(value)
         elif number == 2:
             version = to_int(value)
     return domain, version
 
 
-def _entry(message: memoryview) -> tuple[str, str]:
+def _entry(message: memoryview, budget: Budget) -> tuple[str, str]:
     key = text = ""
-    for number, value in fields(message):
+    for number, value in fields(message, budget):
         if number == 1:
             key = to_text(value)
         elif number == 2:
@@ -234,30 +256,34 @@ def _entry(message: memoryview) -> tuple[str, str]:
     return key, text
 
 
-def _value_info(message: memoryview) -> TensorSpec:
+def _value_info(message: memoryview, budget: Budget) -> TensorSpec:
     name, dtype = "", "undefined"
     shape: tuple[int | str, ...] | None = None
-    for number, value in fields(message):
+    for number, value in fields(message, budget):
         if number == 1:
-            name = to_text(value)
+            name = to_name(value)
         elif number == 2:
-            for kind, tensor_type in fields(to_view(value)):
+            for kind, tensor_type in fields(to_view(value), budget):
                 if kind != 1:  # a sequence, map or optional: no tensor
                     continue
-                for part, content in fields(to_view(tensor_type)):
+                for part, content in fields(to_view(tensor_type), budget):
                     if part == 1:
                         dtype = DTYPES.get(to_int(content), f"type {to_int(content)}")
                     elif part == 2:
                         shape = tuple(
-                            _dimension(to_view(dim)) for inner, dim in fields(to_view(content)) if inner == 1
+                            _dimension(to_view(dim), budget)
+                            for inner, dim in fields(to_view(content), budget)
+                            if inner == 1
                         )
+    if shape is not None and len(shape) > MAX_DIMS:
+        raise ModelError(f"the tensor {name!r} has {len(shape)} dimensions, more than {MAX_DIMS}.")
     return TensorSpec(name, dtype, shape)
 
 
-def _dimension(message: memoryview) -> int | str:
-    for number, value in fields(message):
+def _dimension(message: memoryview, budget: Budget) -> int | str:
+    for number, value in fields(message, budget):
         if number == 1:
             return to_int(value)
         if number == 2:
-            return to_text(value)
+            return to_name(value)
     return "?"

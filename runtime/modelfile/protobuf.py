@@ -4,21 +4,39 @@ Nothing is copied: bytes come back as views of the buffer they were found in.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tombola.errors import ModelError
 
 Value = int | memoryview
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+MAX_NAME = 1024
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+@dataclass
+class Budget:
+    """How many more fields of one file are read. The shipped detector has 7,531; a million take a second."""
+
+    fields: int = 2_000_000
+
+    def spend(self) -> None:
+        """Count one; ModelError where none is left."""
+        self.fields -= 1
+        if self.fields < 0:
+            raise ModelError(
+                "it is made of more than two million parts; export it again, with its numbers as raw data."
+            )
+
+
+def fields(message: memoryview, budget: Budget) -> Iterator[tuple[int, Value]]:
     """Yield (field number, value) in file order: an int for numbers, a view for text, bytes and messages.
 
-    ModelError where the bytes end too early or are no protobuf.
+    ModelError where the bytes end too early, are no protobuf, or hold more than the budget allows.
     """
     position, end = 0, len(message)
     while position < end:
+        budget.spend()
         # Nearly all keys and lengths are one byte long, and a call for each would be half of the time.
         key = message[position]
         position += 1
@@ -48,10 +66,11 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
         position += length
 
 
-def varints(packed: memoryview) -> Iterator[int]:
+def varints(packed: memoryview, budget: Budget) -> Iterator[int]:
     """The numbers of a packed repeated field."""
     position = 0
     while position < len(packed):
+        budget.spend()
         value, position = _varint(packed, position)
         yield value
 
@@ -62,6 +81,14 @@ def to_text(value: Value) -> str:
         return str(to_view(value), "utf-8")
     except UnicodeDecodeError as error:
         raise ModelError("the file is damaged: a name in it is not valid UTF-8.") from error
+
+
+def to_name(value: Value) -> str:
+    """The name of something, at most MAX_NAME characters."""
+    name = to_text(value)
+    if len(name) > MAX_NAME:
+        raise ModelError(f"a name in it is longer than {MAX_NAME:,} characters.")
+    return name
 
 
 def to_int(value: Value) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
-from tombola.runtime.modelfile.protobuf import fields, to_int, to_text, to_view, varints
+from tombola.runtime.modelfile.protobuf import Budget, fields, to_int, to_name, to_view, varints
 
 # TensorProto.DataType -> numpy's name; the rest (strings, float8, 4-bit) are listed by their number.
 DTYPES = {
@@ -19,6 +19,8 @@ ITEM_BYTES = {
     "float32": 4, "uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "int32": 4, "int64": 8, "bool": 1,
     "float16": 2, "float64": 8, "uint32": 4, "uint64": 8, "bfloat16": 2,
 }  # fmt: skip
+
+MAX_DIMS = 16
 
 
 @dataclass(frozen=True)
@@ -70,29 +72,31 @@ class Tensor:
         return np.frombuffer(self.data, dtype=np.dtype(stored).newbyteorder("<"))
 
 
-def read_tensor(message: memoryview) -> Tensor:
+def read_tensor(message: memoryview, budget: Budget) -> Tensor:
     """Read a TensorProto; ModelError where its bytes do not match its dims."""
     name, dtype, dims, is_external = "", "undefined", list[int](), False
     raw: memoryview = memoryview(b"")
     numbers = bytearray()
-    for number, value in fields(message):
+    for number, value in fields(message, budget):
         if number == 1:
-            dims.extend([to_int(value)] if isinstance(value, int) else varints(value))
+            dims.extend([to_int(value)] if isinstance(value, int) else map(to_int, varints(value, budget)))
         elif number == 2:
             dtype = DTYPES.get(to_int(value), f"type {to_int(value)}")
         elif number in (4, 10):  # float_data, double_data: already little-endian values
             numbers += to_view(value)
         elif number in (5, 7, 11):  # int32_data, int64_data, uint64_data: varints of a wider type
-            items = [value] if isinstance(value, int) else varints(value)
+            items = [value] if isinstance(value, int) else varints(value, budget)
             size = ITEM_BYTES.get(dtype, 1)
             for item in items:
                 numbers += (item & ((1 << 8 * size) - 1)).to_bytes(size, "little")
         elif number == 8:
-            name = to_text(value)
+            name = to_name(value)
         elif number == 9:
             raw = to_view(value)
         elif number == 13 or (number == 14 and to_int(value) == 1):
             is_external = True
+    if len(dims) > MAX_DIMS:
+        raise ModelError(f"the tensor {name!r} has {len(dims)} dimensions, more than {MAX_DIMS}.")
     data = raw if len(raw) else memoryview(bytes(numbers))
     tensor = Tensor(name, dtype, tuple(dims), data, is_external)
     if any(dim < 0 for dim in dims):

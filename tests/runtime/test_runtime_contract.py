@@ -158,6 +158,8 @@ def test_key_order_and_foreign_keys_do_not_matter(random: Any) -> None:
         ("tombola.card", '"good"', r"tombola\.card: must be a JSON object"),
         ("tombola.card", '{"figure":NaN}', r"tombola\.card: .*NaN is not a finite number"),
         ("tombola.card", '{"figure":-1e999}', r"tombola\.card: .*-1e999 is not a finite number"),
+        ("tombola.card", '{"a":[' * 17 + "]}" * 17, r"tombola\.card: is nested more than 32 deep"),
+        ("tombola.card", '{"a":' * 900 + "1" + "}" * 900, r"tombola\.card: is nested more than 32 deep"),
         ("tombola.card", '{"input_size_hw":320}', r"tombola\.card: input_size_hw"),
         ("tombola.card", '{"probe_tolerance":0}', r"tombola\.card: probe_tolerance"),
         ("tombola.card", '{"probe_tolerance":1%s}' % ("0" * 400), r"tombola\.card: probe_tolerance"),

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tombola.errors import ModelError
 from tombola.runtime.contract.contract import TensorSpec
 from tombola.runtime.modelfile.graph import check_contract, read_graph
-from tombola.runtime.modelfile.protobuf import fields, varints
+from tombola.runtime.modelfile.protobuf import Budget, fields, varints
 from tombola.runtime.modelfile.tensor import read_tensor
 
 MakeToy = Callable[..., onnx.ModelProto]
@@ -71,7 +71,7 @@ def test_tensor_of_each_dtype(dtype: str, as_raw: bool) -> None:
         proto = numpy_helper.from_array(values, "weight")
     else:
         proto = helper.make_tensor("weight", onnx_type, values.shape, values.ravel().tolist())
-    tensor = read_tensor(memoryview(proto.SerializeToString()))
+    tensor = read_tensor(memoryview(proto.SerializeToString()), Budget())
     assert (tensor.name, tensor.dtype, tensor.dims) == ("weight", dtype, (2, 3))
     assert tensor.data.tobytes() == values.tobytes()
     assert (tensor.nbytes, tensor.count, tensor.zeros) == (values.nbytes, 6, 3)
@@ -81,17 +81,17 @@ def test_tensor_of_each_dtype(dtype: str, as_raw: bool) -> None:
 def test_bfloat16_zeros_and_nan() -> None:
     bits = np.array([0x0000, 0x8000, 0x3F80, 0x7F80], np.uint16)  # 0, -0, 1, infinity
     proto = TensorProto(name="b", data_type=TensorProto.BFLOAT16, dims=[4], raw_data=bits.tobytes())
-    tensor = read_tensor(memoryview(proto.SerializeToString()))
+    tensor = read_tensor(memoryview(proto.SerializeToString()), Budget())
     assert (tensor.dtype, tensor.zeros, tensor.has_nan) == ("bfloat16", 2, False)
     proto.raw_data = np.array([0, 0, 0, 0xFFC0], np.uint16).tobytes()
-    assert read_tensor(memoryview(proto.SerializeToString())).has_nan
+    assert read_tensor(memoryview(proto.SerializeToString()), Budget()).has_nan
 
 
 @given(
     st.lists(st.floats(width=32), max_size=20).map(lambda items: np.array(items, np.float32)),
 )
 def test_zeros_and_nan_agree_with_numpy(values: NDArray[np.float32]) -> None:
-    tensor = read_tensor(memoryview(numpy_helper.from_array(values, "w").SerializeToString()))
+    tensor = read_tensor(memoryview(numpy_helper.from_array(values, "w").SerializeToString()), Budget())
     assert tensor.zeros == int((values == 0).sum())
     assert tensor.has_nan == bool(np.isnan(values).any())
 
@@ -253,7 +253,7 @@ def test_deep_nesting_is_an_error_not_a_crash(make_toy: MakeToy) -> None:
 def test_tensor_that_lies_about_its_size_is_refused() -> None:
     proto = _tensor("short", dims=[1_000_000], raw_data=b"\0" * 8)
     with pytest.raises(ModelError, match=r"'short' of .* holds 8 bytes"):
-        read_tensor(memoryview(proto.SerializeToString()))
+        read_tensor(memoryview(proto.SerializeToString()), Budget())
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=20))
@@ -265,7 +265,7 @@ def test_varints_against_the_definition(numbers: list[int]) -> None:
             packed.append(rest & 0x7F | 0x80)
             rest >>= 7
         packed.append(rest)
-    assert list(varints(memoryview(bytes(packed)))) == numbers
+    assert list(varints(memoryview(bytes(packed)), Budget())) == numbers
 
 
 def test_fields_by_hand() -> None:
@@ -273,7 +273,7 @@ def test_fields_by_hand() -> None:
     message = b"\x08\x96\x01" + b"\x12\x02hi" + b"\x1d\x01\x02\x03\x04" + b"\x21" + bytes(range(8))
     found = [
         (number, value if isinstance(value, int) else bytes(value))
-        for number, value in fields(memoryview(message))
+        for number, value in fields(memoryview(message), Budget())
     ]
     assert found == [(1, 150), (2, b"hi"), (3, b"\x01\x02\x03\x04"), (4, bytes(range(8)))]
 
@@ -305,3 +305,84 @@ def test_a_cast_without_an_end_is_read(make_toy: MakeToy, reads: list[str], writ
     model = make_toy()
     model.graph.node.append(helper.make_node("Cast", reads, writes, to=TensorProto.FLOAT))
     assert read_graph(model.SerializeToString()).nodes[-1].op_type == "Cast"
+
+
+@pytest.mark.parametrize("op_type", ["Max", "Min", "Mean", "Sum", "Concat", "Einsum", "SequenceConstruct"])
+def test_an_empty_input_among_any_number_is_refused(make_toy: MakeToy, op_type: str) -> None:
+    """onnxruntime crashes on it."""
+    for inputs in (["scores", ""], ["", "scores"], [""]):
+        model = make_toy()
+        model.graph.node.append(_branch(helper.make_node(op_type, inputs, ["out"])))
+        with pytest.raises(ModelError, match=f"an input of its operator {op_type} is empty"):
+            read_graph(model.SerializeToString())
+
+
+def test_what_a_loop_may_leave_out_is_no_fault(make_toy: MakeToy) -> None:
+    model = make_toy()
+    model.graph.node.append(helper.make_node("Loop", ["", "", "scores"], ["out"]))
+    model.graph.node.append(helper.make_node("Clip", ["scores", "", "most"], ["clipped"]))
+    assert read_graph(model.SerializeToString()).op_counts["Loop"] == 1
+    model.graph.node.append(helper.make_node("Loop", ["", "", ""], ["out"]))
+    with pytest.raises(ModelError, match="operator Loop is empty"):
+        read_graph(model.SerializeToString())
+
+
+def test_defaults_of_a_functions_attributes_are_walked(make_toy: MakeToy) -> None:
+    model = make_toy()
+    function = _function_with(helper.make_node("Identity", ["image"], ["out"]))
+    function.attribute_proto.append(helper.make_attribute("far", _external()))
+    model.functions.append(function)
+    with pytest.raises(ModelError, match="keeps its data in another file"):
+        check_contract(read_graph(model.SerializeToString()))
+    function.ClearField("attribute_proto")
+    body = helper.make_graph([_foreign_node()], "body", [], [])
+    function.attribute_proto.append(helper.make_attribute("body", body))
+    model.functions[0].CopyFrom(function)
+    with pytest.raises(ModelError, match="operator Evil of the foreign domain"):
+        check_contract(read_graph(model.SerializeToString()))
+
+
+def test_at_most_sixteen_dimensions(make_toy: MakeToy) -> None:
+    for dims, is_refused in (([1] * 16, False), ([1] * 17, True)):
+        with (
+            pytest.raises(ModelError, match="'deep' has 17 dimensions")
+            if is_refused
+            else contextlib.nullcontext()
+        ):
+            model = make_toy()
+            model.graph.initializer.append(_tensor("deep", dims=dims, raw_data=b"\0" * 4))
+            read_graph(model.SerializeToString())
+        for place in ("input", "output", "value_info"):
+            with (
+                pytest.raises(ModelError, match="'deep' has 17 dim")
+                if is_refused
+                else contextlib.nullcontext()
+            ):
+                model = make_toy()
+                getattr(model.graph, place).append(
+                    helper.make_tensor_value_info("deep", TensorProto.FLOAT, dims)
+                )
+                read_graph(model.SerializeToString())
+
+
+def test_a_long_name_is_refused_and_not_repeated(make_toy: MakeToy) -> None:
+    model = make_toy()
+    model.graph.node[0].name = "n" * 1025
+    with pytest.raises(ModelError, match="longer than 1,024 characters") as error:
+        read_graph(model.SerializeToString())
+    assert len(str(error.value)) < 100
+
+
+def test_more_parts_than_a_model_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tombola.runtime.modelfile.graph.MAX_NODES", 100)
+    monkeypatch.setattr("tombola.runtime.modelfile.graph.MAX_TENSORS", 100)
+    node = onnx.ModelProto(graph=onnx.GraphProto(node=[onnx.NodeProto()])).SerializeToString()
+    tensor = onnx.ModelProto(graph=onnx.GraphProto(initializer=[_tensor("x", dims=[0])])).SerializeToString()
+    assert len(read_graph(node * 100 + tensor * 100).nodes) == 100
+    with pytest.raises(ModelError, match="more than 100 nodes"):
+        read_graph(node * 101)
+    with pytest.raises(ModelError, match="more than 100 tensors"):
+        read_graph(tensor * 101)
+    numbers = TensorProto(name="many", data_type=TensorProto.INT64, dims=[10], int64_data=[1] * 10)
+    with pytest.raises(ModelError, match="more than two million parts"):
+        read_tensor(memoryview(numbers.SerializeToString()), Budget(9))

@@ -80,6 +80,27 @@ def test_onnx_file_of_somebody_else(make_toy: MakeToy) -> None:
         load(model.SerializeToString())
 
 
+def test_what_an_error_quotes_of_a_file_is_cut(make_toy: MakeToy, make_contract: MakeContract) -> None:
+    metadata = {**make_contract().to_metadata(), "tombola.labels": f'["{"x" * 9999}", "{"x" * 9999}"]'}
+    with pytest.raises(ModelError, match="'xxx") as error:
+        load(make_toy(metadata=metadata).SerializeToString())
+    assert len(str(error.value)) < 700
+
+
+def test_format_of_onnxruntimes_own_is_not_taken(
+    tmp_path: Path, make_classifier: Callable[..., bytes]
+) -> None:
+    """Its bytes 4 to 8 say ORTM; a file may say so and be a model that was never checked."""
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    onnxruntime.InferenceSession(make_classifier(), options, providers=["CPUExecutionProvider"])
+    data = (tmp_path / "model.ort").read_bytes()
+    assert onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).get_inputs()
+    with pytest.raises(ModelError, match="refuses the file"):
+        open_session(data, "cpu")
+
+
 def test_another_task_and_another_contract(make_toy: MakeToy, make_contract: MakeContract) -> None:
     metadata = make_contract().to_metadata()
     with pytest.raises(ModelError, match="'caption' is not a task this version runs"):

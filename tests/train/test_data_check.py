@@ -170,11 +170,11 @@ def test_summary_counts_faults_and_all(broken: Path) -> None:
     assert (summary.pictures, summary.empty_pictures) == (11, 8)
     assert (summary.boxes, summary.difficult_boxes) == (8, 0)
     assert summary.boxes_by_class == {"cat": 5, "dog": 2, "cow": 0, "category 9": 1}
-    assert summary.picture_sizes_hw == ((40, 60), (40, 60), (80, 120))
+    assert summary.picture_sizes_hw == ((40, 60), (40, 60), (40, 60))
     assert summary.box_side_px == pytest.approx((0, 20, 600**0.5))
     rows = dict(summary.rows())
     assert rows["pictures"] == "11 (8 without boxes)"
-    assert rows["picture size, smallest / median / largest"] == "60×40 / 60×40 / 120×80 px"
+    assert rows["picture size, smallest / median / largest"] == "60×40 / 60×40 / 60×40 px"
     assert rows["box side, smallest / median / largest"] == "0 / 20 / 24 px"
     assert rows["  cat"] == "5"
 
@@ -187,7 +187,7 @@ def test_summary_of_nothing(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_cannot_be_opened_is_a_finding(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: FolderPictures, name: str) -> bytes:
+    def refuse(_: FolderPictures, name: str, limit: int | None = None) -> bytes:  # noqa: ARG001
         raise DataError(f"picture {name} cannot be read: Permission denied")
 
     monkeypatch.setattr(FolderPictures, "read_bytes", refuse)

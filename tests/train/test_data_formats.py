@@ -164,12 +164,12 @@ def test_boxes_that_reach_out_by_rounding_are_clipped(tmp_path: Path, pictures: 
     ]
 
 
-def test_sizes_that_are_not_written_are_none(tmp_path: Path, pictures: Path) -> None:
+def test_a_size_that_is_not_written_is_that_of_the_picture(tmp_path: Path, pictures: Path) -> None:
     content = coco_content()
     del content["images"][0]["width"]
     content["images"][1]["height"] = 0
     records = coco.load(write_coco(tmp_path, content), pictures).records
-    assert [record.size_hw for record in records] == [None, None, (30, 30)]
+    assert [record.size_hw for record in records] == [(80, 100), (40, 60), (30, 30)]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,12 @@ def test_sizes_that_are_not_written_are_none(tmp_path: Path, pictures: Path) -> 
         ("annotations", 0, {"image_id": 99}, "image_id 99 is not among the images"),
         ("annotations", 0, {"image_id": [1]}, "bad annotation"),
         ("annotations", 0, {"category_id": 4}, "unknown class: .*'category 4'"),
-        ("images", 0, {"file_name": None}, r"bad annotation: boxes.json, images\[0\]: file_name is None"),
+        (
+            "images",
+            0,
+            {"file_name": None},
+            r"boxes.json, images\[0\]: 'file_name' is missing",
+        ),
         ("images", 1, {"id": 10}, r"id 10 is taken by a\.jpg"),
         ("images", 1, {"file_name": "a.jpg"}, "annotated twice"),
         ("images", 1, {"file_name": "nothing.jpg"}, r"missing picture: .*nothing\.jpg is not in"),
@@ -266,7 +271,11 @@ def test_voc_finds_a_renamed_picture_by_the_name_of_the_xml(tmp_path: Path, pict
         ("<xmax>50</xmax>", "<xmax>150</xmax>", r"box outside: a\.xml, box 0"),
         ("<name>cat</name>", "<name> </name>", "name is missing"),
         ("</annotation>", "", r"bad annotation: a\.xml: not readable XML"),
-        ("<filename>a.jpg", "<filename>b.jpg", r"annotated twice: b\.xml"),
+        (
+            "<filename>a.jpg",
+            "<filename>b.jpg",
+            r"a\.xml: it names b\.jpg, but a\.jpg is there too",
+        ),
     ],
 )
 def test_voc_faults_are_named(tmp_path: Path, pictures: Path, old: str, new: str, words: str) -> None:
@@ -284,7 +293,7 @@ def test_voc_without_a_size(tmp_path: Path, pictures: Path, size: str) -> None:
     text = (root / "b.xml").read_text()
     start, end = text.index("<size>"), text.index("</size>") + len("</size>")
     (root / "b.xml").write_text(text[:start] + size + text[end:])
-    assert voc.load(root, pictures).records[1].size_hw is None
+    assert voc.load(root, pictures).records[1].size_hw == (40, 60)
 
 
 @pytest.mark.parametrize(
@@ -354,14 +363,25 @@ YAML = {
     "windows ends": ("names:\r\n  0: cat\r\n  1: dog\r\n", {0: "cat", 1: "dog"}),
     "no names": ("nc: 2\nmynames: [a]\n", {}),
     "empty": ("names:\n", {}),
-    "unclosed": ("names: [cat, dog", {0: "cat", 1: "dog"}),
+    "nothing": ("# later\n", {}),
+    "comments between": ("names: [\n  cat, # first\n  dog # second\n]\nnc: 2\n", {0: "cat", 1: "dog"}),
+    "words that YAML takes for others": ("names: [no, 010, 1.50, 12:30, null]", dict(enumerate(
+        ("no", "010", "1.50", "12:30", "null")))),
+    "a name over lines": ("names:\n  - hot\n    dog\n  - >-\n    cow\n", {0: "hot dog", 1: "cow"}),
+    "a quote in quotes": ("names: ['jack-o''-lantern', \"a\\u00e9\"]", {0: "jack-o'-lantern", 1: "aé"}),
+    "an alias": ("old: &all [cat, dog]\nnames: *all\n", {0: "cat", 1: "dog"}),
+    "numbers otherwise written": ("names: {0: cat, '1': dog, 2.0: ox}\nnc: 3", {0: "cat", 1: "dog", 2: "ox"}),
+    "gaps, and nc beyond them": ("names: {0: cat, 3: dog}\nnc: 4", {0: "cat", 3: "dog"}),
+    "a document mark": ("---\nnames: [cat]\n...\n", {0: "cat"}),
+    "quoted keys": ("\"names\": [cat]\n'nc': '1'", {0: "cat"}),
+    "tags": ("names: !!python/tuple [!!str cat, dog]", {0: "cat", 1: "dog"}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", YAML)
 def test_names_of_a_data_yaml(case: str) -> None:
     text, expected = YAML[case]
-    assert yaml_names(text) == expected
+    assert yaml_names(text).names == expected
 
 
 def test_names_one_a_line() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tombola.train.data.boxes.detection_set import DetectionRecord, DetectionSet
 from tombola.train.data.finding import Finding, Kind, raise_first
 from tombola.train.data.pictures.pictures import PictureStore
+from tombola.train.data.text import LONGEST_NAME, listed, quoted
 
 # Annotation tools round, and some count pixels from 1: a box that is this far outside is clipped in silence.
 ROUNDING_PX = 1.0
@@ -28,7 +29,7 @@ class AnnotatedPicture:
     boxes_xyxy   float64 [n, 4] in pixels of the upright picture, not yet judged: any finite or NaN value
     class_names  n names as written
     difficult    bool [n]
-    size_hw      as written, None if not
+    size_hw      of the picture itself, upright; None if it is missing or cannot be read
     """
 
     file_name: str
@@ -72,7 +73,7 @@ def to_detection_set(annotations: Annotations) -> DetectionSet:
         *annotated_twice(annotations),
         *emptiness(annotations),
     ]
-    raise_first(faults, annotations.source)
+    raise_first([one for one in faults if one.kind.stops_training], annotations.source)
     index = {name: label for label, name in enumerate(annotations.classes)}
     records = [_record(picture, index) for picture in annotations.pictures_annotated]
     return DetectionSet(
@@ -102,20 +103,26 @@ def missing_pictures(annotations: Annotations) -> list[Finding]:
         example = next(annotations.pictures.names(), None)
         cure = f"names must be as in the store, which holds {example or 'no picture'}"
     return [
-        Finding(Kind.MISSING_PICTURE, one.where, f"{one.file_name} is not in {annotations.pictures}", cure)
+        Finding(
+            Kind.MISSING_PICTURE,
+            one.where,
+            f"{one.file_name[:LONGEST_NAME]} is not in {annotations.pictures}",
+            cure,
+        )
         for one in missing
     ]
 
 
 def picture_faults(annotations: Annotations, picture: AnnotatedPicture) -> Iterator[Finding]:
-    """Yield what makes one picture's boxes useless, without opening the picture."""
+    """Yield what makes one picture's boxes useless, without decoding the picture."""
+    classes = frozenset(annotations.classes)
     for number, (box, name) in enumerate(zip(picture.boxes_xyxy, picture.class_names, strict=True)):
         where = f"{picture.where}, box {number}"
-        if name not in annotations.classes:
+        if name not in classes:
             yield Finding(
                 Kind.UNKNOWN_CLASS,
                 where,
-                f"class {name!r} is not one of {', '.join(annotations.classes) or '(none)'}",
+                f"class {quoted(name)} is not one of {listed(annotations.classes)}",
                 "add it to the classes, or correct or remove the box",
             )
         yield from box_faults(box, picture.size_hw, where)

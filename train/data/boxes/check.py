@@ -13,13 +13,14 @@ from tombola.train.data.boxes.annotations import (
     AnnotatedPicture,
     Annotations,
     annotated_twice,
-    box_faults,
     emptiness,
     missing_pictures,
     picture_faults,
 )
+from tombola.train.data.boxes.picture_size import size_differs
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.pictures import PictureStore, decode_rgb
+from tombola.train.data.text import quoted
 
 
 def check(annotations: Annotations) -> list[Finding]:
@@ -74,21 +75,8 @@ def _open(pictures: PictureStore, name: str) -> _Opened:
 def _picture_against_annotation(picture: AnnotatedPicture, opened: _Opened) -> Iterator[Finding]:
     if opened.size_hw is None:
         yield Finding(Kind.UNREADABLE_PICTURE, picture.file_name, opened.trouble, "replace or remove it")
-    elif picture.size_hw is None:
-        for number, box in enumerate(picture.boxes_xyxy):
-            yield from box_faults(box, opened.size_hw, f"{picture.where}, box {number}")
-    elif opened.size_hw != picture.size_hw:
-        height, width = opened.size_hw
-        turned = opened.size_hw == picture.size_hw[::-1]
-        yield Finding(
-            Kind.SIZE_DIFFERS,
-            picture.where,
-            f"{picture.file_name} is {width}×{height} px, annotated as "
-            f"{picture.size_hw[1]}×{picture.size_hw[0]}",
-            "the photo is turned by its EXIF tag and was labelled lying: turn its boxes, or its pixels"
-            if turned
-            else "label this copy of the picture, or put the labelled one in its place",
-        )
+    elif picture.size_hw is not None and opened.size_hw != picture.size_hw:
+        yield size_differs(picture.file_name, picture.where, picture.size_hw, opened.size_hw)
 
 
 def _duplicate_boxes(picture: AnnotatedPicture) -> Iterator[Finding]:
@@ -125,6 +113,6 @@ def _classes_without_boxes(annotations: Annotations) -> Iterator[Finding]:
             yield Finding(
                 Kind.CLASS_WITHOUT_BOXES,
                 annotations.source,
-                f"class {name!r} has no box",
+                f"class {quoted(name)} has no box",
                 "label some, or take it out of the classes",
             )

@@ -1,12 +1,11 @@
 """YOLO txt: one file a picture, one line a box: class, then centre x, centre y, width, height in 0 … 1."""
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tombola.errors import DataError, PictureError
+from tombola.errors import DataError
 from tombola.train.data.boxes.annotations import (
     AnnotatedPicture,
     Annotations,
@@ -14,10 +13,18 @@ from tombola.train.data.boxes.annotations import (
     to_detection_set,
 )
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.data.boxes.yolo_names import NAME_FILES, find_names
+from tombola.train.data.boxes.passed_over import annotation_files, passed_over
+from tombola.train.data.boxes.picture_size import checked_size_hw
+from tombola.train.data.boxes.yolo_line import Line, parse_line
+from tombola.train.data.boxes.yolo_names import NAME_FILES, YoloNames, find_names
 from tombola.train.data.finding import Finding, Kind
-from tombola.train.data.pictures.picture_header import read_size_hw
+from tombola.train.data.pictures.picture_names import PictureNames, stem_key
 from tombola.train.data.pictures.pictures import PictureStore, open_pictures
+from tombola.train.data.text import listed, read_text
+
+MOST_BYTES = 64_000_000
+MOST_BOXES = 100_000  # in one picture
+SUFFIX = ".txt"
 
 
 def load(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> DetectionSet:
@@ -25,31 +32,39 @@ def load(annotations: Path, pictures: Path, classes: Sequence[str] | None = None
 
     a/b.txt belongs to the picture a/b.jpg (or any other ending); a picture without txt has no boxes. Class
     names come from data.yaml, classes.txt or obj.names in the folder or one of the two above it; `classes`
-    orders them, and names them where there is no such file. Lines with a polygon become its bounding box.
-    DataError names the first faults.
+    orders them, and names them where there is no such file. Lines with a polygon become its bounding box,
+    lines with key points their box. DataError names the first faults.
     """
     return to_detection_set(read(annotations, pictures, classes))
 
 
 def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> Annotations:
     """Read the folder with all its faults, for `check`. DataError if it holds no txt, or has no names."""
-    files = _label_files(annotations)
+    findings: list[Finding] = []
+    files = _label_files(annotations, findings)
     if not files:
         raise DataError(f"{annotations}: no folder with .txt files; name the folder of the YOLO labels")
-    names = find_names(annotations) or _asked_names(annotations, classes)
+    said = find_names(annotations)
+    said = YoloNames(said.names or _asked_names(annotations, classes), said.kpt_shape)
     store = open_pictures(pictures)
-    findings: list[Finding] = []
-    annotated = []
-    for picture in store.names():
-        path = files.pop(str(PurePosixPath(picture).with_suffix("")), None)
-        annotated.append(_read_file(path, picture, annotations, store, names, findings))
+    names = PictureNames(store)
+    reader = _Reader(annotations, store, said, findings)
+    annotated = [reader.read(files.get(stem_key(picture)), picture) for picture in sorted(names)]
     for stem, path in files.items():
-        where = path.relative_to(annotations).as_posix()
-        what = f"no picture named {stem} in {store}"
-        findings.append(Finding(Kind.MISSING_PICTURE, where, what, "copy it there or remove the txt file"))
+        own, where = names.with_stem(stem), path.relative_to(annotations).as_posix()
+        if len(own) > 1:
+            what = f"it is named like {listed(own)}: whose are the labels?"
+            cure = "keep one of the pictures, or give each a name and a txt file of its own"
+            findings.append(Finding(Kind.BAD_ANNOTATION, where, what, cure))
+        elif not own and not path.name.lower().startswith("readme"):
+            what = f"no picture named {stem} in {store}"
+            findings.append(
+                Finding(Kind.MISSING_PICTURE, where, what, "copy it there or remove the txt file")
+            )
+    findings += [*reader.ambiguous(), *passed_over(annotations, SUFFIX, names, set(files))]
     return Annotations(
         source=str(annotations),
-        classes=choose_classes(classes, list(names.values())),
+        classes=choose_classes(classes, list(said.names.values())),
         pictures_annotated=tuple(annotated),
         pictures=store,
         findings=tuple(findings),
@@ -65,73 +80,78 @@ def _asked_names(root: Path, classes: Sequence[str] | None) -> dict[int, str]:
     return dict(enumerate(classes))
 
 
-def _label_files(root: Path) -> dict[str, Path]:
+def _label_files(root: Path, findings: list[Finding]) -> dict[str, Path]:
     """Return {stem relative to root: path}."""
-    files = sorted(root.rglob("*.txt")) if root.is_dir() else []
-    return {
-        path.relative_to(root).with_suffix("").as_posix(): path
-        for path in files
-        if path.name not in NAME_FILES
-    }
-
-
-def _read_file(
-    path: Path | None,
-    picture: str,
-    root: Path,
-    store: PictureStore,
-    names: dict[int, str],
-    findings: list[Finding],
-) -> AnnotatedPicture:
-    """Read the lines of one txt file; what cannot be read goes into `findings`."""
-    where = picture if path is None else path.relative_to(root).as_posix()
-    size_hw: tuple[int, int] | None = None
-    try:
-        size_hw = read_size_hw(store, picture)
-    except (DataError, PictureError) as error:
-        findings.append(Finding(Kind.UNREADABLE_PICTURE, picture, str(error), "replace or remove it"))
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path is not None else []
-    except (OSError, ValueError) as error:
-        findings.append(Finding(Kind.BAD_ANNOTATION, where, f"not readable: {error}", "export it again"))
-        lines = []
-    boxes: list[NDArray[np.float64]] = []
-    class_names: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    files: dict[str, Path] = {}
+    for relative, path in annotation_files(root, SUFFIX).items():
+        if path.name in NAME_FILES:
             continue
+        other = files.setdefault(stem_key(relative), path)
+        if other is not path:
+            what = f"{other.relative_to(root)} is a file for the same picture"
+            findings.append(Finding(Kind.ANNOTATED_TWICE, relative, what, "join the two files"))
+    return files
+
+
+class _Reader:
+    """Reads label files one after the other; what cannot be read goes into `findings`."""
+
+    def __init__(self, root: Path, store: PictureStore, said: YoloNames, findings: list[Finding]) -> None:
+        self.root, self.store, self.said, self.findings = root, store, said, findings
+        # Of all lines that were taken for polygons: how many key points they may be.
+        self._polygons: set[int] = set()
+
+    def read(self, path: Path | None, picture: str) -> AnnotatedPicture:
+        where = picture if path is None else path.relative_to(self.root).as_posix()
+        size_hw = checked_size_hw(self.store, picture, where, None, self.findings)
+        lines = self._lines(path, where) if path is not None else []
+        height, width = size_hw or (0, 0)
+        kept = lines if size_hw is not None else []
+        boxes_xyxy = np.array([line.box for line in kept], np.float64).reshape(-1, 4)
+        return AnnotatedPicture(
+            file_name=picture,
+            where=where,
+            boxes_xyxy=boxes_xyxy * np.array([width, height, width, height]),
+            class_names=tuple(self.said.names.get(line.label, f"number {line.label}") for line in kept),
+            difficult=np.zeros(len(kept), np.bool_),
+            size_hw=size_hw,
+        )
+
+    def _lines(self, path: Path, where: str) -> list[Line]:
         try:
-            label, box = _parse_line(line)
-        except ValueError as error:
-            cure = "write: class, centre x, centre y, width, height, all but the class in 0 … 1"
-            findings.append(Finding(Kind.BAD_ANNOTATION, f"{where}, line {number}", str(error), cure))
-            continue
-        if size_hw is not None:
-            boxes.append(box * np.array([size_hw[1], size_hw[0], size_hw[1], size_hw[0]]))
-            class_names.append(names.get(label, f"number {label}"))
-    return AnnotatedPicture(
-        file_name=picture,
-        where=where,
-        boxes_xyxy=np.array(boxes, np.float64).reshape(-1, 4),
-        class_names=tuple(class_names),
-        difficult=np.zeros(len(boxes), np.bool_),
-        size_hw=size_hw,
-    )
+            texts = read_text(path, MOST_BYTES).split("\n")
+            if len(texts) > MOST_BOXES:
+                raise ValueError(f"it holds more than {MOST_BOXES} lines")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self.findings.append(
+                Finding(Kind.BAD_ANNOTATION, where, f"not readable: {reason}", "export it again")
+            )
+            return []
+        lines = []
+        for number, text in enumerate(texts, start=1):
+            if not text.strip():
+                continue
+            try:
+                line = parse_line(text, self.said.kpt_shape)
+            except ValueError as error:
+                cure = "write: class, centre x, centre y, width, height, all but the class in 0 … 1"
+                self.findings.append(
+                    Finding(Kind.BAD_ANNOTATION, f"{where}, line {number}", str(error), cure)
+                )
+                continue
+            if line.points is not None:
+                self._polygons.add(line.points)
+            lines.append(line)
+        return lines
 
-
-def _parse_line(line: str) -> tuple[int, NDArray[np.float64]]:
-    """Return the class number and x1 y1 x2 y2 as shares of the picture."""
-    first, *rest = line.split()
-    if not first.isdecimal():
-        raise ValueError(f"class {first!r} is not a whole number from 0")
-    try:
-        values = np.array([float(text) for text in rest], np.float64)
-    except ValueError:
-        raise ValueError(f"{line.strip()!r} is not all numbers") from None
-    if len(values) == 4:
-        x, y, width, height = values
-        return int(first), np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
-    if len(values) >= 6 and len(values) % 2 == 0:
-        corners = values.reshape(-1, 2)
-        return int(first), np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    raise ValueError(f"{line.strip()!r} has {len(values)} numbers after the class, not 4")
+    def ambiguous(self) -> list[Finding]:
+        """The finding of a set whose polygons may all be boxes with key points, equally many."""
+        if len(self._polygons) != 1 or 0 in self._polygons:
+            return []
+        (points,) = self._polygons
+        what = f"its lines of {4 + 2 * points} numbers may be polygons, or boxes with {points} key points"
+        cure = (
+            f"write `kpt_shape: [{points}, 2]` into data.yaml, or the boxes alone: class, x, y, width, height"
+        )
+        return [Finding(Kind.BAD_ANNOTATION, str(self.root), what, cure)]

@@ -1,6 +1,5 @@
 """Where the pictures lie: a folder or a plain tar, read by name; and how their bytes become pixels."""
 
-import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -10,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError, PictureError
+from tombola.train.data.pictures.clutter import is_clutter
+from tombola.train.data.pictures.tar_index import read_tar_index
 
-PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+PICTURE_SUFFIXES = frozenset({".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # Pictures too, but nothing here decodes them.
 UNREAD_SUFFIXES = frozenset(
     {".avif", ".cr2", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
@@ -23,8 +24,9 @@ class PictureStore(Protocol):
 
     def __contains__(self, name: object) -> bool: ...
 
-    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
-        """Yield the name of every picture that is there, or of every file with other suffixes, sorted."""
+    def names(self, suffixes: frozenset[str] | None = PICTURE_SUFFIXES) -> Iterator[str]:
+        """Yield the name of every picture that is there, sorted; or of files with other suffixes, or (None)
+        of every file. What is clutter is passed over."""
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         """Return the bytes of picture `name`, at most the first `limit`. DataError if it is not there."""
@@ -48,11 +50,13 @@ class FolderPictures:
 
     def __contains__(self, name: object) -> bool:
         path = self._path(name) if isinstance(name, str) else None
-        return path is not None and path.is_file()
+        try:
+            return path is not None and path.is_file()
+        except (OSError, ValueError):  # a name longer than a file system's, or no text
+            return False
 
-    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
-        files = (path for path in _files_in(self.root) if path.suffix.lower() in suffixes)
-        yield from sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
+    def names(self, suffixes: frozenset[str] | None = PICTURE_SUFFIXES) -> Iterator[str]:
+        yield from sorted(path.relative_to(self.root).as_posix() for path in files_in(self.root, suffixes))
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         path = self._path(name)
@@ -68,21 +72,34 @@ class FolderPictures:
             ) from error
 
 
-def _files_in(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield what lies in the folder and its folders: linked ones too, but none that is hidden or holds
-    itself."""
-    real = folder.resolve()
-    if real in above:
-        return
+def files_in(folder: Path, suffixes: frozenset[str] | None = None) -> Iterator[Path]:
+    """Yield the files in the folder and its folders, linked ones too, of these suffixes in any case.
+
+    Clutter is passed over, and a folder that holds itself. DataError if a folder cannot be read.
+    """
+    for path in _paths_in(folder, frozenset()):
+        if suffixes is None or path.suffix.lower() in suffixes:
+            try:
+                if path.is_file():
+                    yield path
+            except OSError:  # a link to itself, a name too long for where it points to
+                continue
+
+
+def _paths_in(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     try:
-        paths = list(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"folder {folder} cannot be read: {error.strerror}; make it readable") from error
+        real = folder.resolve()
+        paths = [] if real in above else list(folder.iterdir())
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"folder {folder} cannot be read: {reason}; make it readable") from error
     for path in paths:
-        if not path.is_dir():
+        if is_clutter(path.name):
+            continue
+        if path.is_dir():
+            yield from _paths_in(path, above | {real})
+        else:
             yield path
-        elif not path.name.startswith("."):
-            yield from _files_in(path, above | {real})
 
 
 class TarPictures:
@@ -93,7 +110,7 @@ class TarPictures:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._places = _tar_index(path)
+        self._places = read_tar_index(path)
 
     def __repr__(self) -> str:
         return f"TarPictures({str(self.path)!r})"
@@ -101,8 +118,10 @@ class TarPictures:
     def __contains__(self, name: object) -> bool:
         return name in self._places
 
-    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
-        yield from sorted(name for name in self._places if PurePosixPath(name).suffix.lower() in suffixes)
+    def names(self, suffixes: frozenset[str] | None = PICTURE_SUFFIXES) -> Iterator[str]:
+        yield from sorted(
+            name for name in self._places if _has_suffix(name, suffixes) and not is_clutter(name)
+        )
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
         if name not in self._places:
@@ -120,19 +139,8 @@ class TarPictures:
         return data
 
 
-def _tar_index(path: Path) -> dict[str, tuple[int, int]]:
-    """Return {name: (offset, size)} in bytes for the plain files of the tar."""
-    try:
-        with tarfile.open(path, "r:") as tar:
-            return {
-                member.name.removeprefix("./"): (member.offset_data, member.size)
-                for member in tar
-                if member.isreg() and not member.issparse()
-            }
-    except (tarfile.TarError, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read as a tar: {error}; pack it plain, without compression: tar -cf"
-        ) from error
+def _has_suffix(name: str, suffixes: frozenset[str] | None) -> bool:
+    return suffixes is None or PurePosixPath(name).suffix.lower() in suffixes
 
 
 class MergedPictures:
@@ -144,8 +152,8 @@ class MergedPictures:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._homes and name in self._homes[name]
 
-    def names(self, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> Iterator[str]:
-        known = (name for name in self._homes if PurePosixPath(name).suffix.lower() in suffixes)
+    def names(self, suffixes: frozenset[str] | None = PICTURE_SUFFIXES) -> Iterator[str]:
+        known = (name for name in self._homes if _has_suffix(name, suffixes))
         yield from sorted(name for name in known if name in self._homes[name])
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:

@@ -1,0 +1,47 @@
+"""What lies beside annotations and is not read: harmless, or labels in another form."""
+
+from pathlib import Path, PurePosixPath
+
+from tombola.train.data.finding import Finding, Kind
+from tombola.train.data.pictures.picture_names import PictureNames, stem_key
+from tombola.train.data.pictures.pictures import PICTURE_SUFFIXES, files_in
+
+# Files that hold the labels of one picture, in one of the forms that are about.
+LABEL_SUFFIXES = frozenset({".txt", ".xml", ".json", ".csv", ".yaml", ".yml", ".mat"})
+_NOTES = ("readme", "license", "licence", "classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")
+
+
+def annotation_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """Return {path relative to the folder: path} of the files with this suffix in any case, sorted."""
+    files = sorted(files_in(folder, frozenset({suffix}))) if folder.is_dir() else []
+    return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def passed_over(folder: Path, suffix: str, names: PictureNames, labelled: set[str]) -> list[Finding]:
+    """Return a fault per file of another form that is named like a picture without a label (its stem is not
+    in `labelled`), and one finding for all other files in the folder that nothing reads."""
+    faults, others = [], []
+    for path in sorted(files_in(folder)):
+        relative = path.relative_to(folder).as_posix()
+        own = path.suffix.lower()
+        if own == suffix or own in PICTURE_SUFFIXES or path.name.lower().startswith(_NOTES):
+            continue
+        stem = stem_key(relative)
+        if own in LABEL_SUFFIXES and names.with_stem(stem) and stem not in labelled:
+            what = (
+                f"it may hold the labels of {names.with_stem(stem)[0]}, but only {suffix} files are read here"
+            )
+            faults.append(Finding(Kind.BAD_ANNOTATION, relative, what, f"write it as {suffix}, or remove it"))
+        else:
+            others.append(relative)
+    return [*faults, *unread_files(others)]
+
+
+def unread_files(names: list[str]) -> list[Finding]:
+    """One finding for all these files, which nothing here reads."""
+    if not names:
+        return []
+    suffixes = ", ".join(sorted({PurePosixPath(name).suffix.lower() or "no suffix" for name in names}))
+    what = f"files that are not read ({suffixes}): {len(names)}, this one the first"
+    cure = "save pictures as JPEG or PNG; what is neither picture nor label may stay"
+    return [Finding(Kind.UNREAD_FORMAT, names[0], what, cure)]

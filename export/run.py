@@ -1,20 +1,20 @@
 """From a run folder to a contract file: what `tombola export` calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tombola.export.export import ExportReport, Photo
+from tombola.export.export import ExportReport
 from tombola.export.tasks.classify.exportable import export_classifier
 from tombola.export.tasks.detect.exportable import export_detector
 from tombola.runtime.pictures.picture import read_rgb
-from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.networks.classify.classifiers import Classifier
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.recipe.recipe import Recipe
 from tombola.train.run.folder import RunFolder, check_place
-from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
-from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.recipe import DetectRecipe
-from tombola.train.tasks.open import score_name_of, task_of
+from tombola.train.tasks.table import TASKS, load_network
 
 
 def export_run(
@@ -35,48 +35,41 @@ def export_run(
     verify`.
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
-    task = task_of(RunFolder(run).recipe_path)
-    export = {"detect": _export_detector, "classify": _export_classifier}[task]
-    output = output or Path({"detect": "detector.onnx", "classify": "classifier.onnx"}[task])
+    network, recipe = load_network(run, weights)
+    export, name = EXPORTS[recipe.task]
+    output = output or Path(name)
     check_place(output, ".onnx")
     images = [read_rgb(path) for path in photos]
-    return export(run, output, weights, half, facts or {}, images)
+    facts = {**_run_facts(RunFolder(run), recipe, weights), **(facts or {})}
+    return export(network, recipe, output, facts=facts, photos=images, half=half)
 
 
-def _export_detector(
-    run: Path, output: Path, weights: str, half: bool, facts: Mapping[str, Any], photos: Sequence[Photo]
-) -> ExportReport:
-    network, recipe = detect.load_network(run, weights)
-    picture = recipe.picture
+def _export_detector(network: FasterRCNN, recipe: DetectRecipe, output: Path, **asked: Any) -> ExportReport:
     return export_detector(
-        network,
-        PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale),
-        output,
-        labels=recipe.data.classes,
-        defaults=recipe.answer.model_dump(),
-        facts={**_run_facts(RunFolder(run), recipe, weights), **facts},
-        photos=photos,
-        half=half,
-    )
-
-
-def _export_classifier(
-    run: Path, output: Path, weights: str, half: bool, facts: Mapping[str, Any], photos: Sequence[Photo]
-) -> ExportReport:
-    network, recipe = classify.load_network(run, weights)
-    return export_classifier(
         network,
         recipe.picture.as_input(),
         output,
         labels=recipe.data.classes,
-        facts={**_run_facts(RunFolder(run), recipe, weights), **facts},
-        photos=photos,
-        half=half,
+        defaults=recipe.answer.model_dump(),
+        **asked,
     )
 
 
-def _run_facts(folder: RunFolder, recipe: DetectRecipe | ClassifyRecipe, weights: str) -> dict[str, Any]:
-    score = f"valid_{score_name_of(folder.recipe_path)}"
+def _export_classifier(
+    network: Classifier, recipe: ClassifyRecipe, output: Path, **asked: Any
+) -> ExportReport:
+    return export_classifier(network, recipe.picture.as_input(), output, labels=recipe.data.classes, **asked)
+
+
+# Task -> what exports its network, and the file that is written unless another is named.
+EXPORTS: dict[str, tuple[Callable[..., ExportReport], str]] = {
+    "detect": (_export_detector, "detector.onnx"),
+    "classify": (_export_classifier, "classifier.onnx"),
+}
+
+
+def _run_facts(folder: RunFolder, recipe: Recipe, weights: str) -> dict[str, Any]:
+    score = f"valid_{TASKS[recipe.task].score_name}"
     measured = [row for row in folder.read_metrics() if score in row]
     facts: dict[str, Any] = {"task": recipe.task, "name": recipe.name, "weights": weights}
     if recipe.data.rights:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tombola.train.tasks.open import resolved_toml
+from tombola.train.recipe.recipe import to_toml
+from tombola.train.tasks.table import load_recipe
 
 README = Path(__file__).parent.parent / "README.md"
 RECIPES = re.findall(r"```toml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -15,7 +16,7 @@ RECIPES = re.findall(r"```toml\n(.*?)```", README.read_text(encoding="utf-8"), r
 def test_its_recipes_are_valid(text: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(text, encoding="utf-8")
-    assert "[training]" in resolved_toml(path)
+    assert "[training]" in to_toml(load_recipe(path))
 
 
 def test_it_shows_a_recipe_of_each_task() -> None:

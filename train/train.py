@@ -12,8 +12,9 @@ from tombola.errors import DeviceError, RecipeError, TrainingError
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.loop import open_fabric, train
+from tombola.train.recipe.recipe import to_toml
 from tombola.train.run.folder import RunFolder
-from tombola.train.tasks.open import open_task, resolved_toml
+from tombola.train.tasks.table import load_recipe, open_task
 
 
 def train_recipe(
@@ -87,7 +88,7 @@ def _same_recipe(toml: str, run: RunFolder) -> None:
     """A resumed run ends as an uninterrupted one only if nothing of its recipe has changed."""
     if not run.recipe_path.exists():
         return
-    now, before = (_flat(tomllib.loads(text)) for text in (toml, resolved_toml(run.recipe_path)))
+    now, before = (_flat(tomllib.loads(text)) for text in (toml, to_toml(load_recipe(run.recipe_path))))
     changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
     if changed:
         raise RecipeError(

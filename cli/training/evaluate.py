@@ -133,10 +133,10 @@ def _task(model: Path) -> str:
     """What a run folder or a model file is for."""
     if model.is_dir():
         from tombola.train.run.folder import RunFolder
-        from tombola.train.tasks.open import task_of
+        from tombola.train.tasks.table import load_recipe
 
         check_run(model)
-        return task_of(RunFolder(model).recipe_path)
+        return str(load_recipe(RunFolder(model).recipe_path).task)
     from tombola.runtime.load import inspect_model
 
     return inspect_model(model)[0].task

@@ -40,7 +40,8 @@ def _of_run(asked: Evaluated) -> tuple[Iterator["NDArray[np.float32]"], "Classif
     """Answers of a run's network in PyTorch, many pictures at a time, and the pictures."""
     import torch
 
-    from tombola.train.tasks.classify.task import judge, load_network, load_split
+    from tombola.train.tasks.classify.task import judge, load_split
+    from tombola.train.tasks.table import load_network
 
     device = asked.torch_device()
     network, recipe = load_network(asked.path, asked.weights)

@@ -39,7 +39,8 @@ def _of_run(asked: Evaluated) -> tuple["PredictPicture", "DetectionSet"]:
     """The network of a run in PyTorch, and the pictures named or those of its recipe."""
     import torch
 
-    from tombola.train.tasks.detect.task import load_network, load_split, predictor
+    from tombola.train.tasks.detect.task import load_split, predictor
+    from tombola.train.tasks.table import load_network
 
     device = asked.torch_device()
     network, recipe = load_network(asked.path, asked.weights)

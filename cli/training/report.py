@@ -26,7 +26,7 @@ def report(
     """
     from tombola.train.doctor.report import write_report
     from tombola.train.run.folder import RunFolder
-    from tombola.train.tasks.open import open_task
+    from tombola.train.tasks.table import open_task
     from tombola.train.train import choose_device
 
     check_run(run)

@@ -72,9 +72,9 @@ def train(
 
 
 def _told(run: "RunFolder") -> str:
-    from tombola.train.tasks.open import score_name_of
+    from tombola.train.tasks.table import TASKS, load_recipe
 
-    score_name = score_name_of(run.recipe_path)
+    score_name = TASKS[load_recipe(run.recipe_path).task].score_name
     name = f"valid_{score_name}"
     scored = [row[name] for row in run.read_metrics() if name in row]
     best = f": best {score_name} {100 * max(scored):.1f}" if scored else ""

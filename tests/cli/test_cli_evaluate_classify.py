@@ -146,6 +146,7 @@ data.test = [{ pictures = "photos" }]
 picture = { size = [8, 8], fit = "stretch" }
 network = { kind = "mlp", widths = [] }
 """)
+    folder.write_lineage({"parent": None})
     network = build_classifier(MlpSettings(widths=()), channels=3, size_hw=(8, 8), n_classes=3)
     with torch.no_grad():
         network.head.weight.copy_(torch.eye(3).repeat_interleave(64, dim=1))

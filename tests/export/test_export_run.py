@@ -22,7 +22,8 @@ from tombola.train.networks.detect.proposals import ProposalSettings
 from tombola.train.networks.detect.roi_head import RoiSettings
 from tombola.train.networks.inputs.picture_input import PictureInput
 from tombola.train.run.folder import RunFolder
-from tombola.train.tasks.detect.task import build_detector, load_recipe
+from tombola.train.tasks.detect.task import build
+from tombola.train.tasks.table import load_recipe
 
 RECIPE = """
 task = "detect"
@@ -44,7 +45,7 @@ def run(tmp_path: Path, enliven: Any) -> Path:
     folder.path.mkdir()
     folder.write_recipe(RECIPE)
     torch.manual_seed(0)
-    network = build_detector(load_recipe(folder.recipe_path), 3)
+    network = build(load_recipe(folder.recipe_path), 3)
     enliven(network)
     folder.write_weights("best", network.state_dict(), {})
     folder.write_metrics(
@@ -53,7 +54,7 @@ def run(tmp_path: Path, enliven: Any) -> Path:
             {"epoch": 2, "step": 20, "loss": 1.0, "valid_voc07_map": 0.4},
         ]
     )
-    folder.write_lineage({"parent": None, "levels": []})
+    folder.write_lineage({"parent": None})
     return folder.path
 
 
@@ -85,7 +86,7 @@ def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], t
         "weights": "best",
         "data": "All pictures are our own.",
         "metrics": {"epoch": 1, "valid_voc07_map": 0.5},
-        "lineage": {"parent": None, "levels": []},
+        "lineage": {"parent": None},
         "licence": "CC0-1.0",
     }
 

@@ -8,7 +8,8 @@ import pytest
 
 from tombola.errors import DataError, RecipeError
 from tombola.train.data.present import check_present
-from tombola.train.tasks.classify.task import ClassifyTask, load_recipe
+from tombola.train.tasks.classify.task import ClassifyTask
+from tombola.train.tasks.table import load_recipe
 from tombola.train.train import preflight_recipe, train_recipe
 
 RECIPE = """

@@ -13,7 +13,8 @@ from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.doctor.report import write_report
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify.batches import plan_epoch
-from tombola.train.tasks.classify.task import ClassifyTask, load_network, load_recipe, load_split, predictor
+from tombola.train.tasks.classify.task import ClassifyTask, load_split, predictor
+from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
 
 

@@ -1,6 +1,7 @@
 """Pictures on a canvas: each change does what its name says, and pixels land where geometry puts them."""
 
 from math import radians
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -322,7 +323,7 @@ def test_settings_are_a_table_of_a_recipe() -> None:
     class Recipe(Section):
         augment: WarpSettings = WarpSettings()
 
-    recipe = validate(Recipe, {"augment": {"flip": 0.5, "rotate": 10}}, "recipe")
+    recipe = validate(Recipe, {"augment": {"flip": 0.5, "rotate": 10}}, Path("recipe.toml"))
     assert recipe.augment == WarpSettings(flip=0.5, rotate=10.0)
     with pytest.raises(RecipeError, match=r"augment\.spin is not a known key"):
-        validate(Recipe, {"augment": {"spin": 1}}, "recipe")
+        validate(Recipe, {"augment": {"spin": 1}}, Path("recipe.toml"))

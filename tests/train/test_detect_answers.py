@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.tasks.detect.batches import Batch
-from tombola.train.tasks.detect.task import DetectTask, load_recipe
+from tombola.train.tasks.detect.task import DetectTask
+from tombola.train.tasks.table import load_recipe
 
 
 @pytest.fixture

@@ -22,12 +22,11 @@ from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.batches import Request, collate, plan_epoch
 from tombola.train.tasks.detect.task import (
     DetectTask,
-    load_network,
-    load_recipe,
     load_split,
     predictor,
     truths,
 )
+from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
 
 RUN = """
@@ -253,13 +252,15 @@ def test_several_processes_refuse_what_depends_on_their_number(
 
 
 def test_frozen_stages_keep_their_statistics(toy_recipe: Path) -> None:
-    task = DetectTask(load_recipe(toy_recipe, ["network.batch_norm='trained'", "network.frozen_stages=2"]))
+    task = DetectTask(
+        load_recipe(toy_recipe, ["network.batch_norm='trained'", "start.freeze=backbone.stages.1"])
+    )
     network = task.build_network()
     task.prepare(network)
     training = [stage.training for stage in network.backbone.stages]
     assert training[:3] == [False, False, True]
-    with pytest.raises(RecipeError, match="frozen_stages = 99"):
-        DetectTask(load_recipe(toy_recipe, ["network.frozen_stages=99"])).build_network()
+    with pytest.raises(RecipeError, match=r"start\.freeze = 'backbone\.stages\.99' is not a layer"):
+        DetectTask(load_recipe(toy_recipe, ["start.freeze=backbone.stages.99"])).build_network()
 
 
 def test_weights_of_another_recipe_are_refused(short_run: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Recipe(Section):
 
 
 def parsed(table: dict[str, Any]) -> NetworkSettings:
-    return validate(Recipe, {"network": table}, "recipe").network
+    return validate(Recipe, {"network": table}, Path("recipe.toml")).network
 
 
 def build(
@@ -143,7 +143,7 @@ def test_parameter_counts_are_the_published_ones(
 def test_settings_survive_a_recipe_file(name: str, tmp_path: Path) -> None:
     settings = parsed(SMALL[name])
     (tmp_path / "recipe.toml").write_text(to_toml(Recipe(network=settings)), encoding="utf-8")
-    assert validate(Recipe, read_toml(tmp_path / "recipe.toml"), "recipe").network == settings
+    assert validate(Recipe, read_toml(tmp_path / "recipe.toml"), tmp_path / "recipe.toml").network == settings
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from tombola.errors import TrainingError
 from tombola.train.doctor import handful, label_gain, range_test
 from tombola.train.doctor.preflight import CHECKS, Preflight, preflight
-from tombola.train.tasks.open import open_task
+from tombola.train.tasks.table import open_task
 from tombola.train.train import preflight_recipe
 
 

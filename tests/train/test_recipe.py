@@ -6,9 +6,7 @@ import pytest
 from tombola.errors import RecipeError
 from tombola.train import recipes
 from tombola.train.recipe.recipe import to_toml
-from tombola.train.tasks.classify import task as classify
-from tombola.train.tasks.detect.task import load_recipe
-from tombola.train.tasks.open import resolved_toml
+from tombola.train.tasks.table import load_recipe
 
 
 def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) -> None:
@@ -53,6 +51,8 @@ def test_a_resolved_recipe_reads_back_equal(toy_recipe: Path, tmp_path: Path) ->
         ("training.lr=3", r"training\.lr is not a known key; remove it"),
         ("network.kind=3", r"network\.kind is not a known key; remove it"),
         ("data=3", r"data = 3: should be a table"),
+        ("data.root=3", r"data\.root = 3: should be a valid string"),
+        ("start.weights=[3]", r"start\.weights = \[3\]: should be a valid string"),
     ],
 )
 def test_a_wrong_setting_is_named(toy_recipe: Path, override: str, message: str) -> None:
@@ -92,7 +92,7 @@ def test_missing_or_broken_files_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(Path(recipes.__path__[0]).glob("*.toml")))
 def test_recipes_that_ship_are_valid(path: Path) -> None:
-    assert f'name = "{path.stem}"' in resolved_toml(path)
+    assert f'name = "{path.stem}"' in to_toml(load_recipe(path))
 
 
 def test_paths_are_meant_from_the_recipe_and_in_an_override_from_the_current_folder(
@@ -101,12 +101,33 @@ def test_paths_are_meant_from_the_recipe_and_in_an_override_from_the_current_fol
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    assert load_recipe(toy_recipe, ["data.root=photos"]).data.root == str(here / "photos")
+    assert load_recipe(toy_recipe, ["data.root=photos"]).data.root == here / "photos"
     inside = toy_recipe.parent / "inside.toml"
     text = re.sub(r"(?m)^root = .*$", 'root = "photos"', toy_recipe.read_text())
-    inside.write_text(text.replace("[network]", '[network]\nbackbone_weights = "w.safetensors"'))
-    assert load_recipe(inside).data.root == str(tmp_path / "photos")
-    assert load_recipe(inside).network.backbone_weights == str(tmp_path / "w.safetensors")
+    inside.write_text(text.replace("[network]", '[start]\nweights = "w.safetensors"\n[network]'))
+    assert load_recipe(inside).data.root == tmp_path / "photos"
+    assert load_recipe(inside).start.weights == tmp_path / "w.safetensors"
+    # A whole table that is typed, and a recipe that says nothing of its root.
+    both = load_recipe(inside, ["start={ weights = 'v.pth' }", f"data={{ train = {SOURCES} }}"])
+    assert (both.start.weights, both.data.root) == (here / "v.pth", tmp_path)
+    assert load_recipe(inside, ["start.weights="]).start.weights is None
+
+
+SOURCES = "[{ annotations = 'a.json', pictures = 'p' }]"
+
+
+def test_elder_keys_of_a_detector_are_read_as_a_start(
+    toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elder = ["network.backbone_weights=w.safetensors", "network.frozen_stages=2"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    start = load_recipe(toy_recipe, elder).start
+    assert (start.weights, start.freeze) == (tmp_path / "here" / "w.safetensors", "backbone.stages.1")
+    none = load_recipe(toy_recipe, ["network.backbone_weights=", "network.frozen_stages=0"])
+    assert none == load_recipe(toy_recipe)
+    with pytest.raises(RecipeError, match=r"network\.backbone_weights is not a known key"):
+        load_recipe(toy_recipe, [*elder, "start.weights=v.safetensors"])
 
 
 def test_a_recipe_that_ships_takes_its_data_from_the_current_folder(
@@ -114,7 +135,7 @@ def test_a_recipe_that_ships_takes_its_data_from_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shipped = Path(recipes.__path__[0]) / "fashion-mnist.toml"
-    assert classify.load_recipe(shipped).data.root == str(tmp_path / "data" / "fashion-mnist")
+    assert load_recipe(shipped).data.root == tmp_path / "data" / "fashion-mnist"
 
 
 CLASSIFIER = """
@@ -148,4 +169,4 @@ def test_a_classifiers_faults_are_named_as_the_file_has_them(
     path = tmp_path / "mine.toml"
     path.write_text(CLASSIFIER)
     with pytest.raises(RecipeError, match=message):
-        classify.load_recipe(path, [override])
+        load_recipe(path, [override])

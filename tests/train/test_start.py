@@ -110,7 +110,7 @@ def test_a_resnet_with_torchvisions_weights_answers_as_torchvision_does(
     expected = torchvision_resnet(reference, x, repeats, bottleneck=bottleneck)
     save_file(reference.tensors, tmp_path / "public.safetensors")
     network = build(ResNetSettings.model_validate({"kind": kind, "width": 0.125}))
-    load_start(network, tmp_path / "public.safetensors", keep_head=True)
+    load_start(network, tmp_path / "public.safetensors")
     torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -128,7 +128,7 @@ def test_a_densenet_with_torchvisions_weights_answers_as_torchvision_does(
     }
     torch.save(tensors, tmp_path / "public.pth")
     network = build(DenseNetSettings(blocks=(2, 3, 2), growth=4, stem="large"))
-    load_start(network, tmp_path / "public.pth", keep_head=True)
+    load_start(network, tmp_path / "public.pth")
     torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -144,7 +144,7 @@ def test_a_head_that_is_not_to_be_kept_stays_fresh(n_classes: int, tmp_path: Pat
     trained = scrambled(build(SMALL_CNN, n_classes=10, seed=1))
     save_file(trained.state_dict(), tmp_path / "best.safetensors")
     network, untouched = build(SMALL_CNN, n_classes=n_classes), build(SMALL_CNN, n_classes=n_classes)
-    load_start(network, tmp_path / "best.safetensors", keep_head=False)
+    load_start(network, tmp_path / "best.safetensors", fresh=("head.",))
     for name, tensor in network.state_dict().items():
         if name.startswith("head"):
             assert torch.equal(tensor, untouched.state_dict()[name])
@@ -160,7 +160,7 @@ def test_prefixes_of_wrappers_do_not_matter(prefix: str, tmp_path: Path) -> None
         tmp_path / "checkpoint.pth",
     )
     network = build(SMALL_CNN)
-    load_start(network, tmp_path / "checkpoint.pth", keep_head=True)
+    load_start(network, tmp_path / "checkpoint.pth")
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(network.eval()(x), trained(x))
 
@@ -169,7 +169,7 @@ def test_the_names_of_a_network_of_one_layer_are_no_prefix(tmp_path: Path) -> No
     trained = build(MlpSettings(widths=()), seed=1)
     save_file(trained.state_dict(), tmp_path / "linear.safetensors")
     network = build(MlpSettings(widths=()))
-    load_start(network, tmp_path / "linear.safetensors", keep_head=True)
+    load_start(network, tmp_path / "linear.safetensors")
     assert torch.equal(network.state_dict()["head.weight"], trained.state_dict()["head.weight"])
 
 
@@ -179,7 +179,7 @@ def test_half_precision_weights_are_widened(tmp_path: Path) -> None:
         {name: value.half() for name, value in trained.state_dict().items()}, tmp_path / "h.safetensors"
     )
     network = build(SMALL_CNN)
-    load_start(network, tmp_path / "h.safetensors", keep_head=True)
+    load_start(network, tmp_path / "h.safetensors")
     assert {tensor.dtype for tensor in network.parameters()} == {torch.float32}
     assert torch.equal(
         network.state_dict()["head.weight"], trained.state_dict()["head.weight"].half().float()
@@ -207,7 +207,8 @@ def test_frozen_layers_do_not_move_and_the_others_do(
 ) -> None:
     save_file(build(SMALL_CNN, seed=1).state_dict(), tmp_path / "best.safetensors")
     network = build(SMALL_CNN, n_classes=4)
-    frozen = load_start(network, tmp_path / "best.safetensors", keep_head=False, freeze=layer)
+    load_start(network, tmp_path / "best.safetensors", fresh=("head.",))
+    frozen = freeze_up_to(network, layer)
     expected = {name for name, _ in network.named_parameters() if name.startswith(frozen_layers)}
     assert set(frozen) == expected
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -249,19 +250,17 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.safetensors"
     save_file(build(SMALL_CNN, channels=1).state_dict(), file)
     with pytest.raises(TrainingError, match=r"\[4, 1, 3, 3\] for blocks\.0\.0\.conv\.weight.*\[4, 3, 3, 3\]"):
-        load_start(build(SMALL_CNN), file, keep_head=True)
+        load_start(build(SMALL_CNN), file)
     save_file(build(MlpSettings(widths=(8,))).state_dict(), file)
     with pytest.raises(TrainingError, match=r"nothing for blocks\.0"):
-        load_start(build(SMALL_CNN), file, keep_head=True)
+        load_start(build(SMALL_CNN), file)
 
 
 def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
     deeper = build(ResNetSettings(kind="resnet34", width=0.125))
     save_file(deeper.state_dict(), tmp_path / "deep.safetensors")
     with pytest.raises(TrainingError, match=r"tensors that the network has not, stages"):
-        load_start(
-            build(ResNetSettings(kind="resnet18", width=0.125)), tmp_path / "deep.safetensors", keep_head=True
-        )
+        load_start(build(ResNetSettings(kind="resnet18", width=0.125)), tmp_path / "deep.safetensors")
 
 
 def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
@@ -270,7 +269,7 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
     save_file(wrong, tmp_path / "wrong.safetensors")
     network, before = build(SMALL_CNN), build(SMALL_CNN)
     with pytest.raises(TrainingError, match=r"dense\.0\.0\.linear\.weight"):
-        load_start(network, tmp_path / "wrong.safetensors", keep_head=True)
+        load_start(network, tmp_path / "wrong.safetensors")
     for name, value in network.state_dict().items():
         assert torch.equal(value, before.state_dict()[name])
 
@@ -280,7 +279,7 @@ def test_weights_with_nan_are_refused(tmp_path: Path) -> None:
     spoilt["blocks.0.0.norm.running_var"][0] = torch.nan
     save_file(spoilt, tmp_path / "nan.safetensors")
     with pytest.raises(TrainingError, match=r"NaN.*blocks\.0\.0\.norm\.running_var"):
-        load_start(build(SMALL_CNN), tmp_path / "nan.safetensors", keep_head=True)
+        load_start(build(SMALL_CNN), tmp_path / "nan.safetensors")
 
 
 class Malicious:
@@ -294,7 +293,7 @@ def test_a_file_with_code_in_it_is_not_run(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "bare.pt").write_bytes(pickle.dumps(Malicious(), protocol=2))
     for name in ("bad.pth", "bare.pt"):
         with pytest.raises(TrainingError, match=name):
-            load_start(build(SMALL_CNN), tmp_path / name, keep_head=True)
+            load_start(build(SMALL_CNN), tmp_path / name)
     assert not (tmp_path / "was-here").exists()
 
 
@@ -303,7 +302,7 @@ def test_a_file_with_code_in_it_is_not_run(tmp_path: Path, monkeypatch: pytest.M
 def test_a_damaged_file_is_named(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TrainingError, match=name):
-        load_start(build(SMALL_CNN), tmp_path / name, keep_head=True)
+        load_start(build(SMALL_CNN), tmp_path / name)
 
 
 def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
@@ -314,18 +313,18 @@ def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
         weights_file(tmp_path)
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(TrainingError, match="not a dictionary of named tensors"):
-        load_start(build(SMALL_CNN), tmp_path / "list.pth", keep_head=True)
+        load_start(build(SMALL_CNN), tmp_path / "list.pth")
 
 
 def test_a_pickle_that_ends_in_an_odd_error_is_named(tmp_path: Path) -> None:
     for content in (b"\x80\x02e.", b"\x80\x02G\x00"):  # IndexError and struct.error of PyTorch's reader
         (tmp_path / "odd.pth").write_bytes(content)
         with pytest.raises(TrainingError, match=r"odd\.pth cannot be read"):
-            load_start(build(SMALL_CNN), tmp_path / "odd.pth", keep_head=True)
+            load_start(build(SMALL_CNN), tmp_path / "odd.pth")
 
 
 @pytest.mark.parametrize("tensor", [torch.eye(3).to_sparse(), torch.eye(3).to(torch.complex64)])
 def test_sparse_and_complex_tensors_are_refused(tensor: Tensor, tmp_path: Path) -> None:
     torch.save({"head.weight": tensor}, tmp_path / "odd.pth")
     with pytest.raises(TrainingError, match="all dense and real"):
-        load_start(build(SMALL_CNN), tmp_path / "odd.pth", keep_head=True)
+        load_start(build(SMALL_CNN), tmp_path / "odd.pth")

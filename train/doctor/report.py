@@ -94,11 +94,7 @@ def _judge_best(
     if not run.weights_path("best").exists():
         return None, ()
     network = task.build_network(start=False)
-    try:
-        network.load_state_dict(run.read_weights("best"))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise TrainingError(f"{run.weights_path('best')} does not fit {run.recipe_path}: {reason}") from None
+    run.load(network, "best")
     with torch.inference_mode():
         exhibits = task.exhibits(network.to(device).eval())
     return sum(parameter.numel() for parameter in network.parameters()), exhibits

@@ -3,19 +3,16 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tombola.errors import RecipeError
-from tombola.train import recipes
 from tombola.train.recipe.faults import fault_sentences
+from tombola.train.recipe.paths import OptionalPath, RecipePath, base_folder, typed
 
 Settings = TypeVar("Settings", bound=BaseModel)
-
-# Keys that hold a path; in an override it is meant from the current folder.
-PATH_KEYS = ("data.root", "network.backbone_weights", "start.weights")
 
 
 class Section(BaseModel):
@@ -34,6 +31,8 @@ def _check_name(name: str) -> str:
 
 RunName = Annotated[str, AfterValidator(_check_name)]
 Step = Annotated[int, Field(ge=1)]
+Level = Annotated[float, Field(ge=0, le=255)]
+Scale = Annotated[float, Field(gt=0)]
 
 
 class TrainingSettings(Section):
@@ -75,9 +74,53 @@ class TrainingSettings(Section):
     workers: int = Field(default=1, ge=0)
 
 
+class DataSettings(Section):
+    """What is the same for every task: the folder that the pictures lie under, the names of the classes in
+    the order of the labels, and whose the pictures are."""
+
+    root: RecipePath = Field(default=Path(), validate_default=True)
+    classes: tuple[str, ...] = ()
+    rights: str = ""
+
+
+class PictureSettings(Section):
+    """What is the same for every task: the network sees (x - mean) * scale of 0..255, one number a
+    channel."""
+
+    mean: tuple[Level, ...]
+    scale: tuple[Scale, ...]
+
+
+class StartSettings(Section):
+    """What the first weights are taken from: a run folder or a file of weights; fresh ones without it.
+
+    The last layers are made anew, unless they are a run's with the same classes in the same order. `freeze`
+    names the last of the layers, counted from the picture, that keep their weights.
+    """
+
+    weights: OptionalPath = None
+    freeze: str = ""
+
+
+class Recipe(Section):
+    """What every task's recipe has."""
+
+    task: str
+    name: RunName
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    data: DataSettings
+    picture: PictureSettings
+    start: StartSettings = StartSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    def with_classes(self, classes: tuple[str, ...]) -> Self:
+        """The same recipe with data.classes filled in."""
+        return self.model_copy(update={"data": self.data.model_copy(update={"classes": classes})})
+
+
 def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else
-    text; a relative path is meant from the current folder).
+    text, and marked as `Typed`).
 
     Raises RecipeError if the file is missing, is not TOML, or an override has no "=".
     """
@@ -101,17 +144,8 @@ def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise RecipeError(f"override {override!r}: {parent} is a value, not a table")
-        value = _toml_value(text.strip())
-        is_path = key.strip() in PATH_KEYS and isinstance(value, str) and value
-        place[last] = str(Path(value).resolve()) if is_path else value
+        place[last] = typed(_toml_value(text.strip()))
     return table
-
-
-def base_folder(recipe: Path) -> Path:
-    """Where the relative paths in a recipe are meant from: its own folder, or, if it came with Tombola, the
-    current one."""
-    folder = recipe.resolve().parent
-    return Path.cwd() if folder == Path(recipes.__path__[0]).resolve() else folder
 
 
 def _toml_value(text: str) -> Any:
@@ -121,13 +155,13 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def validate(model: type[Settings], table: dict[str, Any], where: str) -> Settings:
-    """`table` as settings of type `model`; RecipeError lists every key that is unknown or wrong, with its
-    value."""
+def validate(model: type[Settings], table: dict[str, Any], path: Path) -> Settings:
+    """The table of the file `path` as settings of type `model`, its paths made absolute; RecipeError lists
+    every key that is unknown or wrong, with its value."""
     try:
-        return model.model_validate(table)
+        return model.model_validate(table, context=base_folder(path))
     except ValidationError as error:
-        raise RecipeError(f"{where}: " + "; ".join(fault_sentences(error, model, table))) from None
+        raise RecipeError(f"{path}: " + "; ".join(fault_sentences(error, model, table))) from None
 
 
 def to_toml(settings: BaseModel) -> str:

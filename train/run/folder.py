@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from tombola.errors import OutputError, TrainingError
 from tombola.train.loop.watch_row import WatchRow, from_csv, to_csv
@@ -118,6 +118,18 @@ class RunFolder:
             return load_file(path)
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{path} is damaged ({error}); use other weights of the run") from None
+
+    def load(self, network: nn.Module, name: str) -> None:
+        """Read the weights NAME.safetensors into a network; TrainingError if they are missing, damaged or of
+        another one."""
+        tensors = self.read_weights(name)
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise TrainingError(
+                f"{self.weights_path(name)} does not fit {self.recipe_path}: {reason}"
+            ) from None
 
     def write_checkpoint(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         write_atomic(self.path / "checkpoint.safetensors", _pack(tensors, {"progress": json.dumps(progress)}))

@@ -14,7 +14,7 @@ from tombola.train.search.local import run_here
 from tombola.train.search.outcome import Outcome, forget, kept, ranked, to_csv
 from tombola.train.search.point import grid
 from tombola.train.search.process import RECIPE
-from tombola.train.tasks.open import open_task, resolved_toml
+from tombola.train.tasks.table import load_recipe, open_task
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def search_recipe(
     if stop_early and not ray:
         raise RecipeError("only Ray Tune stops points early; add --ray, or leave --stop-early out")
     for point in points:
-        resolved_toml(recipe, [*overrides, *point.overrides])
+        load_recipe(recipe, [*overrides, *point.overrides])
     name, score_name, toml = _read(recipe, overrides)
     folder = folder or Path("runs") / f"{name}-search"
     _keep_recipe(toml, folder)

@@ -1,4 +1,4 @@
-"""Transfer: a classifier that starts from the weights of a trained run or of a public state dict."""
+"""Transfer: a network that starts from the weights of a trained run or of a public state dict."""
 
 import pickle
 from pathlib import Path
@@ -9,13 +9,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tombola.errors import TrainingError
-from tombola.train.start.freeze import freeze_up_to
 from tombola.train.start.torchvision_names import own_names
 
 # Under these keys public training scripts keep the weights of a checkpoint.
 _NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema", "weights")
-# The last layer, which new classes need anew.
-_HEAD = ("head.weight", "head.bias")
 
 
 def weights_file(path: Path) -> Path:
@@ -36,22 +33,20 @@ def weights_file(path: Path) -> Path:
     )
 
 
-def load_start(network: nn.Module, file: Path, *, keep_head: bool, freeze: str = "") -> tuple[str, ...]:
-    """Copy weights into a classifier, then freeze it up to and including the layer named by `freeze`.
+def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = ()) -> None:
+    """Copy weights into a network.
 
     file: a .safetensors file, or a .pth or .pt file, which is read without running any code in it. Names are
-    ours, or torchvision's for ResNet and DenseNet, behind any prefix that all have in common. keep_head: take
-    the last layer (`head`) over too, whose classes must be those of the file; otherwise the network's own
-    stays. Every other tensor must fit. A file that holds more than the network is refused, for it is of
-    another network. Returns the names of the frozen parameters.
-    Raises TrainingError that names the file, the tensor and its shapes; RecipeError for `freeze`.
+    ours, or torchvision's for ResNet and DenseNet, behind any prefix that all have in common. fresh: prefixes
+    of names that are not taken over. Every other tensor must fit. A file that holds more than the network is
+    refused, for it is of another network.
+    Raises TrainingError that names the file, the tensor and its shapes.
     """
-    source = _without_prefix(_read(file), {name for name, _ in network.named_children()})
+    source = _without_prefix(read_tensors(file), {name for name, _ in network.named_children()})
     names = own_names(source)
     given = {names[name]: tensor for name, tensor in source.items()}
     own = network.state_dict()
-    fresh = () if keep_head else _HEAD
-    wanted = [name for name in own if name not in fresh and not name.endswith("num_batches_tracked")]
+    wanted = [name for name in own if not name.startswith(fresh) and not name.endswith("num_batches_tracked")]
     for name in wanted:
         if name not in given or given[name].shape != own[name].shape:
             found = list(given[name].shape) if name in given else "nothing"
@@ -72,7 +67,6 @@ def load_start(network: nn.Module, file: Path, *, keep_head: bool, freeze: str =
     with torch.no_grad():
         for name in wanted:
             own[name].copy_(given[name])
-    return freeze_up_to(network, freeze) if freeze else ()
 
 
 def _without_prefix(tensors: dict[str, Tensor], layers: set[str]) -> dict[str, Tensor]:
@@ -85,7 +79,8 @@ def _without_prefix(tensors: dict[str, Tensor], layers: set[str]) -> dict[str, T
         tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
 
 
-def _read(file: Path) -> dict[str, Tensor]:
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The state dict in a .safetensors, .pth or .pt file; no code in it is run. Raises TrainingError."""
     try:
         content: Any = (
             load_file(file)

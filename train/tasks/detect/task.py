@@ -1,9 +1,7 @@
 """Detection: what a batch, a loss and a score are for it."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from tombola.errors import DataError, RecipeError, TrainingError
+from tombola.errors import DataError, RecipeError
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet, merge
 from tombola.train.data.pictures.augment import AugmentSettings
@@ -20,18 +18,20 @@ from tombola.train.data.present import check_present
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction, Truth
-from tombola.train.networks.backbones.backbones import build_backbone, load_imagenet_weights
+from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.sampling import Target, Targets
-from tombola.train.networks.inputs.picture_input import PictureInput
-from tombola.train.recipe.recipe import base_folder, read_toml, to_toml, validate
-from tombola.train.run.folder import RunFolder
+from tombola.train.recipe.recipe import to_toml
+from tombola.train.start.freeze import rest_frozen
+from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
 from tombola.train.tasks.task import Exhibit
 
 # Low enough that average precision sees the whole curve.
 SCORING_THRESHOLD = 0.01
+
+LAYERS = Layers(last=("roi_head.classes.", "roi_head.offsets."), body="backbone")
 
 # Augmentation that changes nothing.
 UNCHANGED = AugmentSettings(
@@ -53,17 +53,18 @@ class DetectTask:
         self.train_data = load_split(recipe, "train")
         self.classes = self.train_data.classes
         self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+        self.picture_input = recipe.picture.as_input()
 
     def check_test(self) -> None:
         data = self.recipe.data
         named = [name for source in data.test for name in (source.annotations, source.pictures)]
-        check_present(Path(data.root), named, "data.test")
+        check_present(data.root, named, "data.test")
 
     def check_shares(self) -> None:
         if trains_batch_norm(self.recipe):
             raise RecipeError(
                 "network.batch_norm would learn from each process's share of a batch alone; use one process, "
-                "or pretrained network.backbone_weights with batch_norm = 'frozen'"
+                "or pretrained start.weights with batch_norm = 'frozen'"
             )
         if self.recipe.roi.dropout > 0:
             raise RecipeError(
@@ -72,32 +73,16 @@ class DetectTask:
             )
 
     def recipe_toml(self) -> str:
-        return to_toml(
-            self.recipe.model_copy(
-                update={"data": self.recipe.data.model_copy(update={"classes": self.classes})}
-            )
-        )
+        return to_toml(self.recipe.with_classes(self.classes))
 
     def lineage(self) -> dict[str, Any]:
-        weights = self.recipe.network.backbone_weights
-        parent = None
-        if weights:
-            path = Path(weights)
-            parent = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        return {"parent": parent, "early_steps": list(self.settings.early_steps)}
+        return lineage(self.recipe, self.classes, LAYERS)
 
     def build_network(self, *, start: bool = True) -> FasterRCNN:
         torch.manual_seed(self.seed)
-        network = build_detector(self.recipe, len(self.classes))
-        if start and self.recipe.network.backbone_weights:
-            load_imagenet_weights(network.backbone, Path(self.recipe.network.backbone_weights))
-        frozen, stages = self.recipe.network.frozen_stages, list(network.backbone.stages)
-        if frozen > len(stages):
-            raise RecipeError(
-                f"network.frozen_stages = {frozen}, but {self.recipe.network.backbone} has {len(stages)}"
-            )
-        for stage in stages[:frozen]:
-            stage.requires_grad_(False)
+        network = build(self.recipe, len(self.classes))
+        if start:
+            start_network(network, self.recipe, self.classes, LAYERS)
         return network
 
     def prepare(self, network: nn.Module) -> None:
@@ -105,26 +90,10 @@ class DetectTask:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d) and not trains_batch_norm(self.recipe):
                 module.eval()
-            if isinstance(module, FasterRCNN):  # Fabric and DDP wrap it
-                for stage in list(module.backbone.stages)[: self.recipe.network.frozen_stages]:
-                    stage.eval()
+        rest_frozen(network)
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Pretrained or new, decayed or not: biases and norms are not decayed."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        pretrained = bool(self.recipe.network.backbone_weights)
-        for name, parameter in network.named_parameters():
-            if parameter.requires_grad:
-                key = (pretrained and name.startswith("backbone."), parameter.ndim > 1)
-                groups.setdefault(key, []).append(parameter)
-        return [
-            {
-                "params": parameters,
-                "rate": self.settings.backbone_rate if old else 1.0,
-                "weight_decay": self.settings.weight_decay if decayed else 0.0,
-            }
-            for (old, decayed), parameters in groups.items()
-        ]
+        return parameter_groups(network, self.recipe, LAYERS)
 
     def plan_epoch(self, epoch: int) -> list[list[Request]]:
         picture = self.recipe.picture
@@ -146,15 +115,12 @@ class DetectTask:
         return collate(examples)
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        losses: Mapping[str, Tensor] = network(self._normalised(batch.images_u8), batch.targets)
+        losses: Mapping[str, Tensor] = network(self._seen(batch), batch.targets)
         return losses
 
-    def _normalised(self, images_u8: Tensor) -> Tensor:
-        mean, scale = (
-            torch.tensor(values, device=images_u8.device).view(1, 3, 1, 1)
-            for values in (self.recipe.picture.mean, self.recipe.picture.scale)
-        )
-        return ((images_u8.float() - mean) * scale).contiguous(memory_format=torch.channels_last)
+    def _seen(self, batch: Batch) -> Tensor:
+        images = self.picture_input.to(batch.images_u8.device).normalise(batch.images_u8)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         if self.valid_data is None:
@@ -192,7 +158,7 @@ class DetectTask:
         """Share of the objects that are found at IoU 0.5 under their own name; difficult ones are not
         asked."""
         assert isinstance(network, FasterRCNN)
-        images = self._normalised(batch.images_u8)
+        images = self._seen(batch)
         size_hw = (images.shape[2], images.shape[3])
         answer = self.recipe.answer
         found = asked = 0
@@ -227,7 +193,7 @@ def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: T
     return np.asarray(hits.any(axis=0), np.bool_)
 
 
-def build_detector(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
+def build(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
     """The network of the recipe with fresh weights."""
     return FasterRCNN(
         build_backbone(
@@ -243,36 +209,10 @@ def build_detector(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
     )
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> DetectRecipe:
-    """A validated recipe with absolute paths. Raises RecipeError."""
-    table = read_toml(path, overrides)
-    if table.get("task") != "detect":
-        raise RecipeError(f'{path}: task = {table.get("task")!r} is not known; write task = "detect"')
-    return validate(DetectRecipe, table, str(path)).located(base_folder(path))
-
-
-def load_network(run: Path, weights: str = "best") -> tuple[FasterRCNN, DetectRecipe]:
-    """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
-
-    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
-    """
-    folder = RunFolder(run)
-    recipe = load_recipe(folder.recipe_path)
-    network = build_detector(recipe, len(recipe.data.classes))
-    try:
-        network.load_state_dict(folder.read_weights(weights))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise TrainingError(
-            f"{folder.weights_path(weights)} does not fit {folder.recipe_path}: {reason}"
-        ) from None
-    return network.eval(), recipe
-
-
 def trains_batch_norm(recipe: DetectRecipe) -> bool:
     """Whether batch norm learns its own statistics rather than keep those of pretrained weights."""
     choice = recipe.network.batch_norm
-    return choice == "trained" or (choice == "auto" and not recipe.network.backbone_weights)
+    return choice == "trained" or (choice == "auto" and recipe.start.weights is None)
 
 
 def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
@@ -283,7 +223,7 @@ def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None =
         raise RecipeError(
             f"the recipe has no data.{split}; add [[data.{split}]] with annotations and pictures"
         )
-    root = Path(recipe.data.root)
+    root = recipe.data.root
     wanted = classes or recipe.data.classes or None
     sets = [
         formats.load(root / source.annotations, root / source.pictures, wanted, recipe.data.format)
@@ -306,9 +246,8 @@ def truths(data: DetectionSet) -> list[Truth]:
 
 def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np.uint8]], Prediction]:
     """The network as a function: image_rgb_u8 [h, w, 3] -> Prediction in that picture's own pixels."""
-    picture = recipe.picture
     device = next(network.parameters()).device
-    picture_input = PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale).to(device)
+    picture_input = recipe.picture.as_input().to(device)
     thresholds = (
         torch.tensor(SCORING_THRESHOLD, device=device),
         torch.tensor(recipe.answer.iou_threshold, device=device),

@@ -1,0 +1,63 @@
+"""The tasks that there are, and the one way from a recipe or a run folder to its task and its network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tombola.errors import RecipeError
+from tombola.train.recipe.recipe import Recipe, read_toml, validate
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.classify import task as classify
+from tombola.train.tasks.classify.recipe import ClassifyRecipe
+from tombola.train.tasks.detect import task as detect
+from tombola.train.tasks.detect.recipe import DetectRecipe
+from tombola.train.tasks.task import ExaminedTask
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task: what its recipe says, what a batch, a loss and a score are for it, and how its network is
+    built from a recipe and a number of classes, with fresh weights."""
+
+    recipe: type[Recipe]
+    task: Callable[[Any], ExaminedTask]
+    build: Callable[..., Any]
+    score_name: str
+
+
+TASKS = {
+    "detect": Row(DetectRecipe, detect.DetectTask, detect.build, detect.DetectTask.score_name),
+    "classify": Row(ClassifyRecipe, classify.ClassifyTask, classify.build, classify.ClassifyTask.score_name),
+}
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Any:
+    """The recipe in a file, of its task's own kind, its paths absolute. Raises RecipeError.
+
+    overrides: "training.epochs=3"; a relative path in one is meant from the current folder.
+    """
+    table = read_toml(path, overrides)
+    task = table.get("task")
+    if task not in TASKS:
+        choices = " or ".join(f'"{name}"' for name in TASKS)
+        raise RecipeError(f"{path}: task = {task!r} is not known; write task = {choices}")
+    return validate(TASKS[task].recipe, table, path)
+
+
+def open_task(path: Path, overrides: Sequence[str] = ()) -> ExaminedTask:
+    """The task of a recipe, its data loaded. Raises RecipeError and DataError."""
+    recipe = load_recipe(path, overrides)
+    return TASKS[recipe.task].task(recipe)
+
+
+def load_network(run: Path, weights: str = "best") -> tuple[Any, Any]:
+    """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
+
+    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
+    """
+    folder = RunFolder(run)
+    recipe = load_recipe(folder.recipe_path)
+    network = TASKS[recipe.task].build(recipe, len(recipe.data.classes))
+    folder.load(network, weights)
+    return network.eval(), recipe

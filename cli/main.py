@@ -8,19 +8,16 @@ from typing import Annotated
 import typer
 
 import tombola
-from tombola.cli.ask import classify, detect, webcam
-from tombola.cli.data import command as data
-from tombola.cli.doctor import command as doctor
-from tombola.cli.model import bench, export, inspect, verify
-from tombola.cli.polite import PoliteCommand, PoliteGroup
-from tombola.cli.training import evaluate, report, search, train
+from tombola.cli.ask import detect
+from tombola.cli.commands import CommandGroup
+from tombola.cli.polite import PoliteCommand
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 # Plain help: it needs no rich, fits any width, and can be piped and searched.
 app = typer.Typer(
     name="tombola",
-    cls=PoliteGroup,
+    cls=CommandGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -51,21 +48,6 @@ def tombola_command(
     Example:
       tombola detect photo.jpg --save out
     """
-
-
-app.command()(detect.detect)
-app.command()(classify.classify)
-app.command()(webcam.webcam)
-app.command()(train.train)
-app.command()(search.search)
-app.command()(report.report)
-app.command()(evaluate.evaluate)
-app.command()(export.export)
-app.command()(verify.verify)
-app.command()(inspect.inspect)
-app.command()(bench.bench)
-app.command()(doctor.doctor)
-app.add_typer(data.app, name="data")
 
 
 def run() -> None:

@@ -5,7 +5,9 @@ import typer
 from tombola.cli.data import check as data_check
 from tombola.cli.data import get as data_get
 
-app = typer.Typer(help="Get and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Get and check data sets.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
 
 
 @app.callback()

@@ -12,10 +12,10 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 MAX_DEPTH = 32
 MAX_NODES = MAX_TENSORS = 100_000
 
-# Operators with any number of inputs, and the first of these; onnxruntime crashes on an empty one.
-VARIADIC = {
+# Operators that onnxruntime crashes on where an input from this place on is empty; most take any number.
+NEVER_EMPTY_FROM = {
     "Concat": 0, "Einsum": 0, "Max": 0, "Mean": 0, "Min": 0, "Scan": 0, "SequenceConstruct": 0, "Sum": 0,
-    "Loop": 2,
+    "Loop": 2, "DFT": 2, "LayerNormalization": 2,
 }  # fmt: skip
 
 
@@ -209,7 +209,7 @@ class _Reader:
                 self.read_attribute(to_view(value), depth)
             elif number == 7:
                 domain = to_name(value)
-        if "" in reads[VARIADIC.get(op_type, len(reads)) :]:
+        if "" in reads[NEVER_EMPTY_FROM.get(op_type, len(reads)) :]:
             raise ModelError(f"the file is damaged: an input of its operator {op_type} is empty.")
         if len(self.nodes) >= MAX_NODES:
             raise ModelError(f"its graph has more than {MAX_NODES:,} nodes.")

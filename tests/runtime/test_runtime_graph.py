@@ -317,6 +317,16 @@ def test_an_empty_input_among_any_number_is_refused(make_toy: MakeToy, op_type: 
             read_graph(model.SerializeToString())
 
 
+def test_an_empty_last_input_that_onnxruntime_crashes_on_is_refused(make_toy: MakeToy) -> None:
+    for op_type, inputs in (("LayerNormalization", ["x", "scale", ""]), ("DFT", ["x", "length", ""])):
+        model = make_toy()
+        model.graph.node.append(helper.make_node(op_type, inputs[:2], ["out"]))
+        assert read_graph(model.SerializeToString()).nodes[-1].op_type == op_type
+        model.graph.node.append(helper.make_node(op_type, inputs, ["out"]))
+        with pytest.raises(ModelError, match=f"operator {op_type} is empty"):
+            read_graph(model.SerializeToString())
+
+
 def test_what_a_loop_may_leave_out_is_no_fault(make_toy: MakeToy) -> None:
     model = make_toy()
     model.graph.node.append(helper.make_node("Loop", ["", "", "scores"], ["out"]))

@@ -47,7 +47,8 @@ def shorten(text: str, columns: int) -> str:
 
 def terminal_columns() -> int | None:
     """Columns of the terminal that stdout is, None where it is a file or a pipe."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if is_terminal else None
 
 
 def table(

@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import typer
 
 from tombola.cli.ask.saving import SaveFolder
+from tombola.cli.ask.streams import need_stdout, stop_signals_like_ctrl_c
 from tombola.cli.options import Device
 from tombola.cli.polite import complain
-from tombola.cli.table import GAP, one_line, shorten, terminal_columns
+from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
 from tombola.errors import OutputError, PictureError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tombola.cli.ask.read_ahead import ReadAhead
     from tombola.runtime.model import Answer, Model
+    from tombola.runtime.pictures.read_ahead import ReadAhead
     from tombola.runtime.pictures.sources import Source
 
 AnswerT = TypeVar("AnswerT", bound="Answer")
 ToldT = TypeVar("ToldT", contravariant=True)
+NAMES_SHOWN = 5
 
 
 class Tally(Protocol[ToldT]):
@@ -84,6 +86,7 @@ class _Job(Generic[AnswerT]):
     folder: SaveFolder | None
     json: bool
     columns: int | None
+    max_pixels: int
     pictures: "ReadAhead"
 
 
@@ -103,56 +106,88 @@ def answer_sources(
     """
     # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from tombola.cli.ask.read_ahead import ReadAhead
-    from tombola.runtime.pictures.picture import MAX_PIXELS
+    need_stdout()
+    with stop_signals_like_ctrl_c():
+        from tombola.runtime.pictures.picture import MAX_PIXELS
+        from tombola.runtime.pictures.read_ahead import ReadAhead
 
-    files, failed = _expand(sources)
-    if files:
-        limit = MAX_PIXELS if max_pixels is None else max_pixels
-        # The first picture is read while the model is loaded.
-        pictures = ReadAhead([file.path for file in files if file.kind == "picture"], limit)
-        job = _Job(
-            asked=open_model(),
-            folder=None if save is None else SaveFolder(save, [file.path for file in files]),
-            json=json,
-            columns=terminal_columns(),
-            pictures=pictures,
-        )
-        _warn_of_idle_gpu(job.asked.model, device)
-        done = sum(_try_one(job, file) for file in files)
-        failed += len(files) - done
-        if not json:
-            _say_at_end(done, failed, "" if save else hint)
+        files, failed = _expand(sources)
+        done = 0
+        if files:
+            limit = MAX_PIXELS if max_pixels is None else max_pixels
+            # The first picture is read while the model is loaded.
+            pictures = ReadAhead([file for file in files if file.kind != "video"], limit)
+            job = _Job(
+                asked=open_model(),
+                folder=None if save is None else SaveFolder(save, [file.path for file in files]),
+                json=json,
+                columns=terminal_columns(),
+                max_pixels=limit,
+                pictures=pictures,
+            )
+            _warn_of_idle_gpu(job.asked.model, device)
+            done = sum(_try_one(job, file) for file in files)
+            failed += len(files) - done
+            _say_at_end(done, failed, json, "" if save else hint)
     if failed:
         raise typer.Exit(1)
 
 
 def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
-    """The files that the sources stand for, each once, and how many sources stand for none."""
+    """The files that the sources stand for, each once, and how many sources stand for none.
+
+    What a folder or pattern holds beside them is named on stderr.
+    """
     from tombola.runtime.pictures.sources import expand
 
     files: list[Source] = []
     failed = 0
     for source in sources:
         try:
-            files += expand(source)
+            found = expand(source)
         except PictureError as error:
             complain(error)
             failed += 1
+            continue
+        files += found.sources
+        if found.passed_over:
+            _note(f"{source}: passed over {_listed(found.passed_over)}")
     return list(dict.fromkeys(files)), failed
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    """`2 files (a.txt, b.pdf) and 1 folder (c)`; of many, the first few."""
+    parts = []
+    for thing, is_folder in (("file", False), ("folder", True)):
+        names = [path.name for path in paths if os.path.isdir(path) is is_folder]  # noqa: PTH112
+        if names:
+            shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+            parts.append(f"{counted(len(names), thing)} ({shown})")
+    return " and ".join(parts)
+
+
+def _note(text: str) -> None:
+    typer.echo(f"note: {one_line(text)}", err=True)
 
 
 def _try_one(job: _Job[AnswerT], file: "Source") -> bool:
     """Whether it could be done; if not, the reason is on stderr."""
     try:
-        (_one_video if file.kind == "video" else _one_picture)(job, file.path)
+        if file.kind == "video":
+            _one_video(job, file.path)
+        else:
+            _one_picture(job, file)
     except (PictureError, OutputError) as error:
         complain(error)
+        return False
+    except MemoryError:
+        complain(f"{file.path}: is larger than the memory that is free")
         return False
     return True
 
 
-def _one_picture(job: _Job[AnswerT], path: Path) -> None:
+def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
+    path = file.path
     image_rgb_u8 = job.pictures.take()
     started = perf_counter()
     answer = job.asked.answer(image_rgb_u8)
@@ -161,8 +196,9 @@ def _one_picture(job: _Job[AnswerT], path: Path) -> None:
     if job.folder is not None:
         from tombola.runtime.pictures.output import PICTURE_OPTIONS, save_picture
 
-        suffix = path.suffix if path.suffix.lower() in PICTURE_OPTIONS else ".png"
-        saved = save_picture(job.asked.telling.draw(image_rgb_u8, answer), job.folder.place(path, suffix))
+        named = Path("stdin") if file.kind == "stdin" else path
+        suffix = named.suffix if named.suffix.lower() in PICTURE_OPTIONS else ".png"
+        saved = save_picture(job.asked.telling.draw(image_rgb_u8, answer), job.folder.place(named, suffix))
     if job.json:
         typer.echo(_json_line(job, path, answer, {} if saved is None else {"saved": str(saved)}))
         return
@@ -173,39 +209,48 @@ def _one_picture(job: _Job[AnswerT], path: Path) -> None:
 
 
 def _one_video(job: _Job[AnswerT], path: Path) -> None:
-    from tombola.runtime.pictures.sources import Video
-    from tombola.runtime.pictures.video import CODECS, annotate_video
+    from tombola.runtime.pictures.video import Video, annotate_video
+    from tombola.runtime.pictures.video_writer import CODECS
 
     started = perf_counter()
     tally = job.asked.telling.tally()
-    frames, size_hw = 0, (0, 0)
+    frames, size_hw, claimed = 0, (0, 0), 0
 
     def on_frame(index: int, count: int, answer: AnswerT) -> None:
-        nonlocal frames, size_hw
-        frames, size_hw = frames + 1, answer.size_hw
+        nonlocal frames, size_hw, claimed
+        frames, size_hw, claimed = frames + 1, answer.size_hw, count
         tally.add(answer)
         if job.json:
             typer.echo(_json_line(job, path, answer, {"frame": index}))
         else:
             _show_progress(f"{path.name}: frame {index + 1}" + (f" of {count}" if count else ""))
 
-    saved = None
+    saved, fault = None, None
     try:
         if job.folder is not None:
             suffix = path.suffix if path.suffix.lower() in CODECS else ".mp4"
             saved = job.folder.place(path, suffix)
-            annotate_video(path, saved, job.asked.answer, on_frame=on_frame)
+            annotate_video(path, saved, job.asked.answer, on_frame=on_frame, max_pixels=job.max_pixels)
         else:
-            with Video(path) as video:
+            with Video(path, max_pixels=job.max_pixels) as video:
                 for index, image_rgb_u8 in enumerate(video):
                     on_frame(index, video.frame_count, job.asked.answer(image_rgb_u8))
+    except PictureError as error:
+        if frames == 0:
+            raise
+        fault = error  # what could be read is told first
     finally:
         _show_progress("")
     if not job.json:
         rate = frames / (perf_counter() - started)
         speed = f"{rate:.1f} frames/s on {job.asked.model.device}"
-        headline = _headline(path, size_hw, f"{frames} frames", speed, saved)
+        what = f"{frames} of {claimed} frames" if fault and frames < claimed else counted(frames, "frame")
+        headline = _headline(path, size_hw, what, speed, saved)
+        if saved:
+            headline += ", without sound"
         typer.echo("\n".join([headline, *tally.lines(job.columns)]))
+    if fault is not None:
+        raise fault
 
 
 def _headline(source: Path, size_hw: tuple[int, int], what: str, speed: str, saved: Path | None) -> str:
@@ -225,7 +270,7 @@ def _json_line(job: _Job[AnswerT], source: Path, answer: AnswerT, more: dict[str
 
 def _show_progress(text: str) -> None:
     """Rewrite one line of the terminal; nothing where stderr is no terminal."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[2K{shorten(one_line(text), 60)}")
         sys.stderr.flush()
 
@@ -237,8 +282,8 @@ def _warn_of_idle_gpu(model: "Model", asked: Device) -> None:
         typer.echo(f"note: {one_line(model.device_note)}; `tombola doctor` says what to do", err=True)
 
 
-def _say_at_end(done: int, failed: int, hint: str) -> None:
-    if done + failed > 1:
-        typer.echo(f"{done} done, {failed} failed")
-    if hint and done and sys.stdout.isatty():
+def _say_at_end(done: int, failed: int, json: bool, hint: str) -> None:
+    if json or done + failed > 1:
+        typer.echo(f"{done} done, {failed} failed", err=json)
+    if hint and done and not json and sys.stdout.isatty():
         typer.echo(hint)

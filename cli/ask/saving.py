@@ -1,5 +1,6 @@
 """Where annotated copies go: one folder, a name for each source, no source ever overwritten."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class SaveFolder:
                 f"--save {folder}: the folder cannot be made ({error.strerror}); give another."
             ) from error
         self.folder = folder
-        self._sources = {source.resolve() for source in sources}
+        self._sources = {os.path.realpath(source) for source in sources}
         self._taken: set[str] = set()
 
     def place(self, source: Path, suffix: str) -> Path:
@@ -31,7 +32,7 @@ class SaveFolder:
             name = f"{source.stem}-{count}{suffix}"
         self._taken.add(name.casefold())
         path = self.folder / name
-        if path.resolve() in self._sources:
+        if os.path.realpath(path) in self._sources:
             raise OutputError(
                 f"{path}: the annotated copy would overwrite this source; give --save another folder."
             )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tombola.cli.ask.streams import need_stdout, stop_signals_like_ctrl_c
 from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import counted
@@ -54,22 +55,29 @@ def webcam(
       tombola webcam
       tombola webcam --save seen.mp4 --seconds 10
     """
-    from tombola.cli.ask.recording import record, until
     from tombola.runtime.load import load
-    from tombola.runtime.pictures.sources import Camera
+    from tombola.runtime.pictures.camera import Camera
+    from tombola.runtime.pictures.recording import record, until
+    from tombola.runtime.pictures.video_writer import check_video_target
     from tombola.runtime.pictures.window import check_display, show
 
+    need_stdout()
     if save is None:
         check_display()
-    loaded = load(model_or_shipped(model), device.value, threads)
-    answer = _answer(loaded, score)
-    with Camera(camera) as frames:
-        if save is None:
-            shown = show(until(frames, seconds), answer)
-            typer.echo(f"{counted(shown, 'frame')} shown on {loaded.device}")
-            return
-        seen = record(until(frames, seconds), save, answer)
-        typer.echo(f"{save}: {counted(seen, 'frame')} seen on {loaded.device}")
+    else:
+        check_video_target(save)
+    with stop_signals_like_ctrl_c():
+        loaded = load(model_or_shipped(model), device.value, threads)
+        answer = _answer(loaded, score)
+        with Camera(camera) as frames:
+            if save is None:
+                shown = show(until(frames, seconds), answer)
+                typer.echo(f"{counted(shown, 'frame')} shown on {loaded.device}")
+                return
+            done = record(until(frames, seconds), save, answer)
+            typer.echo(
+                f"{save}: {done.duration_s:.1f} s, {counted(done.frames, 'frame')} seen on {loaded.device}"
+            )
 
 
 def _answer(model: "Detector | Classifier", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":

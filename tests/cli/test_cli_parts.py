@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tombola.cli.ask.read_ahead import ReadAhead
 from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.model.layers import Layer, layers
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.modelfile.graph import read_graph
+from tombola.runtime.pictures.read_ahead import ReadAhead
+from tombola.runtime.pictures.sources import Source
+
+
+def pictures(*paths: Path) -> list[Source]:
+    return [Source(path, "picture") for path in paths]
 
 
 @pytest.mark.usefixtures("place")
 def test_pictures_come_in_order(picture: Callable[..., Path]) -> None:
-    ahead = ReadAhead([picture(f"{width}.png", width) for width in (10, 20, 30)], 10_000)
+    ahead = ReadAhead(pictures(*(picture(f"{width}.png", width) for width in (10, 20, 30))), 10_000)
     assert [ahead.take().shape[1] for _ in range(3)] == [10, 20, 30]
     with pytest.raises(IndexError):
         ahead.take()
@@ -25,7 +30,7 @@ def test_pictures_come_in_order(picture: Callable[..., Path]) -> None:
 
 @pytest.mark.usefixtures("place")
 def test_a_picture_that_cannot_be_read_is_an_error_at_its_turn(picture: Callable[..., Path]) -> None:
-    ahead = ReadAhead([picture("a.png", 10), Path("missing.png"), picture("b.png", 20)], 10_000)
+    ahead = ReadAhead(pictures(picture("a.png", 10), Path("missing.png"), picture("b.png", 20)), 10_000)
     assert ahead.take().shape == (100, 10, 3)
     with pytest.raises(PictureError, match="missing"):
         ahead.take()
@@ -35,7 +40,7 @@ def test_a_picture_that_cannot_be_read_is_an_error_at_its_turn(picture: Callable
 @pytest.mark.usefixtures("place")
 def test_the_limit_holds_for_pictures_read_ahead(picture: Callable[..., Path]) -> None:
     with pytest.raises(PictureError, match="10x100"):
-        ReadAhead([picture("a.png", 10)], 999).take()
+        ReadAhead(pictures(picture("a.png", 10)), 999).take()
 
 
 @pytest.mark.usefixtures("place")
@@ -50,8 +55,8 @@ def test_the_next_picture_is_read_while_one_is_looked_at(
             second.set()
         return np.zeros((1, 1, 3), np.uint8)
 
-    monkeypatch.setattr("tombola.cli.ask.read_ahead.read_rgb", read)
-    ahead = ReadAhead([picture("a.png"), picture("b.png")], 7)
+    monkeypatch.setattr("tombola.runtime.pictures.read_ahead.read_rgb", read)
+    ahead = ReadAhead(pictures(picture("a.png"), picture("b.png")), 7)
     assert not second.wait(0.05)
     ahead.take()
     assert second.wait(10)

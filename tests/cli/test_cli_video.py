@@ -81,7 +81,33 @@ def test_a_video_that_is_none(tombola: Tombola) -> None:
     assert [path.name for path in Path("out").iterdir()] == ["photo.jpg"]
 
 
-def test_ctrl_c_in_a_video_leaves_nothing_half_written() -> None:
+def test_a_video_that_is_cut_off_is_told_as_far_as_it_goes(tombola: Tombola) -> None:
+    clip("clip.avi", frames=30)
+    whole = Path("clip.avi").read_bytes()
+    Path("clip.avi").write_bytes(whole[: len(whole) * 6 // 10])
+    result = tombola("detect", "clip.avi", "photo.jpg", *WITH_MODEL, "--save", "out")
+    assert result.exit_code == 1
+    shown = re.match(r"clip\.avi  64×48  (\d+) of 30 frames  ", result.stdout)
+    assert shown
+    frames = int(shown[1])
+    assert 10 < frames < 20
+    assert result.stderr.startswith(f"error: clip.avi: cut off after {frames} of 30 frames")
+    assert result.stdout.endswith("1 done, 1 failed\n")
+    assert frames_of(Path("out/clip.avi")) == frames
+    result = tombola("detect", "clip.avi", *WITH_MODEL, "--json")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, frames)
+
+
+def test_the_limit_of_pixels_holds_for_videos(tombola: Tombola) -> None:
+    clip("clip.avi")
+    result = tombola("detect", "clip.avi", *WITH_MODEL, "--max-pixels", "3071")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "64x48" in result.stderr
+    assert tombola("detect", "clip.avi", *WITH_MODEL, "--max-pixels", "3072").exit_code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_signal_in_a_video_leaves_nothing_half_written(number: signal.Signals) -> None:
     clip("clip.avi", frames=20_000)
     running = subprocess.Popen(
         [str(Path(sys.executable).with_name("detect")), "clip.avi", "-m", "model.onnx", "--save", "out"],
@@ -89,13 +115,13 @@ def test_ctrl_c_in_a_video_leaves_nothing_half_written() -> None:
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background job has it ignored, and hands that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 30
     while not any(Path("out").glob("*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     stdout, stderr = running.communicate(timeout=30)
     assert (running.returncode, stdout, stderr) == (130, "", "")
     assert list(Path("out").iterdir()) == []
@@ -122,7 +148,7 @@ class FakeCamera:
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", FakeCamera)
+    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", FakeCamera)
 
 
 @pytest.mark.usefixtures("camera")
@@ -148,10 +174,13 @@ def test_webcam_records_in_real_time(
                 yield frame
                 clock[0] += step_s
 
-    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", SteadyCamera)
-    monkeypatch.setattr("tombola.cli.ask.recording.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", SteadyCamera)
+    monkeypatch.setattr("tombola.runtime.pictures.recording.perf_counter", lambda: clock[0])
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi", "--seconds", "0.5")
-    assert (result.exit_code, result.stdout) == (0, f"seen.avi: {seen} frames seen on cpu\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        f"seen.avi: {written / 20:.1f} s, {seen} frames seen on cpu\n",
+    )
     assert frames_of(Path("seen.avi")) == written
 
 
@@ -161,17 +190,73 @@ def test_ctrl_c_ends_a_recording_and_keeps_it(tombola: Tombola, monkeypatch: pyt
             yield next(super().__iter__())
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", Interrupted)
+    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", Interrupted)
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")
-    assert (result.exit_code, result.stdout) == (0, "seen.avi: 1 frame seen on cpu\n")
+    assert (result.exit_code, result.stdout) == (0, "seen.avi: 0.1 s, 1 frame seen on cpu\n")
     assert frames_of(Path("seen.avi")) == 1
 
 
+class Unplugged(FakeCamera):
+    """Sends three pictures and fails."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(3):
+            yield np.full((48, 64, 3), 99, np.uint8)
+        raise DisplayError("camera 0 sent no picture for 5 s.")
+
+
+class Growing(FakeCamera):
+    """Sends a larger picture after three."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(3):
+            yield np.full((48, 64, 3), 99, np.uint8)
+        yield np.full((96, 128, 3), 99, np.uint8)
+
+
+class Terminated(FakeCamera):
+    """Is stopped after three pictures, by two signals at once."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(3):
+            yield np.full((48, 64, 3), 99, np.uint8)
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [(Unplugged, "sent no picture"), (Growing, "changed from 64x48 to 128x96"), (Terminated, "")],
+)
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_what_was_recorded_is_kept(
+    tombola: Tombola, monkeypatch: pytest.MonkeyPatch, kind: type[FakeCamera], fault: str, suffix: str
+) -> None:
+    from tombola.runtime.pictures.video import Video
+
+    clock = [0.0]
+
+    def tick() -> float:
+        clock[0] += 0.05
+        return clock[0]
+
+    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", kind)
+    monkeypatch.setattr("tombola.runtime.pictures.recording.perf_counter", tick)
+    result = tombola("webcam", *WITH_MODEL, "--save", f"seen{suffix}")
+    with Video(f"seen{suffix}") as video:
+        frames = len(list(video))
+        assert video.frame_count == frames >= 3
+    assert result.exit_code == (1 if fault else 0)
+    assert fault in result.stderr
+    length = f"{frames / 20:.1f} s"
+    assert (f"seen{suffix} keeps the {length}" if fault else f"seen{suffix}: {length}") in result.output
+
+
 def test_a_recording_without_a_frame_is_an_error(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.pictures.sources.Camera", lambda index: FakeCamera(index, count=0))
+    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", lambda index: FakeCamera(index, count=0))
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")
     assert result.exit_code == 1
-    assert result.stderr == "error: cannot write seen.avi: no frame came, or the disk is full.\n"
+    assert result.stderr == "error: cannot write seen.avi: no frame came.\n"
     assert not Path("seen.avi").exists()
 
 
@@ -179,7 +264,7 @@ def test_a_recording_without_a_frame_is_an_error(tombola: Tombola, monkeypatch: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--save", "seen.gif"], "error: cannot write seen.gif: its suffix is not one of"),
+        (["--save", "seen.gif"], "error: cannot write seen.gif: '.gif' is not one of"),
         (["--save", "photo.jpg/seen.avi"], "error: cannot write"),
         (["--save", "seen.avi", "--camera", "3"], "error: camera 3 cannot be opened"),
     ],

@@ -1,9 +1,10 @@
 """Results on disk: whole or not at all."""
 
 import os
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError
+
+if sys.platform != "win32":
+    import fcntl
 
 PICTURE_OPTIONS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
@@ -20,24 +24,72 @@ PICTURE_OPTIONS = {
     ".bmp": [],
 }
 
+PART = ".tombola-"
+# Never through a link that somebody planted, never waiting for a pipe.
+OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
 
 @contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
-    """Give a path in the same folder to write to; rename it to `path` at the end, remove it on any error.
+    """Give a new file in the same folder to write to; rename it to `path` at the end, remove it on any error.
 
-    Makes the folder where it is missing. OutputError where the operating system refuses.
+    Makes the folder where it is missing, and removes what a killed process left in it.
+    OutputError where the operating system refuses.
     """
-    # The suffix stays last: video writers choose their format by it.
-    part = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)  # noqa: PTH105
+        _remove_left_overs(path.parent)
+        with _new_file(path) as part:
+            yield part
+            os.replace(part, path)  # noqa: PTH105
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[Path]:
+    """An empty file of a name that nobody can know before, locked for as long as it is in the making."""
+    part, handle = _create(path)
+    if sys.platform == "win32":  # a file that is open cannot be renamed there
+        os.close(handle)
+    try:
+        yield part
     finally:
-        with suppress(OSError):  # its folder could not be made
-            part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+        if sys.platform != "win32":
+            os.close(handle)
+
+
+def _create(path: Path) -> tuple[Path, int]:
+    while True:
+        # The suffix stays last: video writers choose their format by it.
+        part = path.with_name(f"{PART}{os.urandom(8).hex()}.part{path.suffix}")
+        handle = os.open(part, OPEN | os.O_CREAT | os.O_EXCL, 0o666)
+        with suppress(OSError):
+            _lock(handle, wait=True)
+        if part.exists():  # else another process took it for a left-over just before it was locked
+            return part, handle
+        os.close(handle)
+
+
+@lru_cache
+def _remove_left_overs(folder: Path) -> None:
+    """Remove the files in the making whose process is gone: nobody holds their lock."""
+    for part in folder.glob(f"{PART}*.part*"):
+        with suppress(OSError):  # a link, somebody else's, or still being written
+            handle = os.open(part, OPEN)
+            try:
+                _lock(handle, wait=False)
+                part.unlink()
+            finally:
+                os.close(handle)
+
+
+def _lock(handle: int, *, wait: bool) -> None:
+    """OSError where another process holds the lock, or there are none (Windows, some network folders)."""
+    if sys.platform == "win32":
+        raise OSError("no locks here")
+    fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def save_bytes(data: bytes, path: str | os.PathLike[str]) -> Path:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError, PictureError
+from tombola.runtime.pictures import output
 from tombola.runtime.pictures.output import save_bytes, save_picture, write_beside
 from tombola.runtime.pictures.picture import read_rgb
 
@@ -106,3 +107,60 @@ except OutputError as error:
 
 def test_bytes_are_written(tmp_path: Path) -> None:
     assert save_bytes(b"\0\1", str(tmp_path / "a.bin")).read_bytes() == b"\0\1"
+
+
+def test_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the random name of the file in the making could be known."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    monkeypatch.setattr("os.urandom", lambda count: b"\1" * count)
+    link = tmp_path / "out" / f".tombola-{'01' * 8}.part.bin"
+    link.parent.mkdir()
+    link.symlink_to(victim)
+    with pytest.raises(OutputError, match="File exists"):
+        save_bytes(b"new", tmp_path / "out" / "result.bin")
+    assert victim.read_text() == "mine"
+    assert link.is_symlink()
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    assert save_bytes(b"", tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_name_of_the_longest_length_can_be_written(tmp_path: Path) -> None:
+    assert save_bytes(b"1", tmp_path / ("x" * 251 + ".bin")).read_bytes() == b"1"
+
+
+WRITE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from tombola.runtime.pictures.output import write_beside
+with write_beside(Path(sys.argv[1])) as part:
+    part.write_bytes(b"half")
+    print(part, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_left_over_of_a_killed_process_is_removed_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+    def another_process_writes() -> None:
+        output._remove_left_overs.cache_clear()
+        save_bytes(b"1", tmp_path / "other")
+
+    arguments = [sys.executable, "-c", WRITE_AND_WAIT, str(tmp_path / "result.bin")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        part = Path(writer.stdout.readline().strip())
+        another_process_writes()
+        assert part.read_bytes() == b"half"
+        writer.kill()
+    (tmp_path / ".tombola-note.txt").write_text("no file in the making")
+    (tmp_path / ".tombola-0.part").symlink_to(tmp_path / "elsewhere")
+    another_process_writes()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        ".tombola-0.part",
+        ".tombola-note.txt",
+        "other",
+    ]

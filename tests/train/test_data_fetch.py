@@ -301,3 +301,16 @@ def test_no_room_is_said_before_anything_comes(server: Server, tmp_path: Path) -
     with pytest.raises(OutputError, match=r"has room for \d+ bytes, and x\.bin needs \d+; .*--to"):
         fetch(huge, tmp_path, Told())
     assert server.asked == []
+
+
+def test_planted_link_is_not_followed(server: Server, tmp_path: Path) -> None:
+    """The name of what has come so far can be known before."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    file = remote(f"{server.url}/x.bin")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / f"{file.name}.part").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        fetch(file, folder, lambda *_: None, lambda _: None)
+    assert victim.read_text() == "mine"

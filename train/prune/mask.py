@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tombola.errors import TrainingError
+from tombola.runtime.pictures.output import save_bytes
 
 
 class Mask(Mapping[str, Tensor]):
@@ -100,9 +101,7 @@ class Mask(Mapping[str, Tensor]):
     def write(self, path: Path) -> None:
         """Write to a .safetensors file, a byte a weight."""
         tensors = {name: tensor.to(torch.uint8).contiguous() for name, tensor in sorted(self._living.items())}
-        beside = path.with_name(path.name + ".part")
-        beside.write_bytes(safetensors.torch.save(tensors, {"kind": "mask"}))
-        beside.replace(path)
+        save_bytes(safetensors.torch.save(tensors, {"kind": "mask"}), path)
 
     @classmethod
     def read(cls, path: Path) -> "Mask":

@@ -1,6 +1,5 @@
 """The run folder: what a training leaves behind, every file written beside its place and renamed."""
 
-import contextlib
 import csv
 import io
 import json
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from tombola.errors import OutputError, TrainingError
+from tombola.runtime.pictures.output import write_beside
 from tombola.train.loop.watch_row import WatchRow, from_csv, to_csv
 
 # What a run would write over. A preflight's files, a log and a lineage alone are no run's yet.
@@ -23,22 +23,12 @@ OWN_FILES = frozenset(
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds the old file or the whole new one, whatever happens; OutputError
-    if not."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); free space or choose another place"
-        ) from error
+    """Write `content` so that `path` holds the old file or the whole new one, whatever happens, a power cut
+    too; OutputError if not."""
+    with write_beside(path) as part, part.open("r+b") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def check_place(path: Path, *suffixes: str) -> None:

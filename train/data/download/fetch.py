@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import shutil
 import time
 import urllib.error
@@ -129,9 +130,14 @@ def _begin_anew(answer: http.client.HTTPResponse, part: Path, size_bytes: int, t
         fresh.unlink(missing_ok=True)
 
 
+def _no_link(path: str, flags: int) -> int:
+    # The name is known before: somebody may have planted a link there.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _append(answer: http.client.HTTPResponse, part: Path, start: int, size_bytes: int, tell: Tell) -> None:
     done = start
-    with part.open("r+b" if start else "wb") as out:
+    with open(part, "r+b" if start else "wb", opener=_no_link) as out:
         out.seek(start)
         while True:
             tell(done, size_bytes)

@@ -33,21 +33,10 @@ HEIGHT = {
 }
 # Arrows that still point the wrong way. None may be added; whoever turns one takes it out.
 EXCEPTIONS = {
-    ("train.drawing.charts", "train.loop.watch"),
-    ("train.drawing.charts", "train.loop.watch_row"),
-    ("train.drawing.heat_map", "train.search.axis"),
-    ("train.drawing.heat_map", "train.search.outcome"),
-    ("train.drawing.range_plot", "train.doctor.range_test"),
-    ("train.drawing.range_plot", "train.loop.watch"),
     ("train.networks.inputs.classifier_input", "train.data.pictures.warp"),
-    ("train.run.folder", "train.loop.watch_row"),
 }
 CIRCLES = {
     ("runtime.pictures", "runtime.tasks.detect"),
-    ("train.doctor", "train.drawing"),
-    ("train.drawing", "train.loop"),
-    ("train.drawing", "train.search"),
-    ("train.loop", "train.run"),
 }
 
 

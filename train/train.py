@@ -11,7 +11,8 @@ import torch
 from tombola.errors import DeviceError, RecipeError, TrainingError
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
-from tombola.train.loop.loop import open_fabric, train
+from tombola.train.loop.fabric import open_fabric
+from tombola.train.loop.loop import train
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_recipe, open_task

@@ -12,7 +12,10 @@ from torch import Tensor
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.tasks.detect.batches import Batch
 from tombola.train.tasks.detect.task import DetectTask
+from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_recipe
+
+START = Moment(0, 0, 1)
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def test_a_fresh_network_has_the_losses_that_are_expected(task: DetectTask) -> N
     expected = task.expected_losses()
     assert expected == {"objectness": pytest.approx(math.log(2)), "class": pytest.approx(math.log(3))}
     network = task.build_network()
-    task.prepare(network)
-    losses = task.losses(network, first_batch(task, augmented=True))
+    task.prepare(network, START)
+    losses = task.losses(network, first_batch(task, augmented=True), START)
     for name, value in expected.items():
         assert losses[name].item() == pytest.approx(value, rel=0.1)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from tombola.errors import RecipeError, TrainingError
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.task import DetectTask
+from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_recipe
 
 LAST = ("roi_head.classes.", "roi_head.offsets.")
@@ -108,7 +109,7 @@ def test_imagenet_weights_fill_the_backbone_alone(toy_recipe: Path, tmp_path: Pa
         old = {named[id(parameter)].startswith("backbone.") for parameter in group["params"]}
         assert old == {group["rate"] == task.settings.backbone_rate}
     assert task.lineage()["parent"]["last_layer"] == "made anew"
-    task.prepare(network)
+    task.prepare(network, Moment(0, 0, 1))
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert not any(norm.training for norm in norms)  # the statistics of the weights are kept
 

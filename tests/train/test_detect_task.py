@@ -26,15 +26,19 @@ from tombola.train.tasks.detect.task import (
     predictor,
     truths,
 )
+from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
 
 RUN = """
 import sys
 from pathlib import Path
+from tombola.train.tasks.moment import Moment
 from tombola.train.train import train_recipe
 train_recipe(Path(sys.argv[1]), Path(sys.argv[2]), overrides=sys.argv[3:])
 """
+
+START = Moment(0, 0, 1)
 
 
 def environment() -> dict[str, str]:
@@ -256,7 +260,7 @@ def test_frozen_stages_keep_their_statistics(toy_recipe: Path) -> None:
         load_recipe(toy_recipe, ["network.batch_norm='trained'", "start.freeze=backbone.stages.1"])
     )
     network = task.build_network()
-    task.prepare(network)
+    task.prepare(network, START)
     training = [stage.training for stage in network.backbone.stages]
     assert training[:3] == [False, False, True]
     with pytest.raises(RecipeError, match=r"start\.freeze = 'backbone\.stages\.99' is not a layer"):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tombola.train.loop.units import ENOUGH_EXAMPLES, UnitMeter
 from tombola.train.loop.watch import Watch
-from tombola.train.loop.watch_row import WatchRow, from_csv, to_csv
+from tombola.train.run.watch_row import WatchRow, from_csv, to_csv
 
 
 def perceptron(activation: Callable[[], nn.Module], depth: int, *, width: int = 32) -> nn.Sequential:

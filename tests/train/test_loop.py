@@ -25,6 +25,8 @@ from tombola.train.loop.loop import Interrupted, train
 from tombola.train.loop.schedule import learning_rate_factor
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder, write_atomic
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import Tell, silent
 
 
 class Line(nn.Module):
@@ -66,6 +68,7 @@ class LineTask:
     interrupt_at: int = -1
     scores: list[float] = field(default_factory=list)
     calls: int = 0
+    moments: list[Moment] = field(default_factory=list)
 
     def recipe_toml(self) -> str:
         return "task = 'line'\n"
@@ -77,7 +80,8 @@ class LineTask:
         assert start
         return Line()
 
-    def prepare(self, network: nn.Module) -> None:
+    def prepare(self, network: nn.Module, moment: Moment) -> None:
+        self.moments.append(moment)
         network.train()
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
@@ -97,7 +101,8 @@ class LineTask:
     def collate(self, examples: Sequence[Any]) -> Tensor:
         return torch.tensor(examples)
 
-    def losses(self, network: nn.Module, batch: Tensor) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Tensor, moment: Moment) -> Mapping[str, Tensor]:
+        assert moment is self.moments[-1]
         self.calls += 1
         if self.calls == self.interrupt_at:
             signal.raise_signal(signal.SIGINT)
@@ -108,7 +113,8 @@ class LineTask:
     def expected_losses(self) -> Mapping[str, float]:
         return {}
 
-    def evaluate(self, network: nn.Module) -> dict[str, float]:
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
+        tell(1, 1)
         assert isinstance(network, Line)
         if self.scores:
             return {"closeness": self.scores.pop(0)}

@@ -12,24 +12,29 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from tombola.train.doctor import label_gain
+from tombola.train.doctor import label_gain, range_test
 from tombola.train.doctor.first_gradient import FirstGradient, check_first_weights, check_gradients
 from tombola.train.doctor.first_loss import check_first_loss
 from tombola.train.doctor.inputs import check_inputs, first_input
 from tombola.train.doctor.material import Material
 from tombola.train.doctor.pair_test import PairCount, count_pairs
 from tombola.train.doctor.penalty import check_penalty
-from tombola.train.doctor.preflight import Preflight
+from tombola.train.doctor.preflight import CHECKS, OF_LABELS, Preflight, preflight
+from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import check_learning_rate, run_range_test
-from tombola.train.drawing.range_plot import draw_range_test
+from tombola.train.loop.gradient_learner import GradientLearner
+from tombola.train.loop.noise import seed_noise
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.recipe.recipe import TrainingSettings
-from tombola.train.tasks.task import Exhibit
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import Exhibit, Tell, silent
 
 CPU = torch.device("cpu")
+START = Moment(0, 0, 1)
 
 
 class Numbers(Dataset[int]):
@@ -66,7 +71,7 @@ class NumberTask:
     def build_network(self, *, start: bool = True) -> nn.Module:
         return copy.deepcopy(self.network)
 
-    def prepare(self, network: nn.Module) -> None:
+    def prepare(self, network: nn.Module, moment: Moment) -> None:
         network.train()
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
@@ -82,10 +87,10 @@ class NumberTask:
     def collate(self, examples: Sequence[Any]) -> Tensor:
         return torch.tensor(examples, dtype=torch.float32)
 
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
         return {"square": network(batch[:, None]).square().mean()}
 
-    def evaluate(self, network: nn.Module) -> dict[str, float]:
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         return {}
 
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
@@ -106,7 +111,7 @@ class NumberTask:
     def right_share(self, network: nn.Module, batch: Any) -> float:
         return 1.0
 
-    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
         return ()
 
 
@@ -165,16 +170,20 @@ def test_small_batches_are_cut_not_mixed(monkeypatch: pytest.MonkeyPatch) -> Non
 class Prefers(NumberTask):
     """A loss that prefers a pair of numbers in rising order."""
 
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
         return {"order": batch[0] - batch[1] + 10}
 
 
 def test_pairs_are_counted_and_ties_left_out() -> None:
     pairs = [torch.tensor(pair) for pair in ([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], [0.0, 5.0])]
-    assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=10) == PairCount(own=2, pairs=3)
-    assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1) == PairCount(own=1, pairs=1)
+
+    def count(**limits: Any) -> PairCount:
+        return count_pairs(Prefers(), nn.Identity(), pairs, START, **limits)
+
+    assert count(seconds=10) == PairCount(own=2, pairs=3)
+    assert count(seconds=-1) == PairCount(own=1, pairs=1)
     # Without time, too, the fewest are judged.
-    assert count_pairs(Prefers(), nn.Identity(), pairs, seconds=-1, fewest=2) == PairCount(own=1, pairs=2)
+    assert count(seconds=-1, fewest=2) == PairCount(own=1, pairs=2)
 
 
 @pytest.mark.parametrize(("first", "steps"), [(PairCount(200, 256), 25), (PairCount(130, 256), 50)])
@@ -195,7 +204,7 @@ def test_a_sure_look_outlives_a_later_one_with_fewer_pairs(
 
 
 class Overflow(NumberTask):
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
         return {"huge": network(batch[:, None]).square().mean() * math.inf}
 
 
@@ -210,7 +219,7 @@ def test_a_loss_that_is_never_finite_is_a_fault(tmp_path: Path) -> None:
 
 
 class Steep(NumberTask):
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
         return {"root": (0 * network.get_parameter("weight").sum()).sqrt()}  # 0, with a slope of ∞
 
 
@@ -224,7 +233,7 @@ def test_a_gradient_that_is_never_finite_is_a_fault(tmp_path: Path) -> None:
 class Bowl(NumberTask):
     """(w - noise)², from w = 100 on; gradient descent multiplies w by 1 - 2 rate, so it diverges above 1."""
 
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
         return {"bowl": (network.get_parameter("weight") - batch.mean() / 20).square().sum()}
 
 
@@ -245,7 +254,7 @@ def test_the_range_test_finds_where_descent_on_a_bowl_diverges() -> None:
 class Pupil(NumberTask):
     """A weight that is to become 1; each step multiplies what is missing by 1 - 2 rate."""
 
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
         return {"square": (network.get_parameter("weight") - 1).square().sum() + 0 * batch.mean()}
 
     def expected_losses(self) -> Mapping[str, float]:
@@ -288,7 +297,7 @@ def test_what_is_known_already_suggests_no_rate() -> None:
 
 def test_the_range_reaches_beyond_the_recipes_own_rate() -> None:
     class Flat(NumberTask):
-        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
             return {"flat": 0 * sum(p.sum() for p in network.parameters()) + torch.ones(())}
 
     test = run_range_test(Material(Flat(learning_rate=40.0), CPU))
@@ -330,7 +339,7 @@ def test_the_first_loss_is_held_to_its_expectation(bias: float, level: str) -> N
 
 def test_a_loss_that_cannot_be_computed_is_a_finding() -> None:
     class Broken(NumberTask):
-        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
             raise IndexError("Target 7 is out of bounds.\nmore")
 
     found = check_first_loss(Material(Broken(), CPU))
@@ -342,7 +351,7 @@ def test_a_zero_last_layer_alone_is_no_symmetry() -> None:
     """Its gradient differs from unit to unit, so that its units part at the first step."""
 
     class Classes(NumberTask):
-        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
             return {"class": nn.functional.cross_entropy(network(batch[:, None]), batch.long() % 3)}
 
     torch.manual_seed(0)
@@ -371,7 +380,7 @@ def test_gradients_of_a_chain_of_lines(scale: float, level: str) -> None:
             layer.weight.copy_(weight * torch.eye(4))
 
     class Chain(NumberTask):
-        def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
             return {"sum": network(batch[:, None].expand(-1, 4)).sum()}
 
     found = check_gradients(FirstGradient(Material(Chain(nn.Sequential(*layers)), CPU)))
@@ -389,3 +398,53 @@ def test_a_penalty_needs_weights() -> None:
     assert "from 14 to 14" in found.sentence
     nn.init.zeros_(network.weight)
     assert check_penalty(Material(NumberTask(network), CPU)).level == "fault"
+
+
+def test_a_task_without_labels_is_examined_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unlabelled(NumberTask):
+        same_labels = mismatched = right_share = answer_widths = unused_classes = None  # type: ignore[assignment]
+
+        def expected_losses(self) -> Mapping[str, float]:
+            return {}
+
+    monkeypatch.setattr(range_test, "MOST_STEPS", 40)
+    findings = {finding.check: finding for finding in preflight(Unlabelled(batch_size=4)).findings}
+    assert tuple(findings) == CHECKS
+    unlabelled = {name for name, one in findings.items() if "have no labels" in one.sentence}
+    assert unlabelled == set(OF_LABELS)
+    assert all(findings[name].level == "skipped" for name in OF_LABELS)
+    examined = ("inputs", "first weights", "penalty", "learning rate")
+    assert all(findings[name].level != "skipped" for name in examined)
+
+
+@pytest.mark.parametrize(("precision", "is_mixed"), [("32-true", False), ("bf16-mixed", True)])
+def test_a_recipe_is_examined_in_its_own_precision(precision: str, is_mixed: bool) -> None:
+    seen: set[bool] = set()
+
+    class Noting(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.add(torch.is_autocast_enabled("cpu"))
+            return super().forward(x)
+
+    material = Material(NumberTask(Noting(1, 1), precision=precision), CPU)
+    batch = material.first_batch(augmented=False)
+    trial = material.trial()
+    trial.first_losses(batch)
+    trial.first_gradient(batch)
+    trial.step(batch, 1e-3)
+    assert seen == {is_mixed}
+    assert trial.network.get_parameter("weight").dtype == torch.float32
+
+
+def test_a_trial_goes_as_the_loop_goes() -> None:
+    """Steps at the loop's rates leave the loop's weights."""
+    task = NumberTask(nn.Sequential(nn.Linear(1, 3), nn.Dropout(0.5), nn.Linear(3, 1)), l2=0.1, max_norm=0.4)
+    material = Material(task, CPU)
+    batch, trial = material.first_batch(augmented=False), material.trial()
+    learner = GradientLearner(task, Fabric(accelerator="cpu", devices=1), rate=lambda _: 0.01)
+    for step in range(3):
+        seed_noise(task.seed, step)
+        losses = learner.step(batch, Moment(step, 0, 10))
+        assert trial.step(batch, 0.01) == pytest.approx(sum(losses.values()))
+    for ours, theirs in zip(trial.network.parameters(), learner.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from tombola.cli.main import app
 from tombola.errors import DeviceError, RecipeError, TrainingError
-from tombola.train.drawing.heat_map import draw_search
 from tombola.train.loop.loop import Interrupted
 from tombola.train.search.axis import Axis, parse_axis
+from tombola.train.search.heat_map import draw_search
 from tombola.train.search.outcome import Outcome, kept
 from tombola.train.search.point import Point, grid
 from tombola.train.search.process import command

@@ -6,11 +6,12 @@ from tombola.train.doctor.material import Material
 
 def check_answer_width(material: Material) -> Finding:
     """Fault if the last layer's width is not the number of classes that the training labels use."""
-    wide, used = material.task.answer_widths(material.task.build_network())
+    task = material.labelled
+    wide, used = task.answer_widths(task.build_network())
     said = f"the last layer tells {wide} classes apart and the training labels use {used}"
     if wide == used:
         return Finding("answer width", "ok", said)
-    unused = ", ".join(material.task.unused_classes()) or "some"
+    unused = ", ".join(task.unused_classes()) or "some"
     cure = (
         "widen it, or take the labels that it lacks out of the data"
         if wide < used

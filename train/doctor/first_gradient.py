@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import Material
-from tombola.train.doctor.trial import Trial
 
 # Factors between the first layer's gradient (root mean square) and the largest of the last three layers.
 VANISHED, FADING = 1e-5, 1e-3
@@ -20,11 +19,9 @@ class FirstGradient:
     """Weights and gradients, layer by layer, of all trained weights with two dimensions or more."""
 
     def __init__(self, material: Material) -> None:
-        trial = Trial(material.task, material.device, plain=True)
+        trial = material.trial(plain=True)
         self.network = trial.network
-        torch.manual_seed(material.task.seed)
-        material.task.prepare(self.network)
-        trial.loss(material.first_batch(augmented=False)).backward()
+        trial.first_gradient(material.first_batch(augmented=False))
         self.layers: dict[str, tuple[Tensor, Tensor]] = {
             name.removesuffix(".weight"): (p.detach(), torch.zeros_like(p) if p.grad is None else p.grad)
             for name, p in self.network.named_parameters()

@@ -2,8 +2,6 @@
 
 import math
 
-import torch
-
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import Material
 
@@ -13,16 +11,11 @@ FAR, OFF = 3.0, 1.5
 def check_first_loss(material: Material) -> Finding:
     """Each part of the loss that has an expectation, on the first batch with fresh weights."""
     task = material.task
-    network = task.build_network().to(material.device)
-    torch.manual_seed(task.seed)
-    task.prepare(network)
     try:
-        with torch.no_grad():
-            losses = task.losses(network, material.first_batch(augmented=False))
+        values = material.trial(plain=True).first_losses(material.first_batch(augmented=False))
     except (IndexError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         return Finding("first loss", "fault", f"the loss cannot be computed: {reason}; see the labels")
-    values = {name: part.item() for name, part in losses.items()}
     for name, value in values.items():
         if not math.isfinite(value):
             return Finding(

@@ -3,13 +3,11 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import Material
-from tombola.train.doctor.trial import Trial
 
 RATES = (1e-3, 1e-2, 1e-4)
 STEPS = 300
@@ -27,7 +25,7 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
     begin = time.monotonic()
     best, best_rate, steps = 0.0, RATES[0], 0
     for rate in RATES:
-        trial = Trial(material.task, material.device, plain=True, optimizer="adam")
+        trial = material.trial(plain=True, optimizer="adam")
         for step in range(1, STEPS + 1):
             if not math.isfinite(trial.step(batch, rate)):
                 break
@@ -35,7 +33,8 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
             late = time.monotonic() - begin > SECONDS
             if step % LOOK_EVERY and not late:
                 continue
-            share = _right_share(trial, batch)
+            with torch.no_grad():
+                share = material.labelled.right_share(trial.network.eval(), batch)
             if share > best:
                 best, best_rate = share, rate
             if best == 1.0:
@@ -54,8 +53,3 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
         "deep, or a loss that does not say what is asked"
     )
     return Finding("handful", "fault", said), best_rate
-
-
-def _right_share(trial: Trial, batch: Any) -> float:
-    with torch.no_grad():
-        return trial.task.right_share(trial.network.eval(), batch)

@@ -24,10 +24,8 @@ NORMS = (
 
 def check_inputs(material: Material) -> Finding:
     """Mean and standard deviation over all that the first layer sees of the first batch."""
-    network = material.task.build_network().to(material.device)
-    material.task.prepare(network)
-    batch = material.first_batch(augmented=False)
-    found = first_input(network, lambda: material.task.losses(network, batch))
+    trial, batch = material.trial(plain=True), material.first_batch(augmented=False)
+    found = first_input(trial.network, lambda: trial.first_losses(batch))
     if found is None:
         return Finding("inputs", "skipped", "the network has no layer with weights that takes a tensor")
     layer, module, seen = found

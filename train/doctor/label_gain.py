@@ -11,7 +11,7 @@ import torch
 
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import FEWEST_PAIRS, Material
-from tombola.train.doctor.pair_test import PairCount, count_pairs
+from tombola.train.doctor.pair_test import PairCount, count_pairs, total_loss
 from tombola.train.doctor.trial import Trial
 
 FIRST_LOOK, MOST_STEPS = 25, 800
@@ -61,7 +61,7 @@ def measure_gain(
     held_out = material.held_out_pairs(augmented=augmented)
     if len(held_out) < FEWEST_PAIRS:
         return Gain(0, PairCount(0, len(held_out)), by_heart=False)
-    trial = Trial(material.task, material.device, plain=True, optimizer="adam")
+    trial = material.trial(plain=True, optimizer="adam")
     batches = material.training_batches(augmented=augmented, small=True)
     trained = material.trained_pairs(len(batches), augmented=augmented)[: len(held_out)]
     endless = itertools.cycle(batches)
@@ -72,9 +72,9 @@ def measure_gain(
             finite = math.isfinite(trial.step(next(endless), rate))
             step += 1
             over = not finite or time.monotonic() - begin > SECONDS
-        new = _count(trial, held_out)
+        new = _count(material, trial, held_out)
         # Where new pictures are right, those that were trained on need not be asked.
-        by_heart = new.share >= BY_HEART or _count(trial, trained).share >= BY_HEART
+        by_heart = new.share >= BY_HEART or _count(material, trial, trained).share >= BY_HEART
         gain = Gain(step, new, by_heart)
         say(f"step {step}: {new.share:.0%} of {new.pairs} new pairs prefer their own labels")
         if surest is None or new.chance_at_least(0.5) <= surest.held_out.chance_at_least(0.5):
@@ -85,8 +85,10 @@ def measure_gain(
         look *= 2
 
 
-def _count(trial: Trial, pairs: list[Any]) -> PairCount:
-    return count_pairs(trial.task, trial.network, pairs, seconds=JUDGE_SECONDS, fewest=FEWEST_PAIRS)
+def _count(material: Material, trial: Trial, pairs: list[Any]) -> PairCount:
+    return count_pairs(
+        material.labelled, trial.network, pairs, trial.moment, seconds=JUDGE_SECONDS, fewest=FEWEST_PAIRS
+    )
 
 
 def measure_labels(material: Material, rate: float, say: Callable[[str], None]) -> Gain:
@@ -169,9 +171,7 @@ def _changes(material: Material) -> bool:
     """Whether augmentation does anything to the first batch that a network notices."""
     task = material.task
     network = task.build_network().to(material.device).eval()
+    batches = (material.first_batch(augmented=on) for on in (False, True))
     with torch.no_grad():
-        plain, changed = (
-            sum(part.item() for part in task.losses(network, material.first_batch(augmented=on)).values())
-            for on in (False, True)
-        )
+        plain, changed = (total_loss(task, network, batch, material.first_moment) for batch in batches)
     return plain != changed

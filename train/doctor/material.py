@@ -2,14 +2,15 @@
 
 import time
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric.utilities import move_data_to_device
 
 from tombola.errors import TrainingError
 from tombola.train.doctor.trial import Trial
-from tombola.train.tasks.task import ExaminedTask
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import ExaminedTask, LabelledTask
 
 HANDFUL = 8
 TRAINED = 1024
@@ -39,15 +40,27 @@ class Material:
                 "choose a smaller one"
             )
         self.first = plan[0]
+        self.first_moment = Moment(0, 0, task.settings.epochs * len(plan))
         self._first_batches: dict[bool, Any] = {}
         pictures = sum(len(batch) for batch in plan)
         trained, self._held_out = _split(plan, min(HELD_OUT, pictures // 3))
         self._trained = _without_single(trained)
 
+    @property
+    def labelled(self) -> LabelledTask:
+        """The task, for checks of labels."""
+        assert isinstance(self.task, LabelledTask)
+        return self.task
+
+    def trial(self, *, plain: bool = False, optimizer: Literal["adam"] | None = None) -> Trial:
+        """A new training on trial, as Trial says."""
+        steps = self.first_moment.total_steps
+        return Trial(self.task, self.device, steps, plain=plain, optimizer=optimizer)
+
     @cached_property
     def step_pictures(self) -> int:
         """How many pictures a training step can take within STEP_SECONDS; two at least."""
-        trial = Trial(self.task, self.device)
+        trial = self.trial()
         batch = self._read(self.first[:HANDFUL], augmented=False)
         trial.step(batch, 1e-6)  # the first step does what later ones need not do again
         begin = time.monotonic()
@@ -85,7 +98,8 @@ class Material:
         return self._pairs(self._cut(self._trained)[:batches], augmented=augmented)
 
     def _pairs(self, batches: list[list[Any]], *, augmented: bool) -> list[Any]:
-        examples, pairs = self.task.examples(augmented=augmented), list[Any]()
+        task = self.labelled
+        examples, pairs = task.examples(augmented=augmented), list[Any]()
         begin = time.monotonic()
         for batch in batches:
             alone: list[Any] = []  # examples without a partner yet, all with the same labels
@@ -96,8 +110,8 @@ class Material:
                 alone.append(examples[request])
                 if len(alone) == 1:
                     continue
-                pair = self.task.collate(alone[-2:])
-                if not self.task.same_labels(pair):
+                pair = task.collate(alone[-2:])
+                if not task.same_labels(pair):
                     pairs.append(move_data_to_device(pair, self.device))
                     del alone[-2:]
         return pairs

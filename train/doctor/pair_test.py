@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tombola.train.tasks.task import ExaminedTask
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import LabelledTask, Task
 
 # A pair whose two losses differ by less has equal labels.
 TIE = 1e-5
@@ -41,7 +42,13 @@ class PairCount:
 
 
 def count_pairs(
-    task: ExaminedTask, network: nn.Module, pairs: Sequence[Any], *, seconds: float, fewest: int = 1
+    task: LabelledTask,
+    network: nn.Module,
+    pairs: Sequence[Any],
+    moment: Moment,
+    *,
+    seconds: float,
+    fewest: int = 1,
 ) -> PairCount:
     """Judge batches of two with the network in eval mode; stops when `seconds` are over, but not before
     `fewest` are judged."""
@@ -50,7 +57,8 @@ def count_pairs(
     own = different = 0
     with torch.no_grad():
         for pair in pairs:
-            mine, swapped = (_loss(task, network, batch) for batch in (pair, task.mismatched(pair)))
+            both = (pair, task.mismatched(pair))
+            mine, swapped = (total_loss(task, network, batch, moment) for batch in both)
             if math.isfinite(mine) and math.isfinite(swapped) and abs(mine - swapped) > TIE * abs(mine):
                 different += 1
                 own += mine < swapped
@@ -59,8 +67,9 @@ def count_pairs(
     return PairCount(own, different)
 
 
-def _loss(task: ExaminedTask, network: nn.Module, batch: Any) -> float:
-    return sum(part.item() for part in task.losses(network, batch).values())
+def total_loss(task: Task, network: nn.Module, batch: Any, moment: Moment) -> float:
+    """The sum of the parts of the loss."""
+    return sum(part.item() for part in task.losses(network, batch, moment).values())
 
 
 def _binomial_tail(at_least: int, count: int, share: float) -> float:

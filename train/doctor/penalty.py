@@ -4,7 +4,6 @@ import torch
 
 from tombola.train.doctor.finding import Finding
 from tombola.train.doctor.material import Material
-from tombola.train.doctor.trial import Trial
 from tombola.train.loop.regularise import penalties
 
 TURNED_UP = 1e-2
@@ -13,11 +12,9 @@ MODEST = 0.1  # share of the first loss that a penalty may well add
 
 def check_penalty(material: Material) -> Finding:
     """The first loss without and with a strong L2 penalty; and what share the recipe's own penalties have."""
-    trial = Trial(material.task, material.device, plain=True)
-    torch.manual_seed(material.task.seed)
-    material.task.prepare(trial.network)
+    trial = material.trial(plain=True)
+    bare = sum(trial.first_losses(material.first_batch(augmented=False)).values())
     with torch.no_grad():
-        bare = trial.loss(material.first_batch(augmented=False)).item()
         strong = sum(part.item() for part in penalties(trial.network, l1=0.0, l2=TURNED_UP).values())
         settings = material.task.settings
         own = penalties(trial.network, l1=settings.l1, l2=settings.l2).items()

@@ -19,10 +19,10 @@ from tombola.train.doctor.inputs import check_inputs
 from tombola.train.doctor.label_gain import Gain, check_augmentation, check_labels, measure_labels
 from tombola.train.doctor.material import Material
 from tombola.train.doctor.penalty import check_penalty
+from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
-from tombola.train.drawing.range_plot import draw_range_test
 from tombola.train.run.folder import write_atomic
-from tombola.train.tasks.task import ExaminedTask
+from tombola.train.tasks.task import ExaminedTask, LabelledTask
 
 CHECKS = (
     "answer width",
@@ -36,6 +36,8 @@ CHECKS = (
     "labels",
     "augmentation",
 )
+# These compare pictures with their labels.
+OF_LABELS = ("answer width", "handful", "labels", "augmentation")
 # Faults that the checks after them can be examined in spite of.
 APART = ("penalty", "learning rate")
 
@@ -90,11 +92,13 @@ def preflight(
     findings: list[Finding] = []
     for check, examine in zip(CHECKS, examination.checks(), strict=True):
         stop = next((one for one in findings if one.level == "fault" and one.check not in APART), None)
-        if stop is None:
+        if stop is not None:
+            findings.append(Finding(check, "skipped", f"not examined: first mend the fault of {stop.check}"))
+        elif check in OF_LABELS and not isinstance(task, LabelledTask):
+            findings.append(Finding(check, "skipped", "not examined: pictures of this task have no labels"))
+        else:
             say(f"{check} …")
             findings.append(examine())
-        else:
-            findings.append(Finding(check, "skipped", f"not examined: first mend the fault of {stop.check}"))
     return Preflight(
         tuple(findings),
         examination.range_test,

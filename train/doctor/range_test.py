@@ -63,11 +63,11 @@ def run_range_test(material: Material) -> RangeTest:
     """Train a fresh network by the recipe, its schedule apart, through all rates from LOWEST to HIGHEST, or
     to three times the recipe's own if that is more."""
     own_rate = material.task.settings.learning_rate
-    trial = Trial(material.task, material.device)
+    trial = material.trial()
     batches = material.training_batches(augmented=False)
     steps = _affordable_steps(trial, batches[0])
     batches = batches[:steps]
-    firsts = [trial.first_loss(batch) for batch in batches]
+    firsts = [sum(trial.first_losses(batch).values()) for batch in batches]
     first, ignorant = float(np.mean(firsts)), sum(material.task.expected_losses().values())
     limit = _limit(first, ignorant)
     rates = np.geomspace(LOWEST, max(HIGHEST, 3 * own_rate), steps).tolist()
@@ -101,7 +101,7 @@ def _limit(first_loss: float, ignorant_loss: float) -> float:
 
 
 def _affordable_steps(trial: Trial, batch: Any) -> int:
-    trial.first_loss(batch)  # what only a first call does
+    trial.first_losses(batch)  # what only a first call does
     begin = time.monotonic()
     trial.step(batch, LOWEST)
     seconds = max(time.monotonic() - begin, 1e-6)
@@ -113,7 +113,7 @@ def _kept_loss(
 ) -> float:
     """Mean loss of a fresh network at the rate, once it is reached by half of HOLD_STEPS; infinite if it has
     exploded. What is known by heart when the range test gets there makes no loss that could rise."""
-    trial, first, rise = Trial(material.task, material.device), float(np.mean(firsts)), 0.0
+    trial, first, rise = material.trial(), float(np.mean(firsts)), 0.0
     steps = itertools.islice(zip(itertools.cycle(batches), itertools.cycle(firsts), strict=False), HOLD_STEPS)
     rises = []
     for step, (batch, before) in enumerate(steps):

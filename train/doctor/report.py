@@ -22,9 +22,8 @@ from tombola.train.doctor.page import (
     html_table,
 )
 from tombola.train.drawing import charts
-from tombola.train.loop.watch import HEALTHY_RATIO
-from tombola.train.loop.watch_row import WatchRow
 from tombola.train.run.folder import RunFolder, write_atomic
+from tombola.train.run.watch_row import HEALTHY_RATIO, WatchRow
 from tombola.train.tasks.task import ExaminedTask, Exhibit
 
 # With fewer, curves have no shape.

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tombola.train.drawing.figure import INK, new_axes, new_figure, to_png
-from tombola.train.loop.watch import FAST_RATIO, HEALTHY_RATIO, SLOW_RATIO
-from tombola.train.loop.watch_row import WatchRow
+from tombola.train.run.watch_row import FAST_RATIO, HEALTHY_RATIO, SLOW_RATIO, WatchRow
 
 # With more lines than this, names are given to the first and the last alone.
 NAMED_LINES = 6

@@ -1,4 +1,5 @@
-"""The training loop: one for every task, on one process or many, and the same after an interruption."""
+"""The training loop: one for every task and every way to learn, on one process or many, and the same after an
+interruption."""
 
 import copy
 import math
@@ -9,19 +10,19 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from tombola.errors import TrainingError
 from tombola.train.drawing.curves import draw_curves
-from tombola.train.loop.average import WeightAverage
+from tombola.train.loop.gradient_learner import GradientLearner
+from tombola.train.loop.learner import Learner, NotFinite, Weights
 from tombola.train.loop.loader import load_batches
-from tombola.train.loop.optimizer import build_optimizer
+from tombola.train.loop.noise import seed_noise
 from tombola.train.loop.progress import ProgressLine
-from tombola.train.loop.regularise import limit_norms, penalties
-from tombola.train.loop.schedule import learning_rate_factor
 from tombola.train.loop.stop_signals import stop_signals
 from tombola.train.loop.watch import Watch
 from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Task
 
 
@@ -29,36 +30,40 @@ class Interrupted(Exception):  # noqa: N818  # not an error: the user asked for 
     """SIGINT or SIGTERM came; the state is saved and `--resume` goes on from there."""
 
 
-def train(task: Task, run: RunFolder, *, resume: bool, fabric: Fabric, quiet: bool = False) -> None:
+def train(
+    task: Task,
+    run: RunFolder,
+    *,
+    resume: bool,
+    fabric: Fabric,
+    learner: Learner | None = None,
+    quiet: bool = False,
+) -> None:
     """Train until the epochs are done or the score no longer rises; everything lands in `run`.
 
-    The result depends on the recipe and its seed, not on interruptions; nor on the number of processes,
-    unless the network has parts that look at a whole batch or draw random numbers.
+    learner: how; by gradient descent if none is given. The result depends on the recipe and its seed, not on
+    interruptions; nor on the number of processes, unless the network has parts that look at a whole batch or
+    draw random numbers.
     Raises TrainingError (loss not finite, damaged checkpoint, a run that exists already) and Interrupted.
     """
-    _Training(task, run, fabric, resume=resume, quiet=quiet).run_all()
+    if task.settings.batch_size % fabric.world_size:
+        raise TrainingError(
+            f"training.batch_size = {task.settings.batch_size} does not divide among {fabric.world_size} "
+            "processes; choose a multiple"
+        )
+    learner = learner or GradientLearner(task, fabric)
+    _Training(task, learner, run, fabric, resume=resume, quiet=quiet).run_all()
 
 
 class _Training:
-    def __init__(self, task: Task, run: RunFolder, fabric: Fabric, *, resume: bool, quiet: bool) -> None:
-        self.task, self.run, self.fabric, self.settings = task, run, fabric, task.settings
-        if self.settings.batch_size % fabric.world_size:
-            raise TrainingError(
-                f"training.batch_size = {self.settings.batch_size} does not divide among {fabric.world_size} "
-                "processes; choose a multiple"
-            )
-        network = task.build_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        groups = task.parameter_groups(network)
-        self.rates = [group.pop("rate") for group in groups]
-        optimizer = build_optimizer(self.settings, groups)
-        self.parameter_names = {id(p): name for name, p in network.named_parameters()}
-        self.network, self.optimizer = fabric.setup(network, optimizer)
-        self.bare: nn.Module = self.network.module  # Fabric's wrapper taken off
-        if isinstance(self.bare, nn.parallel.DistributedDataParallel):
-            self.bare = self.bare.module
-        self.average = WeightAverage(self.bare, self.settings.ema_decay)
-        self.watch = Watch(self.bare, self.settings.watch_every, sum(task.expected_losses().values()))
+    def __init__(
+        self, task: Task, learner: Learner, run: RunFolder, fabric: Fabric, *, resume: bool, quiet: bool
+    ) -> None:
+        self.task, self.learner, self.run, self.fabric = task, learner, run, fabric
+        self.settings = task.settings
+        self.watch = Watch(learner.network, self.settings.watch_every, sum(task.expected_losses().values()))
         self.step, self.epoch, self.epoch_step = 0, 0, 0
+        self.epoch_ended = False  # by the learner; it may not be judged yet
         self.history: list[dict[str, float]] = []
         self.best_score, self.best_epoch = -math.inf, -1
         self.sums: defaultdict[str, float] = defaultdict(float)
@@ -76,6 +81,7 @@ class _Training:
         with stop_signals() as stopped:
             while self.epoch < self.settings.epochs and not self._is_stale():
                 self._train_epoch(stopped)
+                self._end_epoch()
                 self._judge_epoch()
                 self._save_checkpoint()
         self._save_weights("last")
@@ -98,53 +104,31 @@ class _Training:
         yield from load_batches(self.task, plan, workers=self.settings.workers)
 
     def _train_step(self, batch: Any) -> None:
-        # Seeded by the step, so that dropout and the like repeat after a resume.
-        torch.manual_seed(self.task.seed * 1_000_003 + self.step)
-        self.task.prepare(self.network)
+        seed_noise(self.task.seed, self.step, self.fabric.global_rank)
         self.watch.before_step(self.step)
-        factor = learning_rate_factor(
-            self.step,
-            total_steps=self.total_steps,
-            warmup_steps=self.settings.warmup_steps,
-            final_rate=self.settings.final_rate,
-        )
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = self.settings.learning_rate * factor * rate
-        losses = {
-            **self.task.losses(self.network, self.fabric.to_device(batch)),
-            **penalties(self.bare, l1=self.settings.l1, l2=self.settings.l2),
-        }
-        loss = torch.stack(list(losses.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        norm = self.fabric.clip_gradients(
-            self.network, self.optimizer, max_norm=self.settings.clip_norm, error_if_nonfinite=False
-        )
-        if not math.isfinite(float(norm)):  # type: ignore[arg-type]
-            raise TrainingError(self._not_finite(losses))
-        self.optimizer.step()
-        if self.settings.max_norm > 0:
-            limit_norms(self.bare, self.settings.max_norm)
-        self.average.update(self.bare, self.step)
-        for sentence in self.watch.after_step(self.step, float(loss.detach())):
+        moment = Moment(self.step, self.epoch, self.total_steps)
+        try:
+            losses = self.learner.step(self.fabric.to_device(batch), moment)
+        except NotFinite as error:
+            kept = "the last checkpoint is kept" if self.run.has_checkpoint else "there is no checkpoint yet"
+            raise TrainingError(f"{error}; {kept}") from None
+        # In float32, as it is minimised.
+        loss = torch.tensor(list(losses.values())).sum().item()
+        for sentence in self.watch.after_step(self.step, loss):
             self.progress.say(sentence)
         self.step += 1
         self.epoch_step += 1
         for name, part in losses.items():
-            self.sums[f"loss_{name}"] += float(part.detach())
-        self.sums["loss"] += float(loss.detach())
+            self.sums[f"loss_{name}"] += part
+        self.sums["loss"] += loss
         if self.step in self.settings.early_steps:
-            self._write(f"early-{self.step}", self.bare.state_dict())
-        self.progress.step(self.epoch, self.step - 1, float(loss.detach()))
+            self._write(f"early-{self.step}", self.learner.raw())
+        self.progress.step(self.epoch, self.step - 1, loss)
 
-    def _not_finite(self, losses: Any) -> str:
-        parts = ", ".join(f"{name} {float(part.detach()):.3g}" for name, part in losses.items())
-        kept = "the last checkpoint is kept" if self.run.has_checkpoint else "there is no checkpoint yet"
-        return (
-            f"the loss or its gradient is not finite at step {self.step + 1} ({parts}); {kept}. Try a "
-            f"lower training.learning_rate (now {self.settings.learning_rate:g}), a longer "
-            "training.warmup_steps, a smaller training.clip_norm, or training.precision = '32-true'"
-        )
+    def _end_epoch(self) -> None:
+        if not self.epoch_ended:
+            self.learner.end_epoch()
+            self.epoch_ended = True
 
     def _judge_epoch(self) -> None:
         """Score the averaged weights, keep them if they are the best so far, and write the row."""
@@ -171,13 +155,14 @@ class _Training:
         self.progress.say(f"epoch {self.epoch + 1}/{self.settings.epochs}  {said}")
         self.epoch += 1
         self.epoch_step = 0
+        self.epoch_ended = False
         self.sums.clear()
 
     def _scores(self) -> dict[str, float]:
         scores: dict[str, float] = {}
         if self.fabric.is_global_zero:
-            judged = copy.deepcopy(self.bare)
-            judged.load_state_dict(self._deployed())
+            judged = copy.deepcopy(self.learner.network)
+            judged.load_state_dict(self.learner.deployed().tensors)
             with torch.inference_mode():
                 scores = self.task.evaluate(judged.eval())
         return self.fabric.broadcast(scores)
@@ -219,21 +204,18 @@ class _Training:
         if self.fabric.is_global_zero:
             self.run.write_lineage(self.task.lineage())
             self.run.write_recipe(self.task.recipe_toml())
-        self._write("initial", self.bare.state_dict())
+        self._write("initial", self.learner.raw())
         # From here on a run that is killed can be resumed.
         self._save_checkpoint()
 
     def _restore(self) -> None:
         tensors, progress = self.run.read_checkpoint()
         try:
-            self.bare.load_state_dict(_strip(tensors, "network."))
-            average = _strip(tensors, "average.")
-            for name, tensor in self.average.tensors.items():
-                tensor.copy_(average[name])
-            self._restore_optimizer(_strip(tensors, "optimizer."))
+            self.learner.restore(tensors)
             self.step, self.epoch, self.epoch_step = (
                 int(progress[key]) for key in ("step", "epoch", "epoch_step")
             )
+            self.epoch_ended = progress.get("epoch_ended", False)
             self.history = progress["history"]
             self.best_score, self.best_epoch = progress["best_score"], progress["best_epoch"]
             self.sums.update(progress["sums"])
@@ -246,18 +228,12 @@ class _Training:
             ) from None
 
     def _save_checkpoint(self) -> None:
-        tensors = {f"network.{name}": t for name, t in self.bare.state_dict().items()}
-        tensors |= {f"average.{name}": t for name, t in self.average.tensors.items()}
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                for key, value in self.optimizer.state.get(parameter, {}).items():
-                    if value is not None:
-                        name = self.parameter_names[id(parameter)]
-                        tensors[f"optimizer.{name}:{key}"] = torch.as_tensor(value)
+        tensors = self.learner.state()
         progress = {
             "step": self.step,
             "epoch": self.epoch,
             "epoch_step": self.epoch_step,
+            "epoch_ended": self.epoch_ended,
             "history": self.history,
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
@@ -277,42 +253,10 @@ class _Training:
         assert isinstance(means, Tensor)
         return dict(zip(self.sums, means[1:].tolist(), strict=True))
 
-    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        by_name: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
-        for name, tensor in tensors.items():
-            parameter_name, _, key = name.rpartition(":")
-            by_name[parameter_name][key] = tensor
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                state = by_name.get(self.parameter_names[id(parameter)], {})
-                if state:
-                    self.optimizer.state[parameter] = {
-                        key: value if key == "step" else value.to(parameter) for key, value in state.items()
-                    }
-
-    def _deployed(self) -> dict[str, Tensor]:
-        """The weights that are judged and exported: the average, or the raw ones if it is off."""
-        return self.average.tensors if self.settings.ema_decay > 0 else self.bare.state_dict()
-
     def _save_weights(self, name: str) -> None:
-        self._write(name, self._deployed())
+        self._write(name, self.learner.deployed())
 
-    def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
+    def _write(self, name: str, weights: Weights) -> None:
         if self.fabric.is_global_zero:
-            self.run.write_weights(name, tensors, {"step": str(self.step), "epoch": str(self.epoch)})
-
-
-def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def open_fabric(precision: str, *, device: str, processes: int) -> Fabric:
-    """A launched Fabric; `processes` > 1 means that torchrun started as many of us."""
-    fabric = Fabric(
-        accelerator=device,
-        devices=processes if device == "cpu" else "auto" if processes > 1 else 1,
-        strategy="ddp" if processes > 1 else "auto",
-        precision=precision,  # type: ignore[arg-type]
-    )
-    fabric.launch()
-    return fabric
+            notes = {"step": str(self.step), "epoch": str(self.epoch), "kind": weights.kind}
+            self.run.write_weights(name, weights.tensors, notes)

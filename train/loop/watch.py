@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tombola.train.loop.units import ENOUGH_EXAMPLES, UnitMeter
-from tombola.train.loop.watch_row import WatchRow
+from tombola.train.run.watch_row import FAST_RATIO, HEALTHY_RATIO, SLOW_RATIO, WatchRow
 
-# ‖update‖ / ‖weight‖ is about 1e-3 in a training that goes well; these are a hundred times off.
-HEALTHY_RATIO, FAST_RATIO, SLOW_RATIO = 1e-3, 1e-1, 1e-5
 # Factor between the gradient (root mean square) of a layer and that of the last layers.
 GRADIENT_GAP = 1e4
 # Share of a layer's units.

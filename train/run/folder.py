@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tombola.errors import OutputError, TrainingError
 from tombola.runtime.pictures.output import write_beside
-from tombola.train.loop.watch_row import WatchRow, from_csv, to_csv
+from tombola.train.run.watch_row import WatchRow, from_csv, to_csv
 
 # What a run would write over. A preflight's files, a log and a lineage alone are no run's yet.
 OWN_FILES = frozenset(

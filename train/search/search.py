@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from tombola.errors import RecipeError
-from tombola.train.drawing.heat_map import draw_search
 from tombola.train.run.folder import write_atomic
 from tombola.train.search.axis import Axis
+from tombola.train.search.heat_map import draw_search
 from tombola.train.search.local import run_here
 from tombola.train.search.outcome import Outcome, forget, kept, ranked, to_csv
 from tombola.train.search.point import grid

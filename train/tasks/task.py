@@ -1,13 +1,14 @@
 """What the training loop and the doctor ask of a task; they know no task by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tombola.train.recipe.recipe import TrainingSettings
+from tombola.train.tasks.moment import Moment
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,14 @@ class Exhibit:
     title: str
     sentence: str
     png: bytes
+
+
+# Called with how many pictures are done, of how many.
+Tell = Callable[[int, int], None]
+
+
+def silent(_done: int, _total: int) -> None:
+    """A Tell that keeps it to itself."""
 
 
 class Task(Protocol):
@@ -44,7 +53,7 @@ class Task(Protocol):
         """The network with its first weights, the same at every call; without `start` with fresh ones, which
         is enough for weights of its own to be read into it."""
 
-    def prepare(self, network: nn.Module) -> None:
+    def prepare(self, network: nn.Module, moment: Moment) -> None:
         """Put the network into training mode, frozen parts excepted."""
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
@@ -59,14 +68,18 @@ class Task(Protocol):
     def collate(self, examples: Sequence[Any]) -> Any:
         """Examples -> a batch."""
 
-    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
-        """Parts of the loss, each the mean over the batch's pictures; their sum is minimised."""
+    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
+        """Parts of the loss, each the mean over the batch's pictures; their sum is minimised.
+
+        What is drawn at random for a picture belongs to its request: draw it from the request's seed, so that
+        it is the same whichever process the picture goes to.
+        """
 
     def expected_losses(self) -> Mapping[str, float]:
         """Parts of the loss -> what a network that knows nothing yet should have; unknown parts left out."""
 
-    def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Scores on the validation pictures; empty if there are none."""
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
+        """Scores on the validation pictures; empty if there are none. What `tell` raises ends it."""
 
 
 class ExaminedTask(Task, Protocol):
@@ -74,6 +87,14 @@ class ExaminedTask(Task, Protocol):
 
     def check_test(self) -> None:
         """DataError if the test pictures are missing, which only a later evaluation reads."""
+
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
+        """Pictures of how the trained network (in eval mode) errs on the validation pictures."""
+
+
+@runtime_checkable
+class LabelledTask(ExaminedTask, Protocol):
+    """An examined task whose pictures have labels, so that the doctor can ask whether they fit."""
 
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         """How many classes the network's last layer tells apart, and how many the training labels use."""
@@ -89,6 +110,3 @@ class ExaminedTask(Task, Protocol):
 
     def right_share(self, network: nn.Module, batch: Any) -> float:
         """Share of the batch's labels, 0..1, that the network (in eval mode) answers rightly."""
-
-    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
-        """Pictures of how the trained network (in eval mode) errs on the validation pictures."""

@@ -23,7 +23,8 @@ from tombola.train.start.parent import Layers, lineage, parameter_groups, start_
 from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Request, collate, plan_epoch
 from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
-from tombola.train.tasks.task import Exhibit
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import Exhibit, Tell, silent
 
 PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -91,7 +92,7 @@ class ClassifyTask:
             start_network(network, self.recipe, self.classes, LAYERS)
         return network
 
-    def prepare(self, network: nn.Module) -> None:
+    def prepare(self, network: nn.Module, moment: Moment) -> None:  # noqa: ARG002  # the same at any
         network.train()
         rest_frozen(network)
 
@@ -112,15 +113,15 @@ class ClassifyTask:
     def collate(self, examples: Sequence[Any]) -> Batch:
         return collate(examples)
 
-    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
         logits = network(self._seen(batch))
         smoothing = self.recipe.loss.label_smoothing
         return {"cross_entropy": F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
 
-    def evaluate(self, network: nn.Module) -> dict[str, float]:
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
             return {}
-        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data)))
+        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data, tell)))
         labels = self.valid_data.labels
         likelihoods = np.clip(answers[np.arange(len(labels)), labels], 1e-12, None)
         return {
@@ -149,10 +150,10 @@ class ClassifyTask:
     def right_share(self, network: nn.Module, batch: Batch) -> float:
         return float((network(self._seen(batch)).argmax(dim=1) == batch.labels).float().mean())
 
-    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
         if self.valid_data is None:
             return ()
-        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data)))
+        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data, tell)))
         return classify_exhibits(self.valid_data, answers)
 
     def _seen(self, batch: Batch) -> Tensor:
@@ -189,7 +190,7 @@ def load_split(recipe: ClassifyRecipe, split: str, classes: Sequence[str] | None
 
 
 def judge(
-    network: nn.Module, picture_input: ClassifierInput, data: ClassificationSet
+    network: nn.Module, picture_input: ClassifierInput, data: ClassificationSet, tell: Tell = silent
 ) -> Iterator[NDArray[np.float32]]:
     """Probabilities float32 [b, classes] of the pictures of `data` in order, some at a time."""
     device = next(network.parameters()).device
@@ -201,6 +202,7 @@ def judge(
         )
         logits = network(images.contiguous(memory_format=torch.channels_last))
         yield logits.softmax(dim=1).float().cpu().numpy()
+        tell(indices.stop, len(data))
 
 
 def predictor(network: nn.Module, recipe: ClassifyRecipe) -> PredictProbabilities:

@@ -26,7 +26,8 @@ from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
-from tombola.train.tasks.task import Exhibit
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import Exhibit, Tell, silent
 
 # Low enough that average precision sees the whole curve.
 SCORING_THRESHOLD = 0.01
@@ -85,7 +86,7 @@ class DetectTask:
             start_network(network, self.recipe, self.classes, LAYERS)
         return network
 
-    def prepare(self, network: nn.Module) -> None:
+    def prepare(self, network: nn.Module, moment: Moment) -> None:  # noqa: ARG002  # the same at any
         network.train()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d) and not trains_batch_norm(self.recipe):
@@ -114,7 +115,7 @@ class DetectTask:
     def collate(self, examples: Sequence[Any]) -> Batch:
         return collate(examples)
 
-    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
         losses: Mapping[str, Tensor] = network(self._seen(batch), batch.targets)
         return losses
 
@@ -122,12 +123,10 @@ class DetectTask:
         images = self.picture_input.to(batch.images_u8.device).normalise(batch.images_u8)
         return images.contiguous(memory_format=torch.channels_last)
 
-    def evaluate(self, network: nn.Module) -> dict[str, float]:
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
             return {}
-        assert isinstance(network, FasterRCNN)
-        predict = predictor(network, self.recipe)
-        predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
+        predictions = self._predictions(network, self.valid_data, tell)
         scores = voc07_map(predictions, truths(self.valid_data), self.classes)
         return {"voc07_map": scores.mean_average_precision}
 
@@ -174,15 +173,21 @@ class DetectTask:
             found, asked = found + int(hits.sum()), asked + len(hits)
         return found / asked if asked else 1.0
 
-    def exhibits(self, network: nn.Module) -> Sequence[Exhibit]:
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
         if self.valid_data is None:
             return ()
         from tombola.train.tasks.detect.exhibits import detect_exhibits
 
-        assert isinstance(network, FasterRCNN)
-        predict = predictor(network, self.recipe)
-        predictions = [predict(self.valid_data.read(index)) for index in range(len(self.valid_data))]
+        predictions = self._predictions(network, self.valid_data, tell)
         return detect_exhibits(self.valid_data, predictions, self.recipe.answer.score_threshold)
+
+    def _predictions(self, network: nn.Module, data: DetectionSet, tell: Tell) -> list[Prediction]:
+        assert isinstance(network, FasterRCNN)
+        predict, predictions = predictor(network, self.recipe), []
+        for index in range(len(data)):
+            predictions.append(predict(data.read(index)))
+            tell(index + 1, len(data))
+        return predictions
 
 
 def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:

@@ -69,12 +69,10 @@ EXPORTS: dict[str, tuple[Callable[..., ExportReport], str]] = {
 
 
 def _run_facts(folder: RunFolder, recipe: Recipe, weights: str) -> dict[str, Any]:
-    score = f"valid_{TASKS[recipe.task].score_name}"
-    measured = [row for row in folder.read_metrics() if score in row]
     facts: dict[str, Any] = {"task": recipe.task, "name": recipe.name, "weights": weights}
     if recipe.data.rights:
         facts["data"] = recipe.data.rights
-    if measured and weights == "best":
-        best = max(measured, key=lambda row: row[score])
+    best = TASKS[recipe.task].score.best(folder.read_metrics())
+    if best is not None and weights == "best":
         facts["metrics"] = {key: value for key, value in best.items() if key.startswith(("epoch", "valid_"))}
     return {**facts, "lineage": folder.read_lineage()}

@@ -157,6 +157,7 @@ def _of_detector(asked: Evaluated, score: float | None, pr_curve: Path | None, j
 
 
 def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str:
+    from tombola.train.metrics.score import percent
     from tombola.train.run.folder import check_place, write_atomic
 
     if confusions is not None:
@@ -165,6 +166,6 @@ def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str
     if confusions is not None:
         from tombola.train.tasks.classify.exhibits import confusion_matrix_png
 
-        title = f"{asked.path.name}\n{100 * scores.accuracy:.2f} % of {scores.pictures:,} pictures right"
+        title = f"{asked.path.name}\n{percent(scores.accuracy, 2)} % of {scores.pictures:,} pictures right"
         write_atomic(confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
     return classifier_json(scores) if json else "\n".join(classifier_lines(scores, terminal_columns()))

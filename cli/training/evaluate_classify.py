@@ -76,7 +76,7 @@ def _named(asked: Evaluated, classes: tuple[str, ...]) -> "ClassificationSet | N
 def classifier_lines(scores: "ClassificationScores", columns: int | None) -> list[str]:
     """A table by class, the shares of all pictures below it, and what is mistaken most often."""
     from tombola.train.metrics.classification import MOST_PROBABLE
-    from tombola.train.metrics.table import percent
+    from tombola.train.metrics.score import percent
 
     rows = [
         (row.name, str(row.truths), percent(row.precision), percent(row.recall), percent(row.f1))

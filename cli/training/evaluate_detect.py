@@ -77,7 +77,8 @@ def _named(asked: Evaluated, classes: tuple[str, ...]) -> "DetectionSet | None":
 
 def detector_lines(result: "Evaluation", cut: float, columns: int | None) -> list[str]:
     """A table by class, precision and recall at the score `cut`, and the means below it."""
-    from tombola.train.metrics.table import as_rows, class_rows, percent, total_row
+    from tombola.train.metrics.score import percent
+    from tombola.train.metrics.table import as_rows, class_rows, total_row
 
     rows = as_rows([*class_rows(result.voc07, cut), total_row(result.voc07, cut)])
     coco = ", ".join(

@@ -12,6 +12,7 @@ from tombola.cli.training.recipe_path import find_recipe
 from tombola.errors import RecipeError
 
 if TYPE_CHECKING:
+    from tombola.train.metrics.score import Score
     from tombola.train.search.axis import Axis
     from tombola.train.search.outcome import Outcome
     from tombola.train.search.search import Search
@@ -131,16 +132,16 @@ def _split(text: str) -> tuple[str, str]:
 def _told(found: "Search", columns: int | None) -> list[str]:
     """A table, best first, and where the rest is."""
     axes = found.outcomes[0].point.axes
-    header = (*(axis.key for axis in axes), found.score_name, "epoch", "")
-    rows = [[*outcome.point.values, *_cells(outcome)] for outcome in found.outcomes]
+    header = (*(axis.key for axis in axes), found.score.name, "epoch", "")
+    rows = [[*outcome.point.values, *_cells(outcome, found.score)] for outcome in found.outcomes]
     lines = table(header, rows, ">" * len(axes) + ">><", columns=columns)
     return [*lines, "", f"{found.folder}: search.csv, search.png, a run folder for each point"]
 
 
-def _cells(outcome: "Outcome") -> list[str]:
-    score = "" if outcome.score is None else f"{100 * outcome.score:.2f}"
+def _cells(outcome: "Outcome", score: "Score") -> list[str]:
+    told = "" if outcome.score is None else score.digits(outcome.score)
     said = {"failed": f"failed: {outcome.reason}", "stopped": "stopped early"}.get(outcome.state, "")
-    return [score, "" if outcome.epoch is None else str(outcome.epoch), said]
+    return [told, "" if outcome.epoch is None else str(outcome.epoch), said]
 
 
 def _advice(best: "Outcome", axes: list["Axis"]) -> list[str]:

@@ -74,8 +74,7 @@ def train(
 def _told(run: "RunFolder") -> str:
     from tombola.train.tasks.table import TASKS, load_recipe
 
-    score_name = TASKS[load_recipe(run.recipe_path).task].score_name
-    name = f"valid_{score_name}"
-    scored = [row[name] for row in run.read_metrics() if name in row]
-    best = f": best {score_name} {100 * max(scored):.1f}" if scored else ""
-    return f"{run.path}{best}\nNext: tombola export {quote(str(run.path))}"
+    score = TASKS[load_recipe(run.recipe_path).task].score
+    best = score.best(run.read_metrics())
+    told = "" if best is None else f": best {score.name} {score.tell(best[score.key])}"
+    return f"{run.path}{told}\nNext: tombola export {quote(str(run.path))}"

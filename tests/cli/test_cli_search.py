@@ -8,6 +8,7 @@ import pytest
 from typer.testing import Result
 
 from tombola.train.loop.loop import Interrupted
+from tombola.train.metrics.score import Score
 from tombola.train.search.axis import Axis
 from tombola.train.search.outcome import Outcome
 from tombola.train.search.point import grid
@@ -31,7 +32,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         options["told"]("1/9  half way")
         if given["error"] is not None:
             raise given["error"]
-        return Search(Path("runs/x-search"), "top1", given["outcomes"])
+        return Search(Path("runs/x-search"), Score("top1", "share", True), given["outcomes"])
 
     monkeypatch.setattr("tombola.train.search.search.search_recipe", search_recipe)
     monkeypatch.setattr("tombola.runtime.session.threads.default_threads", lambda: 8)
@@ -62,7 +63,7 @@ def test_the_table_and_the_next_step(tombola: Tombola, library: dict[str, Any]) 
     library["outcomes"] = [
         Outcome(points[4], "done", 0.9876, 3),
         Outcome(points[1], "stopped", 0.5, 1),
-        Outcome(points[8], "failed", None, None, "the loss is not finite"),
+        Outcome(points[8], "failed", None, None, reason="the loss is not finite"),
     ]
     result = tombola(*ASKED, "--epochs", "2", "--set", "name=my net", "--quiet")
     assert result.stderr == ""

@@ -160,7 +160,7 @@ def test_options_reach_the_library(tombola: Tombola, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("tombola.train.train.train_recipe", train_recipe)
     result = tombola("train", "a.toml", "--set", "seed=1", "--set", "training.epochs=2", "--resume", "-q")
-    assert result.stdout.startswith(f"{tmp_path}: best voc07_map 50.0\n")
+    assert result.stdout.startswith(f"{tmp_path}: best voc07_map 50.00 %\n")
     assert given == {
         "recipe": Path("a.toml"),
         "out": None,

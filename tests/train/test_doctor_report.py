@@ -23,6 +23,7 @@ from tombola.train.data.pictures.pixels import ArrayPixels
 from tombola.train.doctor.curve_findings import judge_curves
 from tombola.train.doctor.report import write_report
 from tombola.train.metrics.matching import Prediction
+from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.run.watch_row import WatchRow
@@ -61,12 +62,15 @@ class Page(HTMLParser):
         self.text += data
 
 
+ACCURACY = Score("accuracy", "share", higher_is_better=True)
+
+
 @dataclass
 class ToyTask:
     """What the report asks of a task."""
 
     name: str = "<i>toys</i> & co"
-    score_name: str = "accuracy"
+    score: Score = ACCURACY
     width: int = 2
 
     @property
@@ -194,7 +198,8 @@ FALLING = [2.0, 1.5, 1.2, 1.0]
     ],
 )
 def test_what_curves_say(metrics: list[dict[str, float]], words: str | None) -> None:
-    told = judge_curves(metrics, "map", {})
+    score = Score("map", "share", higher_is_better=True)
+    told = judge_curves(metrics, score, {})
     assert len(told) == (words is not None)
     assert words is None or words in told[0]
 
@@ -366,10 +371,22 @@ def test_mistakes_of_a_detector_are_drawn() -> None:
 
 def test_a_loss_like_that_of_an_ignorant_network_is_told() -> None:
     rows = [{"epoch": epoch, "loss": 1.4, "loss_cross_entropy": 1.36} for epoch in (1, 2, 3)]
-    (sentence,) = judge_curves(rows, "accuracy", {"cross_entropy": math.log(4), "unknown": 1.0})
+    (sentence,) = judge_curves(rows, ACCURACY, {"cross_entropy": math.log(4), "unknown": 1.0})
     assert "loss is 1.36 at the end, and a network that knows nothing has 1.39" in sentence
-    assert not judge_curves(rows, "accuracy", {"cross_entropy": math.log(5)})
-    assert not judge_curves([], "accuracy", {"cross_entropy": 1.0})
+    assert not judge_curves(rows, ACCURACY, {"cross_entropy": math.log(5)})
+    assert not judge_curves([], ACCURACY, {"cross_entropy": 1.0})
+
+
+def test_a_score_of_which_less_is_better_is_judged_so(run: RunFolder) -> None:
+    nll = Score("nll", "nats", higher_is_better=False)
+    (rising,) = judge_curves(rows(FALLING, valid_nll=[0.9, 0.4, 0.5, 0.6]), nll, {})
+    assert "nll was best after epoch 2 (0.4) and rose to 0.6 while" in rising
+    (falling,) = judge_curves(rows(FALLING, valid_nll=[0.9, 0.6, 0.5, 0.4]), nll, {})
+    assert "nll was still falling at the end, from 0.5 to 0.4" in falling
+    run.write_metrics([{"epoch": n, "step": n, "loss": 1, "valid_nll": 0.5 + n} for n in (1, 2, 3)])
+    page = report(run, score=nll)
+    assert "1.5 nats" in page.text
+    assert "lowest point" in page.text
 
 
 def test_few_epochs_are_not_called_good(run: RunFolder) -> None:

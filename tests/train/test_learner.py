@@ -21,6 +21,7 @@ from tombola.train.loop.learner import Learner, Weights
 from tombola.train.loop.loop import Interrupted, train
 from tombola.train.loop.noise import seed_noise
 from tombola.train.loop.schedule import learning_rate_factor
+from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.moment import Moment
@@ -39,7 +40,7 @@ class VectorTask:
     positive. `interrupt_at` sends SIGINT at that step."""
 
     name = "vectors"
-    score_name = "right"
+    score = Score("right", "share", higher_is_better=True)
 
     def __init__(self, interrupt_at: int = -1, **settings: Any) -> None:
         chosen = {"epochs": EPOCHS, "batch_size": BATCH, "workers": 0, "warmup_steps": 2, "early_steps": (2,)}

@@ -23,6 +23,7 @@ from tombola.train.drawing.curves import draw_curves
 from tombola.train.loop.average import WeightAverage
 from tombola.train.loop.loop import Interrupted, train
 from tombola.train.loop.schedule import learning_rate_factor
+from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.tasks.moment import Moment
@@ -56,6 +57,9 @@ class Points(Dataset[float]):
         return request
 
 
+CLOSENESS = Score("closeness", "share", higher_is_better=True)
+
+
 @dataclass
 class LineTask:
     """Fit y = 2 x + 1. `broken_at` makes the loss NaN at that step; `scores` overrides what evaluate says."""
@@ -63,7 +67,7 @@ class LineTask:
     settings: TrainingSettings
     name: str = "line"
     seed: int = 1
-    score_name: str = "closeness"
+    score: Score = CLOSENESS
     broken_at: int = -1
     interrupt_at: int = -1
     scores: list[float] = field(default_factory=list)
@@ -235,16 +239,28 @@ def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path
 
 def test_best_weights_are_those_of_the_best_score(tmp_path: Path) -> None:
     run = run_to_end(LineTask(settings(epochs=3), scores=[0.5, 0.9, 0.7]), tmp_path / "run")
-    one = run_to_end(LineTask(settings(epochs=3), scores=[0.5, 0.9, 0.9]), tmp_path / "tie")
-    assert torch.equal(run.read_weights("best")["w"], one.read_weights("best")["w"])
     assert not torch.equal(run.read_weights("best")["w"], run.read_weights("last")["w"])
+    lower = Score("closeness", "nats", higher_is_better=False)
+    other = run_to_end(LineTask(settings(epochs=3), score=lower, scores=[0.5, 0.2, 0.7]), tmp_path / "lower")
+    assert torch.equal(run.read_weights("best")["w"], other.read_weights("best")["w"])
+
+
+@pytest.mark.parametrize("scores", [[0.9, 0.9, 0.5], [0.5, 0.9, 0.9]])
+def test_of_equal_scores_the_weights_with_the_smaller_loss_are_best(
+    scores: list[float], tmp_path: Path
+) -> None:
+    run = run_to_end(LineTask(settings(epochs=3), scores=list(scores)), tmp_path / "run")
+    losses = [row["loss"] for row in run.read_metrics()]
+    assert losses[0] > losses[1] < losses[2]
+    alone = run_to_end(LineTask(settings(epochs=3), scores=[0.5, 0.9, 0.5]), tmp_path / "alone")
+    assert torch.equal(run.read_weights("best")["w"], alone.read_weights("best")["w"])
 
 
 def test_curves_are_a_picture() -> None:
     rows = [{"epoch": 1.0, "loss": 2.0, "loss_square": 2.0}, {"epoch": 2.0, "loss": 1.0, "loss_square": 1.0}]
-    blank = cv2.imdecode(np.frombuffer(draw_curves(rows[:1], "closeness"), np.uint8), cv2.IMREAD_COLOR)
+    blank = cv2.imdecode(np.frombuffer(draw_curves(rows[:1], CLOSENESS), np.uint8), cv2.IMREAD_COLOR)
     scored = [row | {"valid_closeness": 0.5} for row in rows]
-    drawn = cv2.imdecode(np.frombuffer(draw_curves(scored, "closeness"), np.uint8), cv2.IMREAD_COLOR)
+    drawn = cv2.imdecode(np.frombuffer(draw_curves(scored, CLOSENESS), np.uint8), cv2.IMREAD_COLOR)
     assert blank is not None
     assert drawn is not None
     assert (blank != drawn).any()

@@ -28,6 +28,7 @@ from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import check_learning_rate, run_range_test
 from tombola.train.loop.gradient_learner import GradientLearner
 from tombola.train.loop.noise import seed_noise
+from tombola.train.metrics.score import Score
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
@@ -46,7 +47,7 @@ class NumberTask:
     """Pictures are the numbers 0, 1, 2, …; a batch is a float [B]; the network and its loss are given."""
 
     name = "numbers"
-    score_name = "none"
+    score = Score("none", "", higher_is_better=True)
     seed = 0
 
     def __init__(

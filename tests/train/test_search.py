@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 from tombola.cli.main import app
 from tombola.errors import DeviceError, RecipeError, TrainingError
 from tombola.train.loop.loop import Interrupted
+from tombola.train.metrics.score import Score
 from tombola.train.search.axis import Axis, parse_axis
 from tombola.train.search.heat_map import draw_search
-from tombola.train.search.outcome import Outcome, kept
+from tombola.train.search.outcome import Outcome, kept, ranked
 from tombola.train.search.point import Point, grid
 from tombola.train.search.process import command
 from tombola.train.search.search import Search, search_recipe
@@ -96,7 +97,7 @@ def test_the_best_point_comes_first(toy_recipe: Path, tmp_path: Path, script: Ca
     axes = [parse_axis(RATE, "1e-4:1:5"), parse_axis(PENALTY, "0,0.25")]
     search = search_recipe(toy_recipe, axes, tmp_path / "out", jobs=2, told=lines.append)
 
-    assert search.score_name == "voc07_map"
+    assert search.score == Score("voc07_map", "share", higher_is_better=True)
     assert len(search.outcomes) == 10
     best = search.outcomes[0]
     assert (best.point.values, best.score, best.epoch, best.state) == (("0.001", "0"), 1.0, 2, "done")
@@ -252,8 +253,11 @@ time.sleep(60)
 # The picture.
 
 
+TOP1 = Score("top1", "share", higher_is_better=True)
+
+
 def drawn(axes: Sequence[Axis], outcomes: Sequence[Outcome]) -> NDArray[Any]:
-    png = draw_search(axes, outcomes, "top1")
+    png = draw_search(axes, outcomes, TOP1)
     image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return np.asarray(image)
@@ -267,6 +271,17 @@ def test_a_third_axis_shows_its_best() -> None:
         for n, point in enumerate(grid([a, b, c]))
     ]
     assert np.array_equal(drawn([a, b], flat), drawn([a, b, c], deep))
+
+
+def test_the_best_come_first_in_either_direction_and_of_equals_the_smaller_loss() -> None:
+    points = grid([Axis("a", ("1", "2", "3", "4"))])
+    scores = ((0.5, 2.0), (None, None), (0.5, 1.0), (0.9, 3.0))
+    outcomes = [
+        Outcome(point, "done", score, 1, loss) for point, (score, loss) in zip(points, scores, strict=True)
+    ]
+    assert [one.point.values[0] for one in ranked(outcomes, TOP1)] == ["4", "3", "1", "2"]
+    nats = Score("nll", "nats", higher_is_better=False)
+    assert [one.point.values[0] for one in ranked(outcomes, nats)] == ["3", "1", "4", "2"]
 
 
 def test_points_without_a_score_are_drawn() -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from tombola.train.metrics.score import Score
+
 # Share of an ignorant network's loss above which nothing is said to be learnt.
 UNLEARNT = 0.95
 # A loss that falls by less than this share of the way in a quarter of the epochs is flat there.
@@ -15,14 +17,14 @@ GAP = 1.25
 
 
 def judge_curves(
-    rows: Sequence[Mapping[str, float]], score_name: str, expected_losses: Mapping[str, float]
+    rows: Sequence[Mapping[str, float]], score: Score, expected_losses: Mapping[str, float]
 ) -> list[str]:
-    """Sentences on rows as in metrics.csv, in order; higher `valid_{score_name}` is better. expected_losses:
-    part of the loss -> what a network that knows nothing has."""
+    """Sentences on rows as in metrics.csv, in order. expected_losses: part of the loss -> what a network that
+    knows nothing has."""
     return [
         *_judge_learning(rows, expected_losses),
         *_judge_start(rows),
-        *_judge_end(rows, f"valid_{score_name}"),
+        *_judge_end(rows, score),
         *_judge_gaps(rows),
     ]
 
@@ -53,24 +55,30 @@ def _judge_start(rows: Sequence[Mapping[str, float]]) -> list[str]:
     ]
 
 
-def _judge_end(rows: Sequence[Mapping[str, float]], key: str) -> list[str]:
+def _judge_end(rows: Sequence[Mapping[str, float]], score: Score) -> list[str]:
+    key = score.key
     scored = [row for row in rows if key in row]
-    if len(scored) < 3:
+    best, earlier = score.best(scored), score.best(scored[:-1])
+    if best is None or earlier is None or len(scored) < 3:
         return []
-    name = _spoken(key)
-    best, before_last, last = max(scored, key=lambda row: row[key]), scored[-2], scored[-1]
-    if best is last and last[key] - before_last[key] > RISING * abs(last[key]):
+    name, sign = _spoken(key), 1 if score.higher_is_better else -1
+    before_last, last = scored[-2], scored[-1]
+    leads = score.rank(last[key]) < score.rank(earlier[key])
+    if leads and sign * (last[key] - before_last[key]) > RISING * abs(last[key]):
         return [
-            f"{name} was still rising at the end, from {before_last[key]:.4g} to {last[key]:.4g}; raise "
-            "training.epochs"
+            f"{name} was still {'rising' if sign > 0 else 'falling'} at the end, from "
+            f"{before_last[key]:.4g} to {last[key]:.4g}; raise training.epochs"
         ]
-    if best[key] - last[key] <= LOST * abs(best[key]):
+    if sign * (best[key] - last[key]) <= LOST * abs(best[key]):
         return []
-    fell = f"{name} was best after epoch {best['epoch']:.0f} ({best[key]:.4g}) and fell to {last[key]:.4g}"
+    lost = (
+        f"{name} was best after epoch {best['epoch']:.0f} ({best[key]:.4g}) and "
+        f"{'fell' if sign > 0 else 'rose'} to {last[key]:.4g}"
+    )
     if last["loss"] > best["loss"]:
-        return [f"{fell}, and the training loss rose too; lower training.learning_rate"]
+        return [f"{lost}, and the training loss rose too; lower training.learning_rate"]
     return [
-        f"{fell} while the training loss fell on: the network may be learning its pictures by heart; add "
+        f"{lost} while the training loss fell on: the network may be learning its pictures by heart; add "
         "pictures, augmentation, dropout or training.weight_decay, or set training.early_stopping_epochs"
     ]
 

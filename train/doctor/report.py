@@ -121,11 +121,10 @@ def _page(material: _Material) -> str:
 
 def _facts(material: _Material) -> list[tuple[str, str]]:
     facts = []
-    score_name = material.task.score_name
-    scored = [row for row in material.metrics if f"valid_{score_name}" in row]
-    if scored:
-        best = max(scored, key=lambda row: row[f"valid_{score_name}"])
-        facts.append((f"best {_spoken(score_name)}", f"{100 * best[f'valid_{score_name}']:.2f} %"))
+    score = material.task.score
+    best = score.best(material.metrics)
+    if best is not None:
+        facts.append((f"best {_spoken(score.name)}", score.tell(best[score.key])))
         facts.append(("reached after epoch", f"{best['epoch']:.0f}"))
     if material.metrics:
         last = material.metrics[-1]
@@ -143,7 +142,7 @@ def _facts(material: _Material) -> list[tuple[str, str]]:
 
 def _findings(material: _Material) -> str:
     before = [(finding.level, f"{finding.check}: {finding.sentence}") for finding in material.preflight]
-    after = judge_curves(material.metrics, material.task.score_name, material.task.expected_losses())
+    after = judge_curves(material.metrics, material.task.score, material.task.expected_losses())
     during = [("warning", sentence) for sentence in [*material.watch_sentences, *after]]
     content = []
     if before:
@@ -158,7 +157,7 @@ def _findings(material: _Material) -> str:
 
 
 def _curves(material: _Material) -> list[Exhibit]:
-    rows, main = material.metrics, f"valid_{material.task.score_name}"
+    rows, main = material.metrics, material.task.score.key
     pictures = [
         Exhibit(
             "Training loss",
@@ -169,7 +168,8 @@ def _curves(material: _Material) -> list[Exhibit]:
     ]
     keys = dict.fromkeys(key for row in rows for key in row if key.startswith("valid_"))
     for key in sorted(keys, key=lambda key: key != main):
-        sentence = "The best weights are those of the highest point." if key == main else ""
+        point = "highest" if material.task.score.higher_is_better else "lowest"
+        sentence = f"The best weights are those of the {point} point." if key == main else ""
         title = f"Validation: {_spoken(key)}"
         pictures.append(Exhibit(title, sentence, charts.draw_scores(rows, [key])))
     return pictures

@@ -7,8 +7,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tombola.train.metrics.score import Score
 
-def draw_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> bytes:
+
+def draw_curves(rows: Sequence[Mapping[str, float]], score: Score) -> bytes:
     """PNG bytes: loss and its parts on the left, the scores on the right; rows as in metrics.csv."""
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -21,7 +23,7 @@ def draw_curves(rows: Sequence[Mapping[str, float]], score_name: str) -> bytes:
     scores = [key for row in rows for key in row if key.startswith("valid_")]
     for key in dict.fromkeys(scores):
         points = [(row["epoch"], row[key]) for row in rows if key in row]
-        main = key == f"valid_{score_name}"
+        main = key == score.key
         right.plot(*zip(*points, strict=True), label=key, marker=".", linewidth=2.2 if main else 1.2)
     right.set(
         xlabel="epoch",

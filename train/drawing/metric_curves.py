@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tombola.train.metrics.average_precision import DetectionScores
-from tombola.train.metrics.table import class_rows, percent, total_row
+from tombola.train.metrics.score import percent
+from tombola.train.metrics.table import class_rows, total_row
 from tombola.train.run.folder import check_place, write_atomic
 
 SUFFIXES = (".png", ".svg", ".pdf")

@@ -65,7 +65,6 @@ class _Training:
         self.step, self.epoch, self.epoch_step = 0, 0, 0
         self.epoch_ended = False  # by the learner; it may not be judged yet
         self.history: list[dict[str, float]] = []
-        self.best_score, self.best_epoch = -math.inf, -1
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.total_steps = self.settings.epochs * len(task.plan_epoch(0))
         if self.total_steps == 0:
@@ -142,13 +141,10 @@ class _Training:
         if self.fabric.is_global_zero:
             # Before the checkpoint of this epoch: a kill in between has it trained and written again.
             self.run.write_metrics(self.history)
-            self.run.write_curves(draw_curves(self.history, self.task.score_name))
-        score = row.get(f"valid_{self.task.score_name}")
-        if score is not None and score > self.best_score:
-            self.best_score, self.best_epoch = score, self.epoch
-            self._save_weights("best")
-        elif last and self.best_epoch < 0:
-            # Nothing to judge by: the last weights are the best known.
+            self.run.write_curves(draw_curves(self.history, self.task.score))
+        best = self.task.score.best(self.history)
+        # With nothing to judge by, the last weights are the best known.
+        if best is row or (last and best is None):
             self._save_weights("best")
         self._save_weights("last")
         said = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key not in ("epoch", "step"))
@@ -169,9 +165,9 @@ class _Training:
 
     def _is_stale(self) -> bool:
         patience = self.settings.early_stopping_epochs
-        name = f"valid_{self.task.score_name}"
-        last_judged = max((int(row["epoch"]) - 1 for row in self.history if name in row), default=-1)
-        stale = patience > 0 and self.best_epoch >= 0 and last_judged - self.best_epoch >= patience
+        best, key = self.task.score.best(self.history), self.task.score.key
+        last_judged = max((row["epoch"] for row in self.history if key in row), default=0)
+        stale = patience > 0 and best is not None and last_judged - best["epoch"] >= patience
         if stale:
             self.progress.say(f"no better score for {patience} epochs; stopping early")
         return stale
@@ -217,7 +213,6 @@ class _Training:
             )
             self.epoch_ended = progress.get("epoch_ended", False)
             self.history = progress["history"]
-            self.best_score, self.best_epoch = progress["best_score"], progress["best_epoch"]
             self.sums.update(progress["sums"])
             rows, _ = self.run.read_watch()
             self.watch.restore(progress["watch"], [row for row in rows if row.step <= self.step])
@@ -235,8 +230,6 @@ class _Training:
             "epoch_step": self.epoch_step,
             "epoch_ended": self.epoch_ended,
             "history": self.history,
-            "best_score": self.best_score,
-            "best_epoch": self.best_epoch,
             "sums": self._mean_sums(),
             "watch": self.watch.state(),
         }

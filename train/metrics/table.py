@@ -7,6 +7,7 @@ import numpy as np
 
 from tombola.train.metrics.average_precision import DetectionScores
 from tombola.train.metrics.counts import ClassCounts
+from tombola.train.metrics.score import percent
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,3 @@ def as_rows(rows: Sequence[ClassRow]) -> list[tuple[str, str, str, str, str, str
         )
         for row in rows
     ]
-
-
-def percent(share: float) -> str:
-    """Write a share of 0 … 1 as 0.0 … 100.0, and NaN as a dash."""
-    return "–" if np.isnan(share) else f"{100 * share:.1f}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from tombola.errors import DeviceError, TrainingError
 from tombola.train.loop.loop import Interrupted
+from tombola.train.metrics.score import Score
 from tombola.train.run.folder import RunFolder
 from tombola.train.search.outcome import Outcome, keep, kept, measured
 from tombola.train.search.point import Point
@@ -36,7 +37,7 @@ def run_on_ray(
     *,
     jobs: int | None,
     device: str,
-    score_name: str,
+    score: Score,
     stop_early: bool,
     ended: Callable[[Outcome], None],
 ) -> None:
@@ -61,14 +62,14 @@ def run_on_ray(
     ray.init(logging_level="error", log_to_driver=False, ignore_reinit_error=True)
     try:
         trial = tune.with_resources(
-            _trial(points, folder, device, score_name), _resources(ray.cluster_resources(), device)
+            _trial(points, folder, device, score), _resources(ray.cluster_resources(), device)
         )
         tuner = tune.Tuner(
             trial,
             param_space={"index": tune.grid_search(list(range(len(points))))},
             tune_config=tune.TuneConfig(
                 metric="score",
-                mode="max",
+                mode="max" if score.higher_is_better else "min",
                 max_concurrent_trials=jobs,
                 scheduler=scheduler,
             ),
@@ -78,7 +79,7 @@ def run_on_ray(
         with redirect_stdout(sys.stderr), _watching(points, folder, ended):
             results = tuner.fit()
             for result in results:
-                _close(points[result.config["index"]], folder, score_name, result.error)
+                _close(points[result.config["index"]], folder, score, result.error)
     except KeyboardInterrupt:
         raise Interrupted("stopped; the points that ended are kept") from None
     finally:
@@ -87,7 +88,7 @@ def run_on_ray(
 
 
 def _trial(
-    points: Sequence[Point], folder: Path, device: str, score_name: str
+    points: Sequence[Point], folder: Path, device: str, score: Score
 ) -> Callable[[dict[str, Any]], None]:
     """What a machine of the cluster does: run the point and report each score to Ray Tune."""
 
@@ -95,15 +96,15 @@ def _trial(
         from ray import tune
 
         point = points[config["index"]]
-        process = PointProcess(point, folder, device=device, threads=1, score_name=score_name)
+        process = PointProcess(point, folder, device=device, threads=1, score=score)
         reported = 0
         try:
             while True:
                 outcome = process.poll()
                 rows = RunFolder(process.run).read_metrics()
                 for row in rows[reported:]:
-                    if f"valid_{score_name}" in row:
-                        tune.report({"score": row[f"valid_{score_name}"], "epoch": int(row["epoch"])})
+                    if score.key in row:
+                        tune.report({"score": row[score.key], "epoch": int(row["epoch"])})
                 reported = len(rows)
                 if outcome is not None:
                     return
@@ -160,12 +161,12 @@ def _watching(points: Sequence[Point], folder: Path, ended: Callable[[Outcome], 
         look()
 
 
-def _close(point: Point, folder: Path, score_name: str, error: Exception | None) -> None:
+def _close(point: Point, folder: Path, score: Score, error: Exception | None) -> None:
     """A trial that left no outcome was stopped early, or Ray itself failed it."""
     run = folder / point.name
     if kept(point, run).state != "open":
         return
     if error is None:
-        keep(measured(point, "stopped", run, score_name), run)
+        keep(measured(point, "stopped", run, score), run)
     else:
         keep(Outcome(point, "failed", reason=f"Ray: {error}"), run)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tombola.train.loop.loop import Interrupted
 from tombola.train.loop.stop_signals import stop_signals
+from tombola.train.metrics.score import Score
 from tombola.train.search.outcome import Outcome
 from tombola.train.search.point import Point
 from tombola.train.search.process import PointProcess
@@ -20,7 +21,7 @@ def run_here(
     jobs: int,
     threads: int,
     device: str,
-    score_name: str,
+    score: Score,
     ended: Callable[[Outcome], None],
 ) -> None:
     """Run each point in a process, at most `jobs` at once, and tell `ended` what became of it.
@@ -34,9 +35,7 @@ def run_here(
             while (waiting or running) and not stopped[0]:
                 while waiting and len(running) < jobs:
                     running.append(
-                        PointProcess(
-                            waiting.pop(0), folder, device=device, threads=threads, score_name=score_name
-                        )
+                        PointProcess(waiting.pop(0), folder, device=device, threads=threads, score=score)
                     )
                 time.sleep(LOOK_SECONDS)
                 for process in list(running):

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from tombola.errors import TrainingError
+from tombola.train.metrics.score import Score
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.search.point import Point
 
@@ -18,8 +20,8 @@ FILE = "outcome.json"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The best validation score of a point and the epoch that had it, both None if it failed or nothing was
-    judged.
+    """The best validation score of a point, the epoch that had it and the training loss of that epoch; all
+    None if it failed or nothing was judged.
 
     state: done; stopped, because others were far better; failed, for `reason`; open, not ended yet.
     """
@@ -28,17 +30,16 @@ class Outcome:
     state: State
     score: float | None = None
     epoch: int | None = None
+    loss: float | None = None
     reason: str = ""
 
 
-def measured(point: Point, state: Literal["done", "stopped"], run: Path, score_name: str) -> Outcome:
+def measured(point: Point, state: Literal["done", "stopped"], run: Path, score: Score) -> Outcome:
     """The outcome of a point that did not fail, by what the run folder's metrics.csv says."""
-    key = f"valid_{score_name}"
-    rows = [row for row in RunFolder(run).read_metrics() if key in row]
-    best = max(rows, key=lambda row: row[key], default=None)
+    best = score.best(RunFolder(run).read_metrics())
     if best is None:
         return Outcome(point, state)
-    return Outcome(point, state, best[key], int(best["epoch"]))
+    return Outcome(point, state, best[score.key], int(best["epoch"]), best.get("loss"))
 
 
 def keep(outcome: Outcome, run: Path) -> None:
@@ -64,21 +65,27 @@ def forget(run: Path) -> None:
     (run / FILE).unlink(missing_ok=True)
 
 
-def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Best score first, those without a score last."""
-    return sorted(outcomes, key=lambda outcome: (outcome.score is None, -(outcome.score or 0.0)))
+def ranked(outcomes: Sequence[Outcome], score: Score) -> list[Outcome]:
+    """Best score first, of equals the smaller loss; those without a score last."""
+
+    def rank(outcome: Outcome) -> tuple[float, float]:
+        if outcome.score is None:
+            return (math.inf, math.inf)
+        return score.rank(outcome.score, math.inf if outcome.loss is None else outcome.loss)
+
+    return sorted(outcomes, key=rank)
 
 
-def to_csv(outcomes: Sequence[Outcome], score_name: str) -> bytes:
+def to_csv(outcomes: Sequence[Outcome], score: Score) -> bytes:
     """One row a point in the order given: its values, score, epoch, state, reason and folder."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        [*(axis.key for axis in outcomes[0].point.axes), score_name, "epoch", "state", "reason", "run"]
+        [*(axis.key for axis in outcomes[0].point.axes), score.name, "epoch", "state", "reason", "run"]
     )
     for outcome in outcomes:
-        score = "" if outcome.score is None else f"{outcome.score:.10g}"
+        value = "" if outcome.score is None else f"{outcome.score:.10g}"
         epoch = "" if outcome.epoch is None else outcome.epoch
-        row = [*outcome.point.values, score, epoch, outcome.state, outcome.reason, outcome.point.name]
+        row = [*outcome.point.values, value, epoch, outcome.state, outcome.reason, outcome.point.name]
         writer.writerow(row)
     return text.getvalue().encode()

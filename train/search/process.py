@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tombola.train.metrics.score import Score
 from tombola.train.run.folder import RunFolder
 from tombola.train.search.outcome import Outcome, keep, measured
 from tombola.train.search.point import Point
@@ -26,8 +27,8 @@ def command(point: Point, folder: Path, device: str) -> list[str]:
 class PointProcess:
     """A running point. What it prints goes to log.txt in its run folder, which lies in `folder`."""
 
-    def __init__(self, point: Point, folder: Path, *, device: str, threads: int, score_name: str) -> None:
-        self.point, self.run, self.score_name = point, folder / point.name, score_name
+    def __init__(self, point: Point, folder: Path, *, device: str, threads: int, score: Score) -> None:
+        self.point, self.run, self.score = point, folder / point.name, score
         self.run.mkdir(parents=True, exist_ok=True)
         with (self.run / LOG).open("wb") as log:
             self._process = subprocess.Popen(
@@ -46,7 +47,7 @@ class PointProcess:
         if code is None:
             return None
         outcome = (
-            measured(self.point, "done", self.run, self.score_name)
+            measured(self.point, "done", self.run, self.score)
             if code == 0
             else Outcome(self.point, "failed", reason=self._reason(code))
         )

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tombola.errors import RecipeError
+from tombola.train.metrics.score import Score
 from tombola.train.run.folder import write_atomic
 from tombola.train.search.axis import Axis
 from tombola.train.search.heat_map import draw_search
@@ -22,7 +23,7 @@ class Search:
     """A finished search: `outcomes` best first, their run folders and search.csv, search.png in `folder`."""
 
     folder: Path
-    score_name: str
+    score: Score
     outcomes: list[Outcome]
 
 
@@ -54,7 +55,7 @@ def search_recipe(
         raise RecipeError("only Ray Tune stops points early; add --ray, or leave --stop-early out")
     for point in points:
         load_recipe(recipe, [*overrides, *point.overrides])
-    name, score_name, toml = _read(recipe, overrides)
+    name, score, toml = _read(recipe, overrides)
     folder = folder or Path("runs") / f"{name}-search"
     _keep_recipe(toml, folder)
 
@@ -69,8 +70,8 @@ def search_recipe(
     def ended(outcome: Outcome) -> None:
         outcomes[outcome.point] = outcome
         count = sum(one.state != "open" for one in outcomes.values())
-        told(f"{count}/{len(points)}  {_sentence(outcome, score_name)}")
-        write_atomic(folder / "search.csv", to_csv(list(outcomes.values()), score_name))
+        told(f"{count}/{len(points)}  {_sentence(outcome, score)}")
+        write_atomic(folder / "search.csv", to_csv(list(outcomes.values()), score))
 
     if ray:
         from tombola.train.search.cluster import run_on_ray
@@ -78,26 +79,26 @@ def search_recipe(
         run = partial(run_on_ray, jobs=jobs, stop_early=stop_early)
     else:
         run = partial(run_here, threads=threads, jobs=jobs or 1)
-    run(todo, folder, device=device, score_name=score_name, ended=ended)
-    best_first = ranked(list(outcomes.values()))
-    write_atomic(folder / "search.csv", to_csv(list(outcomes.values()), score_name))
-    write_atomic(folder / "search.png", draw_search(axes, best_first, score_name))
-    return Search(folder, score_name, best_first)
+    run(todo, folder, device=device, score=score, ended=ended)
+    best_first = ranked(list(outcomes.values()), score)
+    write_atomic(folder / "search.csv", to_csv(list(outcomes.values()), score))
+    write_atomic(folder / "search.png", draw_search(axes, best_first, score))
+    return Search(folder, score, best_first)
 
 
-def _sentence(outcome: Outcome, score_name: str) -> str:
-    score = "no score" if outcome.score is None else f"{score_name} {100 * outcome.score:.2f}"
-    said = {"failed": f"failed: {outcome.reason}", "stopped": f"{score}, stopped early"}
-    return f"{' '.join(outcome.point.overrides)}  {said.get(outcome.state, score)}"
+def _sentence(outcome: Outcome, score: Score) -> str:
+    told = "no score" if outcome.score is None else f"{score.name} {score.tell(outcome.score)}"
+    said = {"failed": f"failed: {outcome.reason}", "stopped": f"{told}, stopped early"}
+    return f"{' '.join(outcome.point.overrides)}  {said.get(outcome.state, told)}"
 
 
-def _read(recipe: Path, overrides: Sequence[str]) -> tuple[str, str, str]:
-    """Name, name of the score and resolved text of a recipe whose data can be had and judged by."""
+def _read(recipe: Path, overrides: Sequence[str]) -> tuple[str, Score, str]:
+    """Name, score and resolved text of a recipe whose data can be had and judged by."""
     task = open_task(recipe, overrides)
     toml = task.recipe_toml()
     if not tomllib.loads(toml)["data"].get("valid"):
         raise RecipeError(f"{recipe} has no data.valid, so nothing tells which point is the best; add some")
-    return task.name, task.score_name, toml
+    return task.name, task.score, toml
 
 
 def _keep_recipe(toml: str, folder: Path) -> None:

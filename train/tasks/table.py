@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tombola.errors import RecipeError
+from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import Recipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify import task as classify
@@ -17,18 +18,18 @@ from tombola.train.tasks.task import ExaminedTask
 
 @dataclass(frozen=True)
 class Row:
-    """One task: what its recipe says, what a batch, a loss and a score are for it, and how its network is
-    built from a recipe and a number of classes, with fresh weights."""
+    """One task: what its recipe says, what a batch and a loss are for it, how its network is built from a
+    recipe and a number of classes, with fresh weights, and the score that decides which weights are best."""
 
     recipe: type[Recipe]
     task: Callable[[Any], ExaminedTask]
     build: Callable[..., Any]
-    score_name: str
+    score: Score
 
 
 TASKS = {
-    "detect": Row(DetectRecipe, detect.DetectTask, detect.build, detect.DetectTask.score_name),
-    "classify": Row(ClassifyRecipe, classify.ClassifyTask, classify.build, classify.ClassifyTask.score_name),
+    "detect": Row(DetectRecipe, detect.DetectTask, detect.build, detect.DetectTask.score),
+    "classify": Row(ClassifyRecipe, classify.ClassifyTask, classify.build, classify.ClassifyTask.score),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
 
@@ -31,14 +32,13 @@ def silent(_done: int, _total: int) -> None:
 class Task(Protocol):
     """A network, batches, a loss and a score.
 
-    name is the recipe's. score_name is the key of `evaluate` that decides which weights are best; higher is
-    better.
+    name is the recipe's. score is the one of `evaluate` that decides which weights are best.
     """
 
     name: str
     settings: TrainingSettings
     seed: int
-    score_name: str
+    score: Score
 
     def check_shares(self) -> None:
         """RecipeError if the result would depend on how many processes share a batch."""

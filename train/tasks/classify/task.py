@@ -15,6 +15,7 @@ from tombola.errors import DataError, RecipeError
 from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet, merge
 from tombola.train.data.present import check_present
+from tombola.train.metrics.score import Score
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import to_toml
@@ -37,7 +38,7 @@ JUDGED_TOGETHER = 256
 class ClassifyTask:
     """One label for each picture; scored by the share of labels guessed right."""
 
-    score_name = "accuracy"
+    score = Score("accuracy", "share", higher_is_better=True)
 
     def __init__(self, recipe: ClassifyRecipe) -> None:
         """Load the data and check it. Raises DataError."""
@@ -125,7 +126,7 @@ class ClassifyTask:
         labels = self.valid_data.labels
         likelihoods = np.clip(answers[np.arange(len(labels)), labels], 1e-12, None)
         return {
-            "accuracy": float((answers.argmax(axis=1) == labels).mean()),
+            self.score.name: float((answers.argmax(axis=1) == labels).mean()),
             "cross_entropy": float(-np.log(likelihoods).mean()),
         }
 

@@ -18,6 +18,7 @@ from tombola.train.data.present import check_present
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction, Truth
+from tombola.train.metrics.score import Score
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.sampling import Target, Targets
@@ -43,7 +44,7 @@ UNCHANGED = AugmentSettings(
 class DetectTask:
     """Faster R-CNN on labelled photos; scored by VOC07 mAP at IoU 0.5."""
 
-    score_name = "voc07_map"
+    score = Score("voc07_map", "share", higher_is_better=True)
 
     def __init__(self, recipe: DetectRecipe) -> None:
         """Load the data and check it. Raises DataError."""
@@ -128,7 +129,7 @@ class DetectTask:
             return {}
         predictions = self._predictions(network, self.valid_data, tell)
         scores = voc07_map(predictions, truths(self.valid_data), self.classes)
-        return {"voc07_map": scores.mean_average_precision}
+        return {self.score.name: scores.mean_average_precision}
 
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         assert isinstance(network, FasterRCNN)

@@ -7,14 +7,18 @@ Shapes, dtypes and meanings are those of the operator of the same name; its plai
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from onnx import TensorProto
-from onnxscript import opset20
+from numpy.typing import NDArray
+from onnx import GraphProto, TensorProto
+from onnxscript import evaluator, ir, opset20
 
 import tombola.export.tasks.detect.wrap
 import tombola.train.networks.layers.operators  # noqa: F401  (they register torch.ops.tombola)
+from tombola.export.halving import halving_loop
 
 OPSET = 20
+MOST_HALVINGS = 24
 
 # onnxscript's own types do not follow what a graph value may be; a value of the graph is anything here.
 Value = Any
@@ -81,6 +85,45 @@ def resize_u8(image_u8: Value, height: Value, width: Value) -> Value:
     return op.Squeeze(resized, zero)
 
 
+def halve_u8(image_u8: Value, wanted_h: int, wanted_w: int, sides: str) -> tuple[Value, Value]:
+    """A Loop that runs as often as `Shrink.halvings` says; what is small enough is not touched."""
+    factors = 2 ** np.arange(MOST_HALVINGS + 1)
+    size_hw = op.Shape(image_u8, start=0, end=2)
+    if sides == "longer":
+        size = op.Concat(op.ReduceMax(size_hw, keepdims=1), op.ReduceMin(size_hw, keepdims=1), axis=0)
+        wanted = max(wanted_h, wanted_w), 1
+    else:
+        size, wanted = size_hw, (wanted_h, wanted_w)
+    least = np.outer(wanted, factors[1:])  # [2, MOST_HALVINGS]
+    enough = op.GreaterOrEqual(op.Unsqueeze(size, op.Constant(value_ints=[1])), _constant(least))
+    both = op.ReduceMin(op.Cast(enough, to=TensorProto.INT64), op.Constant(value_ints=[0]), keepdims=0)
+    count = op.ReduceSum(both, keepdims=0)
+    return _loop(count, image_u8, halving_loop()), op.Gather(_constant(factors.astype(np.float32)), count)
+
+
+def part_u8(image_u8: Value, top: Value, left: Value, height: Value, width: Value) -> Value:
+    one = op.Constant(value_ints=[1])
+    starts = op.Concat(op.Reshape(top, one), op.Reshape(left, one), axis=0)
+    sizes = op.Concat(op.Reshape(height, one), op.Reshape(width, one), axis=0)
+    return op.Slice(image_u8, starts, op.Add(starts, sizes), op.Constant(value_ints=[0, 1]))
+
+
+def _loop(count: Value, carried: Value, body: GraphProto) -> Value:
+    """A Loop that carries one value; onnxscript 0.7 would feed it every input twice."""
+    node = ir.Node(
+        "",
+        "Loop",
+        [count, None, carried],
+        [ir.AttrGraph("body", ir.serde.deserialize_graph(body))],
+    )
+    evaluator.default().nodes.append(node)  # type: ignore[attr-defined]
+    return node.outputs[0]
+
+
+def _constant(array: NDArray[Any]) -> Value:
+    return op.Constant(value=ir.tensor(array))
+
+
 def any_size(pixels: Value, divisor: int) -> Value:  # noqa: ARG001
     return op.Identity(pixels)
 
@@ -90,5 +133,7 @@ TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.tombola.roi_align.default: roi_align,
     torch.ops.tombola.roi_pool.default: roi_pool,
     torch.ops.tombola.resize_u8.default: resize_u8,
+    torch.ops.tombola.halve_u8.default: halve_u8,
+    torch.ops.tombola.part_u8.default: part_u8,
     torch.ops.tombola.any_size.default: any_size,
 }

@@ -24,15 +24,14 @@ def test_the_network_before_folding_answers_alike(exported: Any, make_input: Any
     for size_hw in ((150, 210), (210, 150)):
         image = drawn_picture(size_hw)
         with torch.no_grad():
-            pixels, (height, width) = picture_input(torch.from_numpy(image))
+            pixels, inside_hw, factors = picture_input(torch.from_numpy(image))
             thresholds = (torch.tensor(0.2), torch.tensor(0.5), torch.tensor(20))
-            boxes, scores, labels = exported.network.detect(pixels, (height, width), *thresholds)
+            boxes, scores, labels = exported.network.detect(pixels, inside_hw, *thresholds)
         found = exported(image)
-        factor = np.array([size_hw[1] / width, size_hw[0] / height] * 2)
         assert len(found["scores"]) > 5
         np.testing.assert_array_equal(found["labels"], labels)
         # Weights rounded to float16 move a box by hundredths of a pixel.
-        np.testing.assert_allclose(found["boxes"], boxes.numpy() * factor, atol=0.5)
+        np.testing.assert_allclose(found["boxes"], boxes * factors, atol=0.5)
         np.testing.assert_allclose(found["scores"], scores, atol=5e-3)
 
 

@@ -37,8 +37,10 @@ def sample(boxes: list[list[int]], size_hw: tuple[int, int] = (120, 160)) -> Sam
 
 
 def painted_box(image_rgb_u8: NDArray[np.uint8], label: int) -> NDArray[np.float64]:
-    """Return x1 y1 x2 y2 of the pixels of this colour; a blend counts as what it is nearest to."""
-    mine = ((image_rgb_u8 > 100) == (COLOURS[label] > 100)).all(axis=2)
+    """Return x1 y1 x2 y2 of the pixels of this colour, blends of more than half of it included; the border
+    is darker in every channel."""
+    limit = max(BORDER_RGB)
+    mine = ((image_rgb_u8 > limit) == (COLOURS[label] > limit)).all(axis=2)
     rows, columns = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
-from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.networks.inputs.picture_input import PictureInput, corner
 from tombola.train.networks.layers.boxes import clip
 
 
@@ -45,19 +45,13 @@ class DetectPicture(nn.Module):
         Returns boxes float32 [n, 4] x1 y1 x2 y2 in pixels of `image`, scores float32 [n], labels int64 [n];
         best first.
         """
-        pixels, (height, width) = self.picture_input(image)
+        pixels, size_hw, factors = self.picture_input(image)
         boxes, scores, labels = self.network.detect(
             any_size(pixels, self.picture_input.divisor),
-            (height, width),
+            size_hw,
             score_threshold,
             iou_threshold,
             max_detections,
         )
-        limits = _corner(image.shape[1], image.shape[0])
-        return clip(boxes * (limits / _corner(width, height)), limits), scores, labels
-
-
-def _corner(width: int, height: int) -> Tensor:
-    """(width, height, width, height) float32 [4]; `full` keeps sizes dynamic, `tensor` would bake them in."""
-    sides = [torch.full((), side, dtype=torch.float32) for side in (width, height)]
-    return torch.stack([*sides, *sides])
+        limits = corner(image.shape[1], image.shape[0], boxes)
+        return clip(boxes * factors, limits), scores, labels

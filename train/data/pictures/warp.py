@@ -1,27 +1,27 @@
 """A picture on a classifier's canvas, whole or changed at random so that its label stays true.
 
-All geometry is composed first and the pixels are resampled once. What shrinks is averaged over the area that
-each pixel covers. Beyond its border a picture goes on with its border's colour.
+All geometry is composed first and the pixels are resampled once, after the halvings that leave less than a
+factor of two to that step, as in a picture that is not changed. Beyond its border a picture goes on with its
+border's colour.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import cos, exp, hypot, log, radians, sin, sqrt, tan
-from typing import Literal
+from math import cos, exp, hypot, log, log2, radians, sin, sqrt, tan
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import RecipeError
+from tombola.runtime.pictures.shrink import halve
 from tombola.train.data.pictures.augment import change_colours
-
-Fit = Literal["crop", "stretch"]
+from tombola.train.resize.fit import Fit, fill
 
 ERASED_SHARE = (0.02, 0.33)  # of the canvas; Zhong et al. 2017, Random Erasing
 ERASED_ASPECT = 3.3
 GREY = 128
-REMAPPED_SIDE = 8192  # in pixels; OpenCV's remap reads and writes fewer than 32767, and samples may be finer
+REMAPPED_SIDE = 8192  # in pixels; OpenCV's remap reads fewer than 32767
 MOST = {"rotate": 180.0, "shear": 60.0, "lens": 0.3}  # a stronger lens would fold the corners back
 
 
@@ -93,7 +93,7 @@ def fit_picture(
     The input is not changed; what is returned may share its memory where nothing was to change.
     """
     if settings is None:
-        return _resize(image_rgb_u8, size_hw, fit)
+        return fill(image_rgb_u8, size_hw, fit)
     if settings.lens:
         image_rgb_u8 = limit_side(image_rgb_u8, REMAPPED_SIDE)
     chance = rng.random(12).tolist()
@@ -101,7 +101,7 @@ def fit_picture(
     if settings.moves:
         canvas_rgb_u8 = _warp(image_rgb_u8, size_hw, fit, settings, chance[3:], mirrored)
     else:
-        canvas_rgb_u8 = _mirror(_resize(image_rgb_u8, size_hw, fit), mirrored)
+        canvas_rgb_u8 = _mirror(fill(image_rgb_u8, size_hw, fit), mirrored)
     if settings.colours:
         canvas_rgb_u8 = change_colours(canvas_rgb_u8, settings, rng)
     return _erase(canvas_rgb_u8, rng) if chance[2] < settings.erase else canvas_rgb_u8
@@ -113,19 +113,6 @@ def _window_hw(picture_hw: tuple[int, int], size_hw: tuple[int, int], fit: Fit) 
         return picture_hw
     scale = min(picture_hw[0] / size_hw[0], picture_hw[1] / size_hw[1])
     return size_hw[0] * scale, size_hw[1] * scale
-
-
-def _resize(image_rgb_u8: NDArray[np.uint8], size_hw: tuple[int, int], fit: Fit) -> NDArray[np.uint8]:
-    height, width = image_rgb_u8.shape[:2]
-    if (height, width) == size_hw:
-        return image_rgb_u8
-    window_h, window_w = (max(1, round(side)) for side in _window_hw((height, width), size_hw, fit))
-    top, left = (height - window_h) // 2, (width - window_w) // 2
-    window = image_rgb_u8[top : top + window_h, left : left + window_w]
-    # INTER_AREA averages only where both sides shrink; it interpolates like INTER_LINEAR where one grows.
-    shrinks = window_h > size_hw[0] or window_w > size_hw[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(window, (size_hw[1], size_hw[0]), interpolation=method), np.uint8)
 
 
 def limit_side(image_rgb_u8: NDArray[np.uint8], most_px: int) -> NDArray[np.uint8]:
@@ -154,42 +141,38 @@ def _warp(
     mirrored: tuple[bool, bool],
 ) -> NDArray[np.uint8]:
     """Resample the picture once through crop, stretch, shear, turn, mirror, shift and lens, in this order."""
-    window_hw = _window_hw(image_rgb_u8.shape[:2], size_hw, fit)
-    (a, b, x), (c, d, y) = _to_picture(image_rgb_u8.shape[:2], window_hw, size_hw, settings, chance, mirrored)
-    # Interpolation reads 2 × 2 pixels: where a step is longer, a larger canvas is sampled and then averaged.
-    samples_x, samples_y = max(1, round(hypot(a, c))), max(1, round(hypot(b, d)))
-    sampled_h, sampled_w = size_hw[0] * samples_y, size_hw[1] * samples_x
-    # Offset of the first sample from the middle. OpenCV counts from the middle of a pixel, hence 0.5 below.
-    first_x, first_y = (1 - sampled_w) / (2 * samples_x), (1 - sampled_h) / (2 * samples_y)
+    (a, b, _), (c, d, _) = _to_picture(image_rgb_u8.shape[:2], size_hw, fit, settings, chance, mirrored)
+    # Interpolation reads 2 × 2 pixels, so a step must not be longer than two.
+    halvings = int(log2(max(1, min(hypot(a, c), hypot(b, d), *image_rgb_u8.shape[:2]))))
+    image_rgb_u8 = halve(image_rgb_u8, halvings)
+    (a, b, x), (c, d, y) = _to_picture(image_rgb_u8.shape[:2], size_hw, fit, settings, chance, mirrored)
+    # Offset of the first pixel from the middle. OpenCV counts from the middle of a pixel, hence 0.5 below.
+    first_x, first_y = (1 - size_hw[1]) / 2, (1 - size_hw[0]) / 2
     if settings.lens:
         bend = settings.lens * (2 * chance[0] - 1)
-        across = np.linspace(first_x, -first_x, sampled_w, dtype=np.float32)[None]
-        down = np.linspace(first_y, -first_y, sampled_h, dtype=np.float32)[:, None]
+        across = np.linspace(first_x, -first_x, size_hw[1], dtype=np.float32)[None]
+        down = np.linspace(first_y, -first_y, size_hw[0], dtype=np.float32)[:, None]
         factor = 1 + bend * (across**2 + down**2) / ((size_hw[0] / 2) ** 2 + (size_hw[1] / 2) ** 2)
         across, down = across * factor, down * factor
         map_x = (a * across + b * down + (x - 0.5)).astype(np.float32)
         map_y = (c * across + d * down + (y - 0.5)).astype(np.float32)
-        sampled = cv2.remap(image_rgb_u8, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.remap(image_rgb_u8, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     else:
-        matrix = np.array(
-            (
-                (a / samples_x, b / samples_y, a * first_x + b * first_y + x - 0.5),
-                (c / samples_x, d / samples_y, c * first_x + d * first_y + y - 0.5),
-            )
+        offset_x, offset_y = a * first_x + b * first_y + x - 0.5, c * first_x + d * first_y + y - 0.5
+        warped = cv2.warpAffine(
+            image_rgb_u8,
+            np.array(((a, b, offset_x), (c, d, offset_y))),
+            size_hw[::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
         )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        sampled = cv2.warpAffine(
-            image_rgb_u8, matrix, (sampled_w, sampled_h), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-    if samples_x > 1 or samples_y > 1:
-        sampled = cv2.resize(sampled, (size_hw[1], size_hw[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(sampled, np.uint8)
+    return np.asarray(warped, np.uint8)
 
 
 def _to_picture(
-    picture_hw: tuple[int, ...],
-    window_hw: tuple[float, float],
+    picture_hw: tuple[int, int],
     size_hw: tuple[int, int],
+    fit: Fit,
     settings: WarpSettings,
     chance: Sequence[float],
     mirrored: tuple[bool, bool],
@@ -198,6 +181,7 @@ def _to_picture(
 
     It undoes shift, mirror, turn, shear, stretch and crop, in this order.
     """
+    window_hw = _window_hw(picture_hw, size_hw, fit)
     angle = radians(settings.rotate * (2 * chance[1] - 1))
     slant = tan(radians(settings.shear * (2 * chance[2] - 1)))
     wider = sqrt(1 + settings.stretch) ** (2 * chance[3] - 1)

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tombola.runtime.pictures.shrink import Shrink, halve
+
 # image_rgb_u8 [h, w, 3], boxes_xyxy float32 [n, 4] in its pixels, labels int64 [n], difficult bool [n]
 Sample = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]
 # x1 y1 x2 y2 in whole pixels of the picture; it may reach past the picture on any side
@@ -70,14 +72,17 @@ def pad(sample: Sample, window: Window, inside: Window) -> Sample:
 
 
 def resize(sample: Sample, height: int, width: int) -> Sample:
-    """Resize to height × width pixels, bilinear; boxes scale along."""
+    """Resize to height × width pixels, by halvings and one bilinear step; boxes scale along."""
     image_rgb_u8, boxes_xyxy, labels, difficult = sample
     old_h, old_w = image_rgb_u8.shape[:2]
     if (height, width) == (old_h, old_w):
         return sample
-    resized = cv2.resize(image_rgb_u8, (width, height), interpolation=cv2.INTER_LINEAR)
+    halvings = Shrink((height, width), "both").halvings((old_h, old_w))
+    halved = halve(image_rgb_u8, halvings)
+    resized = np.asarray(cv2.resize(halved, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    # What halvings leave out at the far sides is less than a pixel of the result: boxes stay in the picture.
     factors = np.array([width / old_w, height / old_h, width / old_w, height / old_h], np.float32)
-    return np.asarray(resized, np.uint8), boxes_xyxy * factors, labels, difficult
+    return resized, boxes_xyxy * factors, labels, difficult
 
 
 def flip(sample: Sample) -> Sample:

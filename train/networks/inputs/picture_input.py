@@ -4,12 +4,13 @@ graph."""
 import torch
 from torch import Tensor, nn
 
-from tombola.train.networks.layers.operators import resize_u8
+from tombola.train.networks.layers.operators import halve_u8, resize_u8
+from tombola.train.resize.fit import inside_hw
 
 
 class PictureInput(nn.Module):
     """Resize so that the longer side is `size`, pad at the bottom and right to multiples of `divisor`,
-    normalise.
+    normalise. The pixels are those of `fit_inside`.
 
     The padding has the mean colour, which is 0 after (x - mean) * scale.
     """
@@ -30,18 +31,27 @@ class PictureInput(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image_rgb_u8: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """uint8 [H, W, 3] -> (float32 [1, 3, h', w'], (h, w) of the part that holds the picture)."""
-        height, width = image_rgb_u8.shape[:2]
-        longer = torch.sym_max(height, width)
-        new_h = torch.sym_max(1, (height * self.size + longer // 2) // longer)
-        new_w = torch.sym_max(1, (width * self.size + longer // 2) // longer)
-        small = resize_u8(image_rgb_u8, new_h, new_w).permute(2, 0, 1)[None]
-        padded = nn.functional.pad(
-            self.normalise(small), (0, (-new_w) % self.divisor, 0, (-new_h) % self.divisor)
-        )
-        return padded, (new_h, new_w)
+    def forward(self, image_rgb_u8: Tensor) -> tuple[Tensor, tuple[int, int], Tensor]:
+        """uint8 [H, W, 3] -> what the network sees, and how its pixels become the picture's.
+
+        Returns float32 [1, 3, h', w'], (h, w) of the part that holds the picture, and float32 [4]: the
+        factors (x, y, x, y) from coordinates in that part to coordinates in the picture.
+        """
+        halved, pixels_a_pixel = halve_u8(image_rgb_u8, self.size, self.size, "longer")
+        height, width = halved.shape[:2]
+        new_h, new_w = inside_hw(height, width, (self.size, self.size))
+        small = resize_u8(halved, new_h, new_w).permute(2, 0, 1)[None]
+        padding = (0, (-new_w) % self.divisor, 0, (-new_h) % self.divisor)
+        padded = nn.functional.pad(self.normalise(small), padding)
+        factors = corner(width, height, self.mean) / corner(new_w, new_h, self.mean) * pixels_a_pixel
+        return padded, (new_h, new_w), factors
 
     def normalise(self, images_rgb_u8: Tensor) -> Tensor:
         """uint8 [B, 3, h, w] -> float32 [B, 3, h, w]."""
         return (images_rgb_u8.float() - self.mean) * self.scale
+
+
+def corner(width: int, height: int, like: Tensor) -> Tensor:
+    """(width, height, width, height) float32 [4]; `full` keeps sizes dynamic, `tensor` would bake them in."""
+    sides = [torch.full((), side, dtype=torch.float32, device=like.device) for side in (width, height)]
+    return torch.stack([*sides, *sides])

@@ -6,10 +6,14 @@ operator of the same meaning instead of tracing through its loops. They run on a
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from tombola.runtime.pictures.shrink import Shrink, halve
 from tombola.train.networks.layers.boxes import pairwise_iou
+from tombola.train.resize.bilinear import bilinear
 
 
 @torch.library.custom_op("tombola::batched_nms", mutates_args=())
@@ -236,23 +240,12 @@ for _device in ("cpu", "cuda"):
 
 @torch.library.custom_op("tombola::resize_u8", mutates_args=())
 def resize_u8(image_u8: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear resize of bytes, bit for bit as onnxruntime's Resize(linear, half_pixel) does it on uint8
-    NHWC.
+    """Bilinear resize of bytes, the meaning of onnxruntime's Resize(linear, half_pixel) on uint8 NHWC, bit
+    for bit; see `bilinear`.
 
-    image_u8: uint8 [H, W, 3]. Returns uint8 [height, width, 3]. Weights have 10 bits and the result is
-    truncated, so it is about a third of a grey level darker than a rounded one; the network must see these
-    pixels. Where the height stays, onnxruntime takes the picture for NCHW and computes in float32.
+    image_u8: uint8 [H, W, 3]. Returns uint8 [height, width, 3].
     """
-    if height == image_u8.shape[0]:
-        return image_u8.clone() if width == image_u8.shape[1] else _resize_width(image_u8, width)
-    rows_a, rows_b, rows_w = _fixed_point_taps(image_u8.shape[0], height, image_u8.device)
-    cols_a, cols_b, cols_w = _fixed_point_taps(image_u8.shape[1], width, image_u8.device)
-    one = 1024
-    # The sum of the four products fits 28 bits, so int32 gives what int64 would.
-    top, bottom = image_u8[rows_a].int(), image_u8[rows_b].int()  # [height, W, 3]
-    rows = top * (one - rows_w)[:, None, None] + bottom * rows_w[:, None, None]
-    left, right = rows[:, cols_a], rows[:, cols_b]
-    return ((left * (one - cols_w)[:, None] + right * cols_w[:, None]) >> 20).to(torch.uint8)
+    return _of_numpy(bilinear(image_u8.numpy(force=True), height, width), image_u8)
 
 
 @resize_u8.register_fake
@@ -260,31 +253,35 @@ def _(image_u8: Tensor, height: int, width: int) -> Tensor:
     return image_u8.new_empty((height, width, image_u8.shape[2]))
 
 
-def _resize_width(image_u8: Tensor, width: int) -> Tensor:
-    """uint8 [H, W, 3] -> [H, width, 3] in float32, the channels as the axis that stays."""
-    first, second, position = _taps(image_u8.shape[1], width, image_u8.device)
-    of_second = torch.where(first == second, 0.5, position - first)[:, None]
-    of_first = torch.where(first == second, 0.5, second - position)[:, None]
-    left, right = image_u8[:, first].float(), image_u8[:, second].float()
-    out = left * of_first + right * of_second
-    # The last channel has no next one: its two halves are added apart, and rounded apart.
-    half = right[..., 2] * (of_second[:, 0] / 2)
-    out[..., 2] = left[..., 2] * of_first[:, 0] + half + half
-    return out.to(torch.uint8)
+@torch.library.custom_op("tombola::halve_u8", mutates_args=())
+def halve_u8(image_u8: Tensor, wanted_h: int, wanted_w: int, sides: str) -> tuple[Tensor, Tensor]:
+    """Halve a picture while it is at least twice too large; see `Shrink`, whose arguments these are.
+
+    image_u8: uint8 [H, W, 3]. Returns uint8 [H', W', 3] and float32 [], how many pixels of a side became one.
+    """
+    shrink = Shrink((wanted_h, wanted_w), "longer" if sides == "longer" else "both")
+    count = shrink.halvings((image_u8.shape[0], image_u8.shape[1]))
+    halved = halve(image_u8.numpy(force=True), count)
+    return _of_numpy(halved, image_u8), torch.tensor(float(2**count), device=image_u8.device)
 
 
-def _fixed_point_taps(length_in: int, length_out: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each output position the two input positions and the 10-bit weight of the second."""
-    first, second, position = _taps(length_in, length_out, device)
-    weight = torch.where(second == first, 512, ((position - first) * 1024).to(torch.int32))
-    return first, second, weight.to(torch.int32)
+@halve_u8.register_fake
+def _(image_u8: Tensor, wanted_h: int, wanted_w: int, sides: str) -> tuple[Tensor, Tensor]:
+    height, width = (torch.library.get_ctx().new_dynamic_size(min=1) for _ in range(2))
+    return image_u8.new_empty((height, width, 3)), image_u8.new_empty((), dtype=torch.float32)
 
 
-def _taps(length_in: int, length_out: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each output position the two input positions (int64) and where between them it lies (float32)."""
-    scale = torch.tensor(length_out, dtype=torch.float32) / torch.tensor(length_in, dtype=torch.float32)
-    position = (torch.arange(length_out, dtype=torch.float32) + 0.5) / scale - 0.5
-    position = position.clamp(0.0, float(length_in - 1))
-    first = position.floor()
-    second = torch.minimum(first + 1, torch.tensor(float(length_in - 1)))
-    return first.long().to(device), second.long().to(device), position.to(device)
+@torch.library.custom_op("tombola::part_u8", mutates_args=())
+def part_u8(image_u8: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    """A rectangle of a picture, uint8 [H, W, 3] -> [height, width, 3]: one slice of both axes."""
+    return image_u8[top : top + height, left : left + width].clone()
+
+
+@part_u8.register_fake
+def _(image_u8: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    return image_u8.new_empty((height, width, image_u8.shape[2]))
+
+
+def _of_numpy(array: NDArray[np.uint8], like: Tensor) -> Tensor:
+    """A copy on the device of `like`: an operator's result must not be its input."""
+    return torch.tensor(array, device=like.device)

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tombola.train.data.labels.classification_set import ClassificationSet
-from tombola.train.data.pictures.warp import Fit, WarpSettings, fit_picture
+from tombola.train.data.pictures.warp import WarpSettings, fit_picture
+from tombola.train.resize.fit import Fit
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tombola.train.data.pictures.warp import Fit, WarpSettings
+from tombola.train.data.pictures.warp import WarpSettings
 from tombola.train.networks.classify.classifiers import NetworkSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Recipe, RunName, Scale, Section
+from tombola.train.resize.fit import Fit
 
 Side = Annotated[int, Field(ge=8, le=4096)]
 

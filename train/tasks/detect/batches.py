@@ -17,6 +17,7 @@ from tombola.train.data.pictures.mixup import mixup
 from tombola.train.data.pictures.mosaic import mosaic
 from tombola.train.data.pictures.window import Sample
 from tombola.train.networks.detect.sampling import Target, Targets
+from tombola.train.resize.fit import fit_inside
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,12 @@ def _fit(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The picture as large as the canvas allows, at its top left; and the factors (x, y, x, y) on
     coordinates."""
-    height, width = image.shape[:2]
-    factor = min(canvas_hw[0] / height, canvas_hw[1] / width)
-    new_h, new_w = max(1, round(height * factor)), max(1, round(width * factor))
-    interpolation = cv2.INTER_AREA if factor < 0.7 else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (new_w, new_h), interpolation=interpolation)
+    resized = fit_inside(image, canvas_hw)
+    height, width = resized.shape[:2]
     canvas = np.empty((*canvas_hw, 3), np.uint8)
     canvas[:] = np.round(mean).astype(np.uint8)
-    canvas[:new_h, :new_w] = resized
-    x, y = new_w / width, new_h / height
+    canvas[:height, :width] = resized
+    x, y = width / image.shape[1], height / image.shape[0]
     return canvas, np.array([x, y, x, y], np.float32)
 
 

@@ -22,6 +22,8 @@ from tombola.train.metrics.score import Score
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.sampling import Target, Targets
+from tombola.train.networks.inputs.picture_input import corner
+from tombola.train.networks.layers.boxes import clip
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
@@ -261,12 +263,13 @@ def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np
     )
 
     def predict(image_rgb_u8: NDArray[np.uint8]) -> Prediction:
-        image, size_hw = picture_input(torch.from_numpy(image_rgb_u8).to(device))
+        image, size_hw, factors = picture_input(torch.from_numpy(image_rgb_u8).to(device))
         boxes, scores, labels = network.detect(
             image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds
         )
-        height, width = image_rgb_u8.shape[:2]
-        factor = boxes.new_tensor([width / size_hw[1], height / size_hw[0]] * 2)
-        return Prediction((boxes * factor).cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy())
+        limits = corner(image_rgb_u8.shape[1], image_rgb_u8.shape[0], boxes)
+        return Prediction(
+            clip(boxes * factors, limits).cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy()
+        )
 
     return predict

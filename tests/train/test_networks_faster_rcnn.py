@@ -152,8 +152,11 @@ def test_picture_input_sizes(
     size_hw: tuple[int, int], content: tuple[int, int], padded: tuple[int, int]
 ) -> None:
     picture_input = PictureInput(320, 32, (100.0, 100.0, 100.0), (0.01, 0.01, 0.01))
-    image, found = picture_input(torch.full((*size_hw, 3), 200, dtype=torch.uint8))
+    image, found, factors = picture_input(torch.full((*size_hw, 3), 200, dtype=torch.uint8))
     assert found == content
+    # To within the rows and columns that halvings leave out.
+    wanted = [size_hw[1] / content[1], size_hw[0] / content[0]] * 2
+    assert factors.tolist() == pytest.approx(wanted, rel=0.01)
     assert image.shape == (1, 3, *padded)
     # A flat picture stays flat to within the truncation of its resize, and padding is the mean.
     assert image[..., : content[0], : content[1]].min() >= 0.99 - 1e-6

@@ -21,7 +21,7 @@ PROBE = drawn_picture((150, 210))
 def test_the_network_before_folding_answers_alike(exported: Any, make_input: Any) -> None:
     """Against the trained network itself: no folding, no rounding, none of the export's own code."""
     picture_input = make_input()
-    for size_hw in ((150, 210), (210, 150)):
+    for size_hw in ((300, 400), (190, 150)):
         image = drawn_picture(size_hw)
         with torch.no_grad():
             pixels, inside_hw, factors = picture_input(torch.from_numpy(image))

@@ -172,7 +172,7 @@ def test_a_pickle_that_would_run_something_does_not(tmp_path: Path, protocol: in
         (pickle.dumps({"labels": [1]}, 2), r"has no `data` of uint8 \[n, 3072\]"),
         (pickle.dumps({"data": [1, 2], "labels": [1]}, 2), "has no `data`"),
         (pickle.dumps({"data": np.zeros((2, 10), np.uint8), "labels": [1, 1]}, 2), "has no `data`"),
-        (pickle.dumps({"data": np.zeros((2, 3072), np.float32), "labels": [1, 1]}, 2), "array of f4, not of"),
+        (pickle.dumps({"data": np.zeros((2, 3072), np.float32), "labels": [1, 1]}, 2), "array of 'f4', not"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8)}, 2), "has no `labels`"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": ["a", "b"]}, 2), "has no `labels`"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1 << 70, 0]}, 2), "has no `labels`"),
@@ -189,6 +189,54 @@ def test_a_pickle_that_would_run_something_does_not(tmp_path: Path, protocol: in
     ],
 )  # fmt: skip
 def test_a_batch_that_is_none_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "data_batch_1").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path / "data_batch_1", format_name="cifar")
+
+
+def nested(levels: int) -> object:
+    """A list of twice the same list of twice …: small as a file, endless to whoever walks it."""
+    value: object = [1, 2]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+def tuples(levels: int) -> object:
+    value: object = (1, 2)
+    for _ in range(levels):
+        value = (value, value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps({"data": nested(60), "labels": [1]}, 2), "has no `data`"),
+        (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": nested(60)}, 2), "has no `labels`"),
+        (pickle.dumps({"data": np.zeros((1, 3072), np.uint8), "labels": [True]}, 2), "has no `labels`"),
+        (pickle.dumps(tuples(60), 4)[:-1] + b"}\x94\x8c\x01ah\x00s.", "has no `data`"),
+        # A tuple as a key would be hashed without end.
+        (
+            pickle.dumps(tuples(60), 2).replace(b"\x80\x02", b"\x80\x02}")[:-1] + b"Ns.",
+            "damaged or no pickle",
+        ),
+        (pickle.dumps({10**5000: 1, "labels": []}, 2), "has no `data`"),
+        (pickle.dumps({"data": {10**5000: 1}, "labels": []}, 2), "has no `data`"),
+        (b"\x80\x02}r\xff\xff\xff\x7f.", "has no `data`"),  # a place for two thousand million things
+        (b"\x80\x02" + b"](" * 100_000 + b"e" * 100_000 + b".", "holds no dictionary"),
+        (b"\x80\x02T\xff\xff\xff\x7f", "damaged or no pickle"),
+        (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.", "damaged or no pickle"),
+        (b"(i__main__\nX\n.", "uses pickle's INST"),
+        (b"\x80\x02cnumpy\ndtype\n" + pickle.dumps(nested(60), 2)[2:-1] + b"\x85R.", "no dictionary"),
+        (b"\x80\x02}}b.", "damaged or no pickle"),
+        (b"\x80\x02)(.", "holds no dictionary"),
+        (b"\x80\x02.", "damaged or no pickle"),
+    ],
+)
+def test_a_pickle_that_would_keep_its_reader_busy_is_refused_at_once(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     (tmp_path / "data_batch_1").write_bytes(content)
     with pytest.raises(DataError, match=message):
         load(tmp_path / "data_batch_1", format_name="cifar")

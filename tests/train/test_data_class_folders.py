@@ -72,9 +72,55 @@ def test_files_of_other_formats_are_told_and_stop_nothing(animals: Path) -> None
     assert not finding.kind.stops_training
     assert (finding.where, finding.what) == (
         "cat/d.HEIC",
-        "files that are not read (.gif, .heic): 2, this one the first",
+        "files that are not read (.gif, .heic, .txt): 3, this one the first",
     )
     assert len(load(animals)) == 3
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "b.JPE", "c.JPEG"])
+def test_every_suffix_of_a_picture_counts(tmp_path: Path, name: str) -> None:
+    picture(tmp_path / "cat" / "a.jpg").rename(tmp_path / "cat" / name)
+    assert load(tmp_path).names == (f"cat/{name}",)
+
+
+def test_a_file_without_suffix_is_listed(animals: Path) -> None:
+    (animals / "dog" / "notes.txt").unlink()
+    picture(animals / "dog" / "c.jpg").rename(animals / "dog" / "c")
+    (finding,) = read(animals).findings
+    assert (finding.where, finding.what) == (
+        "dog/c",
+        "files that are not read (no suffix): 1, this one the first",
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("images/a.png", "labels/a.txt"),
+        ("JPEGImages/a.png", "Annotations/a.xml"),
+        ("train/a.png", "train/_annotations.coco.json", "valid/b.png"),
+        ("cat/a.png", "cat/a.xml", "dog/b.png"),
+        ("cat/a.png", "cat/b.png", "labels/x.json"),
+        ("train/labels/a.txt", "train/images/a.png", "valid/images/b.png"),
+    ],
+)
+def test_a_folder_of_annotations_is_never_taken_for_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name.endswith(".png"):
+            picture(tmp_path / name)
+        else:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("?")
+    with pytest.raises(DataError, match=r"annotations taken for classes: .*no classes; say format"):
+        load(tmp_path)
+
+
+def test_names_of_other_unicode_form_are_one_class(tmp_path: Path) -> None:
+    picture(tmp_path / "caf\u00e9" / "a.png", 10)
+    picture(tmp_path / "cafe\u0301" / "b.png", 20)
+    for classes in (None, ["caf\u00e9"], ["cafe\u0301"]):
+        one = load(tmp_path, classes=classes)
+        assert (one.classes, one.labels.tolist()) == (("caf\u00e9",), [0, 0])
 
 
 def test_linked_folders_are_followed_and_loops_are_not(animals: Path) -> None:
@@ -153,7 +199,15 @@ def test_train_and_test_folders_are_no_batches(tmp_path: Path) -> None:
 
 def test_what_is_hidden_is_no_class_and_no_picture(animals: Path, tmp_path: Path) -> None:
     plain = load(animals)
-    for name in (".ipynb_checkpoints/cat.png", "dog/.ipynb_checkpoints/b.png", ".stray.png"):
+    (animals / "__MACOSX" / "dog").mkdir(parents=True)
+    for name in (
+        ".ipynb_checkpoints/cat.png",
+        "dog/.ipynb_checkpoints/b.png",
+        ".stray.png",
+        "__MACOSX/dog/._b.png",
+        "__MACOSX/c.png",
+        "dog/@eaDir/b.png",
+    ):
         picture(animals / name)
     (animals / "cat" / "._z.png").write_bytes(b"what macOS puts into a tar")
     with tarfile.open(tmp_path / "animals.tar", "w") as tar:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tombola.errors import DataError
 from tombola.train.data.labels import idx
 from tombola.train.data.labels.classify_formats import load
+from tombola.train.data.labels.labelled import named_labels
 
 # Two pictures of 2 rows and 3 columns, written by hand: 0 … 5 and 250 … 255.
 PICTURES = bytes.fromhex("00000803 00000002 00000002 00000003 000102030405 fafbfcfdfeff")
@@ -85,6 +86,30 @@ def test_any_array_comes_back(tmp_path_factory: pytest.TempPathFactory, values: 
 def test_a_damaged_file_is_named(tmp_path: Path, pictures: bytes, labels: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load(*write(tmp_path, pictures, labels), format_name="idx")
+
+
+def test_a_header_that_claims_gigabytes_costs_none(tmp_path: Path) -> None:
+    head = bytes.fromhex("00000803 00008000 00000200 00000200")
+    labels = tmp_path / "labels"
+    labels.write_bytes(bytes.fromhex("00000801 00000001 00"))
+    for data, words in (
+        (head + b"x", "holds less than the 32768×512×512"),
+        (gzip.compress(head + b"x"), r"says that it holds 8589934592 bytes, packed into \d+"),
+    ):
+        (tmp_path / "pictures").write_bytes(data)
+        with pytest.raises(DataError, match=words):
+            load(tmp_path / "pictures", labels, format_name="idx")
+
+
+def test_many_classes_cost_no_time() -> None:
+    """As many as ImageNet has."""
+    names = [f"name {number}" for number in range(21_841)]
+    turned, labels = named_labels(np.array([0, 21_840]), names, names[::-1], "x")
+    assert (turned[0], labels.tolist()) == ("name 21840", [21_840, 0])
+    with pytest.raises(DataError, match="'name 5' is named twice"):
+        named_labels(np.array([0]), names, [*names, "name 5"], "x")
+    with pytest.raises(DataError, match="name 9 and 21831 more"):
+        named_labels(np.array([0]), names, ["cow"], "x")
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:

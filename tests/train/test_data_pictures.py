@@ -237,3 +237,46 @@ def test_size_of_a_broken_picture_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"text")
     with pytest.raises(PictureError, match=r"x\.jpg"):
         read_size_hw(open_pictures(tmp_path), "x.jpg")
+
+
+def pax_header(content: bytes) -> bytes:
+    """A PAX header with this content, as a tar has it before a file."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, len(content)
+    return info.tobuf() + content + bytes(-len(content) % 512)
+
+
+def bad_tars() -> dict[str, bytes]:
+    info = tarfile.TarInfo("a.jpg")
+    good = info.tobuf()
+    info.size = -1024
+    backwards = info.tobuf(tarfile.GNU_FORMAT)
+    return {
+        "a header of terabytes": pax_header(b"")[:124] + b"77777777777\0" + pax_header(b"")[136:],
+        "digits without end": pax_header(b"1" * 60_000) + good,
+        "keywords without end": pax_header(b"2 " * 30_000) + good,
+        "a size below zero": good + backwards + good,
+        "a block of text in between": good + b"text" * 128 + good + bytes(1024),
+        "headers without end": pax_header(b"6 a=b\n") * 3000,
+    }
+
+
+@pytest.mark.parametrize("case", bad_tars())
+def test_a_damaged_or_hostile_tar_is_refused_at_once(tmp_path: Path, case: str) -> None:
+    (tmp_path / "p.tar").write_bytes(bad_tars()[case])
+    with pytest.raises(DataError, match=r"p\.tar (cannot be read as a tar|is damaged)"):
+        open_pictures(tmp_path / "p.tar")
+
+
+def test_long_names_and_hard_links_in_a_tar_are_read(tmp_path: Path) -> None:
+    for number, form in enumerate((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        name = f"{'d' * 90}/é{'x' * 90}/{'y' * 200}.jpg"
+        with tarfile.open(tmp_path / f"{number}.tar", "w", format=form) as tar:
+            info = tarfile.TarInfo(name)
+            info.size = 5
+            tar.addfile(info, io.BytesIO(b"bytes"))
+            link = tarfile.TarInfo("link.jpg")
+            link.type, link.linkname = tarfile.LNKTYPE, name
+            tar.addfile(link)
+        pictures = open_pictures(tmp_path / f"{number}.tar")
+        assert [pictures.read_bytes(one) for one in (name, "link.jpg")] == [b"bytes", b"bytes"]

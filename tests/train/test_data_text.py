@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tombola.train.data.text import flag, listed, number, quoted, read_text, whole
+from tombola.train.data.text import flag, listed, number, quoted, whole
+from tombola.train.recipe.text_file import read_text
 
 TEXT = "cat\r\ndög\rcow\n"
 

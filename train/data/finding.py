@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CLASS_WITHOUT_PICTURES = "class without pictures"
     UNREAD_FORMAT = "files passed over"
     SETS_AS_CLASSES = "sets taken for classes"
+    ANNOTATIONS_AS_CLASSES = "annotations taken for classes"
     NO_BOXES = "no boxes"
     NO_PICTURES = "no pictures"
 

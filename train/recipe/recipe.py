@@ -11,8 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from tombola.errors import RecipeError
 from tombola.train.recipe.faults import fault_sentences
 from tombola.train.recipe.paths import OptionalPath, RecipePath, base_folder, typed
+from tombola.train.recipe.text_file import read_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+MOST_BYTES = 4_000_000
+MOST_LEVELS = 20
 
 
 class Section(BaseModel):
@@ -122,15 +126,18 @@ def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The table in `path`, changed by overrides of the form "training.epochs=3" (the value is TOML, or else
     text, and marked as `Typed`).
 
-    Raises RecipeError if the file is missing, is not TOML, or an override has no "=".
+    Raises RecipeError if the file is missing, is not TOML, is nested beyond MOST_LEVELS, or an override has
+    no "=".
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path, MOST_BYTES)
     except FileNotFoundError:
         raise RecipeError(f"recipe {path} does not exist; give the path of a .toml file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RecipeError(f"recipe {path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits, too
         raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -145,13 +152,28 @@ def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             if not isinstance(place, dict):
                 raise RecipeError(f"override {override!r}: {parent} is a value, not a table")
         place[last] = typed(_toml_value(text.strip()))
+    _check_levels(table, path)
     return table
+
+
+def _check_levels(table: dict[str, Any], path: Path) -> None:
+    """RecipeError if tables and lists lie in each other deeper than any recipe's do."""
+    inside: list[Any] = [table]
+    for _ in range(MOST_LEVELS):
+        inside = [
+            one
+            for whole in inside
+            for one in (whole.values() if isinstance(whole, dict) else whole)
+            if isinstance(one, dict | list)
+        ]
+    if inside:
+        raise RecipeError(f"recipe {path} is nested deeper than {MOST_LEVELS} levels; take the nesting out")
 
 
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -20,7 +20,8 @@ from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_names import PictureNames
 from tombola.train.data.pictures.pictures import open_pictures
-from tombola.train.data.text import LONGEST_NAME, flag, number, quoted, read_text, whole
+from tombola.train.data.text import LONGEST_NAME, flag, number, quoted, whole
+from tombola.train.recipe.text_file import read_text
 
 MOST_BYTES = 4_000_000_000
 Identity = int | str

@@ -1,13 +1,12 @@
 """What lies beside annotations and is not read: harmless, or labels in another form."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_names import PictureNames, stem_key
 from tombola.train.data.pictures.pictures import PICTURE_SUFFIXES, files_in
+from tombola.train.data.unread import LABEL_SUFFIXES, unread_files
 
-# Files that hold the labels of one picture, in one of the forms that are about.
-LABEL_SUFFIXES = frozenset({".txt", ".xml", ".json", ".csv", ".yaml", ".yml", ".mat"})
 _NOTES = ("readme", "license", "licence", "classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")
 
 
@@ -35,13 +34,3 @@ def passed_over(folder: Path, suffix: str, names: PictureNames, labelled: set[st
         else:
             others.append(relative)
     return [*faults, *unread_files(others)]
-
-
-def unread_files(names: list[str]) -> list[Finding]:
-    """One finding for all these files, which nothing here reads."""
-    if not names:
-        return []
-    suffixes = ", ".join(sorted({PurePosixPath(name).suffix.lower() or "no suffix" for name in names}))
-    what = f"files that are not read ({suffixes}): {len(names)}, this one the first"
-    cure = "save pictures as JPEG or PNG; what is neither picture nor label may stay"
-    return [Finding(Kind.UNREAD_FORMAT, names[0], what, cure)]

@@ -20,7 +20,8 @@ from tombola.train.data.boxes.yolo_names import NAME_FILES, YoloNames, find_name
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_names import PictureNames, stem_key
 from tombola.train.data.pictures.pictures import PictureStore, open_pictures
-from tombola.train.data.text import listed, read_text
+from tombola.train.data.text import listed
+from tombola.train.recipe.text_file import read_text
 
 MOST_BYTES = 64_000_000
 MOST_BOXES = 100_000  # in one picture

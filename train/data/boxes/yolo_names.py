@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 
 from tombola.errors import DataError
-from tombola.train.data.text import quoted, read_text, whole
+from tombola.train.data.text import quoted, whole
+from tombola.train.recipe.text_file import read_text
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 PLAIN_FILES = ("classes.txt", "obj.names")

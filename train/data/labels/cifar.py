@@ -83,13 +83,13 @@ def _read_batch(path: Path, findings: list[Finding]) -> tuple[ArrayPixels, NDArr
         raise DataError(
             f"{path} has no `data` of uint8 [n, {3 * SIDE_PX**2}]; check that it is a CIFAR batch"
         )
-    try:
-        labels = np.array(numbers).reshape(-1)
-    except ValueError:  # lists of different lengths
-        labels = np.empty(1, object)
-    if len(labels) and labels.dtype.kind not in "iu":
+    if isinstance(numbers, np.ndarray):
+        numbers = numbers.reshape(-1).tolist()
+    if not isinstance(numbers, list | tuple) or not all(
+        type(one) is int and one.bit_length() < 63 for one in numbers
+    ):
         raise DataError(f"{path} has no `labels` that are whole numbers; check that it is a CIFAR batch")
-    labels = labels.astype(np.int64)
+    labels = np.array(numbers, np.int64)
     if len(labels) != len(data):
         what = f"{len(data)} pictures, but {len(labels)} labels"
         findings.append(Finding(Kind.BAD_ANNOTATION, path.name, what, "download it again"))
@@ -113,7 +113,9 @@ def _read_dictionary(path: Path) -> Mapping[str, Any]:
     content = load_arrays(path)
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no dictionary; check that it is a CIFAR batch")
-    # Python 2 wrote the keys, Python 3 reads them as bytes.
+    # Python 2 wrote the keys, which come as bytes.
     return {
-        key.decode("latin-1") if isinstance(key, bytes) else str(key): value for key, value in content.items()
+        key.decode("latin-1") if isinstance(key, bytes) else key: value
+        for key, value in content.items()
+        if isinstance(key, bytes | str)
     }

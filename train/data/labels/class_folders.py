@@ -8,8 +8,12 @@ import numpy as np
 from tombola.errors import DataError
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.labels.labelled import LabelledPictures, check_classes
-from tombola.train.data.pictures.pictures import UNREAD_SUFFIXES, PictureStore, open_pictures
+from tombola.train.data.pictures.clutter import is_clutter
+from tombola.train.data.pictures.picture_names import stem_key
+from tombola.train.data.pictures.pictures import open_pictures
 from tombola.train.data.pictures.pixels import FilePixels
+from tombola.train.data.text import composed
+from tombola.train.data.unread import COCO_NAME, LABEL_SUFFIXES, unread_files
 
 SETS = frozenset({"train", "training", "valid", "val", "validation", "dev", "test", "testing"})
 
@@ -18,22 +22,25 @@ def read(pictures: Path, labels: Path | None, classes: Sequence[str] | None = No
     """Read the folder with all its faults, for `check`; the pictures are not opened yet.
 
     A picture's class is the name of the topmost folder that it is in. The classes are those folders, sorted,
-    unless `classes` gives them; then a picture of another folder is a fault. What is hidden, by a name that
-    begins with a dot (.ipynb_checkpoints, ._photo.jpg), is passed over.
+    unless `classes` gives them; then a picture of another folder is a fault. Clutter (.ipynb_checkpoints,
+    ._photo.jpg, __MACOSX) is passed over; a folder of annotations is a fault.
     """
     if labels is not None:
         raise DataError(f"{pictures}: its folders are the labels; do not name {labels} too")
     store = open_pictures(pictures)
-    shown = [name for name in store.names() if not _is_hidden(name)]
+    shown = list(store.names())
     file_names = [name for name in shown if "/" in name]
-    findings = [*_loose(shown, pictures), *_passed_over(store)]
-    homes = [PurePosixPath(name).parts[0] for name in file_names]
+    homes = [composed(name.partition("/")[0]) for name in file_names]
+    others = sorted(set(store.names(None)) - set(shown))
+    findings = [*_loose(shown, pictures), *_annotations_as_classes(shown, others, pictures)]
+    findings += unread_files(others)
     if classes is None:
         folders = (path for path in pictures.iterdir() if path.is_dir()) if pictures.is_dir() else ()
-        names = tuple(sorted({*homes, *(path.name for path in folders if not path.name.startswith("."))}))
+        empty = (composed(path.name) for path in folders if not is_clutter(path.name))
+        names = tuple(sorted({*homes, *empty}))
         findings += _sets_as_classes(names, pictures)
     else:
-        names = check_classes(classes)
+        names = check_classes([composed(name) for name in classes])
     number = {name: label for label, name in enumerate(names)}
     return LabelledPictures(
         source=str(pictures),
@@ -43,10 +50,6 @@ def read(pictures: Path, labels: Path | None, classes: Sequence[str] | None = No
         pixels=FilePixels(store, file_names, str(pictures.resolve())),
         findings=tuple(findings),
     )
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(name).parts)
 
 
 def _loose(names: Sequence[str], pictures: Path) -> list[Finding]:
@@ -62,14 +65,22 @@ def _loose(names: Sequence[str], pictures: Path) -> list[Finding]:
     ]
 
 
-def _passed_over(store: PictureStore) -> list[Finding]:
-    """Pictures of formats that nothing here reads."""
-    unread = [name for name in store.names(UNREAD_SUFFIXES) if not _is_hidden(name)]
-    if not unread:
-        return []
-    suffixes = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in unread}))
-    what = f"files that are not read ({suffixes}): {len(unread)}, this one the first"
-    return [Finding(Kind.UNREAD_FORMAT, unread[0], what, "save them as JPEG or PNG")]
+def _annotations_as_classes(pictures: Sequence[str], others: Sequence[str], source: Path) -> list[Finding]:
+    """The finding of a folder that holds annotations: labels beside pictures or in place of them."""
+    stems = {stem_key(name).rpartition("/")[2] for name in pictures}
+    homes = {name.partition("/")[0] for name in pictures}
+    for name in others:
+        path = PurePosixPath(name)
+        if path.suffix.lower() not in LABEL_SUFFIXES:
+            continue
+        in_place = "/" in name and path.parts[0] not in homes
+        if in_place or path.name.lower().endswith(COCO_NAME) or stem_key(path.name) in stems:
+            what = "it looks like an annotation: these folders are no classes"
+            cure = (
+                'say format = "coco", "voc" or "yolo", or take such files out of the folders of the classes'
+            )
+            return [Finding(Kind.ANNOTATIONS_AS_CLASSES, f"{source}/{name}", what, cure)]
+    return []
 
 
 def _sets_as_classes(classes: Sequence[str], pictures: Path) -> list[Finding]:

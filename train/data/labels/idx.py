@@ -21,7 +21,10 @@ from tombola.train.data.pictures.pixels import ArrayPixels
 
 GZIP_MAGIC = b"\x1f\x8b"
 UINT8 = 8
-MOST_BYTES = 1 << 33  # a damaged header must not ask for all memory
+MOST_BYTES = 1 << 33
+# A damaged header must not ask for all memory: data sets pack to a tenth, zeros to a thousandth.
+MOST_PACKED_BYTES = 1 << 28
+MOST_PACKED_RATIO = 100
 
 
 def read(pictures: Path, labels: Path | None, classes: Sequence[str] | None = None) -> LabelledPictures:
@@ -70,6 +73,8 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
         raise DataError(f"{path} does not exist; check the path") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}; copy it again") from error
+    except MemoryError:
+        raise DataError(f"{path} needs more memory than there is; use a machine with more") from None
 
 
 def _open(path: Path) -> BufferedIOBase:
@@ -94,7 +99,13 @@ def _parse(file: BufferedIOBase, path: Path, axes: int) -> NDArray[np.uint8]:
     size = int(np.prod(shape, dtype=object))
     if size > MOST_BYTES or (size == 0 and shape[0]):
         raise DataError(f"{path} says that it holds {'×'.join(map(str, shape))} bytes; copy it again")
-    data = file.read(size + 1)
+    packed = isinstance(file, gzip.GzipFile)
+    there = path.stat().st_size
+    if packed and size > max(MOST_PACKED_BYTES, MOST_PACKED_RATIO * there):
+        raise DataError(
+            f"{path} says that it holds {size} bytes, packed into {there}; copy it again, or unpack it first"
+        )
+    data = file.read(size + 1) if packed or size <= there else b""
     if len(data) != size:
         said = f"{'×'.join(map(str, shape))} = {size} bytes"
         raise DataError(

@@ -4,6 +4,7 @@
 training uses.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from tombola.errors import DataError
 from tombola.train.data.finding import Finding, Kind, raise_first
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.pictures.pixels import Pixels
+from tombola.train.data.text import listed, quoted
 
 MOST_CLASSES = 100_000  # a damaged label must not ask for all memory
 
@@ -35,9 +37,9 @@ class LabelledPictures:
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the classes as a tuple. DataError if one is named twice."""
-    for name in classes:
-        if list(classes).count(name) > 1:
-            raise DataError(f"class {name!r} is named twice in `classes`; name each once")
+    name, count = Counter(classes).most_common(1)[0] if classes else ("", 0)
+    if count > 1:
+        raise DataError(f"class {quoted(name)} is named twice in `classes`; name each once")
     return tuple(classes)
 
 
@@ -64,10 +66,12 @@ def named_labels(
     classes = check_classes(asked)
     if written is None:
         return classes, labels
-    unknown = [name for name in classes if name not in written]
+    known = frozenset(written)
+    unknown = [name for name in classes if name not in known]
     if unknown:
-        raise DataError(f"{source} has no class {unknown[0]!r}; its classes are {', '.join(written)}")
-    table = np.array([classes.index(name) if name in classes else -1 for name in written], np.int64)
+        raise DataError(f"{source} has no class {quoted(unknown[0])}; its classes are {listed(written)}")
+    places = {name: place for place, name in enumerate(classes)}
+    table = np.array([places.get(name, -1) for name in written], np.int64)
     inside = (labels >= 0) & (labels < len(table))
     return classes, np.where(inside, table[np.where(inside, labels, 0)], labels)
 

@@ -1,27 +1,26 @@
 """The commands of `tombola`, each imported when it is run or its help is asked for."""
 
-from importlib import import_module
 from typing import Any
 
 import typer
 
 from tombola.cli.polite import PoliteGroup
+from tombola.cli.tasks import TASKS, Place, fetch
 
 # Name -> module and what it has there: a function, or a Typer with commands of its own.
-COMMANDS = {
-    "detect": ("ask.detect", "detect"),
-    "classify": ("ask.classify", "classify"),
-    "webcam": ("ask.webcam", "webcam"),
-    "train": ("training.train", "train"),
-    "search": ("training.search", "search"),
-    "report": ("training.report", "report"),
-    "evaluate": ("training.evaluate", "evaluate"),
-    "export": ("model.export", "export"),
-    "verify": ("model.verify", "verify"),
-    "inspect": ("model.inspect", "inspect"),
-    "bench": ("model.bench", "bench"),
-    "doctor": ("doctor.command", "doctor"),
-    "data": ("data.command", "app"),
+COMMANDS: dict[str, Place] = {
+    **{task: row.command for task, row in TASKS.items()},
+    "webcam": ("tombola.cli.ask.webcam", "webcam"),
+    "train": ("tombola.cli.training.train", "train"),
+    "search": ("tombola.cli.training.search", "search"),
+    "report": ("tombola.cli.training.report", "report"),
+    "evaluate": ("tombola.cli.training.evaluate", "evaluate"),
+    "export": ("tombola.cli.model.export", "export"),
+    "verify": ("tombola.cli.model.verify", "verify"),
+    "inspect": ("tombola.cli.model.inspect", "inspect"),
+    "bench": ("tombola.cli.model.bench", "bench"),
+    "doctor": ("tombola.cli.doctor.command", "doctor"),
+    "data": ("tombola.cli.data.command", "app"),
 }
 
 
@@ -36,8 +35,7 @@ class CommandGroup(PoliteGroup):
         """The command of that name, None where there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module, what = COMMANDS[cmd_name]
-        found = getattr(import_module(f"tombola.cli.{module}"), what)
+        found = fetch(COMMANDS[cmd_name])
         if not isinstance(found, typer.Typer):
             function = found
             found = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

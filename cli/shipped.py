@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
+from tombola.cli.tasks import TASKS
 from tombola.errors import ModelError
 
-DETECTOR = "voc-detector.onnx"
-CLASSIFIER = "fashion-mnist-classifier.onnx"
 
-
-def model_or_shipped(model: Path | None, name: str = DETECTOR) -> Path:
-    """`model` if one is given, else the one that ships as `name`; ModelError if that is not installed."""
+def model_or_shipped(model: Path | None, task: str = "detect") -> Path:
+    """`model` if one is given, else the one that ships for `task`; ModelError if that is not installed."""
     if model is not None:
         return model
     from tombola.runtime import models
 
-    path = Path(models.__path__[0]) / name
+    path = Path(models.__path__[0]) / TASKS[task].shipped
     if not path.is_file():
         raise ModelError(
             f"no model ships with this installation ({path} is not there); give one by --model FILE."

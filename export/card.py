@@ -7,29 +7,40 @@ from typing import Any
 import tombola
 from tombola.export.size import PartSize
 
+# What the two figures compare: a chain of two links, so that neither hides the other.
+STORED = "the file against the network with its weights as stored"
+ROUNDED = "the network with its weights as stored against as trained"
+
 
 def make_card(
     facts: Mapping[str, Any],
     *,
     parity: Mapping[str, Any],
+    rounding: Mapping[str, Any] | None,
     sizes: Sequence[PartSize],
-    input_size_hw: tuple[int, int],
-    half: bool,
+    input_size_hw: tuple[int, int] | None,
 ) -> dict[str, Any]:
     """JSON-ready facts of a model file.
 
     facts: what only its maker knows: name, licence, data, protocol, metrics, lineage, in any JSON form; they
-    come first. input_size_hw: the network's picture, or the square that holds it, in pixels.
+    come first. parity: how far the file is from the network it was made of. rounding: how far this is, with
+    weights rounded to float16, from the network as trained; None where they were not rounded. input_size_hw:
+    the network's picture, or the square that holds it, in pixels.
     """
     weights = sum(part.weights for part in sizes)
     return {
         **facts,
-        "input_size_hw": list(input_size_hw),
-        "parity": dict(parity),
+        **({} if input_size_hw is None else {"input_size_hw": list(input_size_hw)}),
+        "parity": {"of": STORED, **parity},
+        **(
+            {}
+            if rounding is None
+            else {"rounding": {"of": "its weights as stored against as trained", **rounding}}
+        ),
         "sizes": {
             "weights": weights,
             "sparsity": sum(part.zeros for part in sizes) / max(weights, 1),
-            "stored_as": "float16, computed in float32" if half else "float32",
+            "stored_as": "float32" if rounding is None else "float16, computed in float32",
             "nbytes": {part.name: part.nbytes for part in sizes},
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

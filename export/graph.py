@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tombola.errors import ExportError
 from tombola.export.translations import OPSET, TRANSLATIONS
 from tombola.export.walk import walk
-from tombola.runtime.contract.contract import SIGNATURES, TensorSpec
+from tombola.runtime.tasks.signature import TensorSpec
+from tombola.runtime.tasks.table import TASKS
 
 
 def to_graph(
@@ -27,7 +28,7 @@ def to_graph(
     example: one tensor an input, in the order of the task's signature. defaults: what an optional input is
     when it is not fed. Raises ExportError when PyTorch cannot export the module.
     """
-    signature = SIGNATURES[task]
+    signature = TASKS[task].signature
     inputs = (*signature.inputs, *signature.optional_inputs)
     dynamic = tuple(
         {

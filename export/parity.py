@@ -1,4 +1,4 @@
-"""Parity: does the file answer as the network does?"""
+"""Parity: does the file answer as the network does, and how far did rounding its weights move the answers?"""
 
 import copy
 from collections.abc import Sequence
@@ -12,33 +12,26 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tombola.errors import ExportError
-from tombola.export.difference import Answer, Difference, Options, Yardstick
-from tombola.export.probes import drawn_picture
-from tombola.runtime.contract.contract import SIGNATURES
+from tombola.export.question import Asking, Options, Question
+from tombola.runtime.tasks.difference import Arrays, Difference
+from tombola.runtime.tasks.table import TASKS, Task
 
 # A few roundings of float32, tried so many times.
 _NUDGE, _NUDGES = 1e-6, 3
-SIZES_HW = (
-    (64, 64),
-    (240, 322),
-    (321, 173),
-    (1080, 1920),
-    (2160, 3840),
-    (37, 501),
-    (17, 33),
-    (1, 1),
-)
+# Rounding is measured on inputs of up to this many numbers: PyTorch is slow on larger pictures.
+_MOST_NUMBERS = 3 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far the file's answer to one picture is from PyTorch's.
+    """How far two answers to one question are apart.
 
-    options: what both were given in the optional inputs. count: how many things PyTorch's answer holds.
+    size_hw: of the picture. options: what was fed to the optional inputs. count: how many things the wanted
+    answer holds.
     """
 
-    picture: str
-    size_hw: tuple[int, int]
+    question: str
+    size_hw: tuple[int, ...]
     options: Options
     count: int
     differences: tuple[Difference, ...]
@@ -46,7 +39,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Parity:
-    """All comparisons of one file.
+    """All comparisons of one kind.
 
     counted: what `count` of a comparison counts. undecided: how many more comparisons were left out because
     PyTorch contradicts itself there: scores equal but for rounding have no order.
@@ -55,6 +48,11 @@ class Parity:
     counted: str
     comparisons: tuple[Comparison, ...]
     undecided: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many things were compared: boxes, probabilities."""
+        return sum(one.count for one in self.comparisons)
 
     @property
     def worst(self) -> tuple[Difference, ...]:
@@ -68,10 +66,10 @@ class Parity:
             "reference": f"PyTorch {torch.__version__.partition('+')[0]}",
             "onnxruntime": ort.__version__,
             "sizes_hw": [list(size_hw) for size_hw in dict.fromkeys(one.size_hw for one in self.comparisons)],
-            "pictures": len({(one.picture, one.size_hw) for one in self.comparisons}),
+            "pictures": len({(one.question, one.size_hw) for one in self.comparisons}),
             "comparisons": len(self.comparisons),
             "undecided": self.undecided,
-            self.counted: sum(one.count for one in self.comparisons),
+            self.counted: self.count,
             **{difference.key: difference.value for difference in self.worst},
         }
 
@@ -79,27 +77,25 @@ class Parity:
 def check_parity(
     module: nn.Module,
     session: ort.InferenceSession,
-    yardstick: Yardstick,
+    task: str,
+    asking: Asking,
     defaults: Options,
-    photos: Sequence[NDArray[np.uint8]] = (),
-    more_sizes_hw: Sequence[tuple[int, int]] = (),
+    questions: Sequence[Question],
 ) -> Parity:
-    """Compare over drawn pictures of SIZES_HW and `more_sizes_hw`, over `photos` (image_rgb_u8 [h, w, 3]),
-    and on a blank picture.
+    """Compare the file with the module it was made of, on every question and at all of `asking`'s options.
 
     Raises ExportError for a difference, or if half of all comparisons had to be left out.
     """
-    pictures = [("drawn", drawn_picture(size_hw)) for size_hw in dict.fromkeys((*SIZES_HW, *more_sizes_hw))]
-    pictures += [("photo", np.ascontiguousarray(photo)) for photo in photos]
-    pictures += [("blank", np.full((120, 160, 3), 127, np.uint8))]
     comparisons: list[Comparison] = []
     undecided = 0
-    for name, image in pictures:
-        for options in yardstick.options(defaults):
+    for question in questions:
+        for options in asking.options(defaults):
             try:
-                comparisons.append(compare(module, session, yardstick, name, image, options))
+                comparisons.append(compare(module, session, task, question, options, asking.share))
             except ExportError:
-                if not (yardstick.breaks_ties and _is_undecided(module, yardstick, image, options)):
+                if not (
+                    asking.breaks_ties and _is_undecided(module, TASKS[task], question, options, asking.share)
+                ):
                     raise
                 undecided += 1
     if undecided >= len(comparisons):
@@ -107,79 +103,101 @@ def check_parity(
             f"{undecided} of {undecided + len(comparisons)} comparisons with PyTorch say nothing, because "
             "the network's scores are equal but for rounding; train it before you export it."
         )
-    return Parity(yardstick.counted, tuple(comparisons), undecided)
+    return Parity(TASKS[task].yardstick.counted, tuple(comparisons), undecided)
 
 
 def compare(
     module: nn.Module,
     session: ort.InferenceSession,
-    yardstick: Yardstick,
-    picture: str,
-    image_rgb_u8: NDArray[np.uint8],
+    task: str,
+    question: Question,
     options: Options,
+    share: float = 1.0,
 ) -> Comparison:
-    """Run both on one picture with the optional inputs `options`.
+    """Run both on one question with the optional inputs `options`.
 
-    Raises ExportError if the answers cannot be compared, or differ by more than the yardstick allows.
+    Raises ExportError if the answers cannot be compared, or differ by more than `share` of what the task's
+    yardstick allows another processor.
     """
-    found = answer(session, yardstick.task, image_rgb_u8, options)
-    wanted = _torch_answer(module, yardstick.task, image_rgb_u8, options)
-    height, width = image_rgb_u8.shape[:2]
-    differences = yardstick.differences(found, wanted)
+    yardstick = TASKS[task].yardstick
+    found = answer(session, task, question, options)
+    wanted = _torch_answer(module, TASKS[task], question, options)
+    differences = yardstick.differences(found, wanted, share)
     if differences is None or not all(one.is_small for one in differences):
         apart = (
             f"the file gives {yardstick.describe(found)}, PyTorch {yardstick.describe(wanted)}"
             if differences is None
-            else "the file and PyTorch are apart: " + ", ".join(map(_text, differences))
+            else "the file and PyTorch are apart: " + ", ".join(map(str, differences))
         )
         at = ", ".join(f"{name} {value:g}" for name, value in options.items())
         raise ExportError(
-            f"on the {picture} picture of {width}x{height} px{', at ' if at else ''}{at}, {apart}; "
-            "nothing was written. Please report it with the recipe."
+            f"on {question}{', at ' if at else ''}{at}, {apart}; nothing was written. "
+            "Please report it with the recipe."
         )
-    return Comparison(picture, (height, width), dict(options), yardstick.count(wanted), differences)
+    return Comparison(question.name, question.size_hw, dict(options), yardstick.count(wanted), differences)
+
+
+def rounding(
+    rounded: nn.Module,
+    trained: nn.Module,
+    task: str,
+    asking: Asking,
+    defaults: Options,
+    questions: Sequence[Question],
+) -> Parity:
+    """How far the network with rounded weights is from the one that was trained, both in PyTorch.
+
+    A measurement, no gate. `undecided` counts the answers in which a choice tipped: another number of boxes.
+    """
+    yardstick = TASKS[task].yardstick
+    comparisons = []
+    tipped = 0
+    for question in questions:
+        if sum(array.size for array in question.feeds.values()) > _MOST_NUMBERS:
+            continue
+        for options in asking.options(defaults):
+            wanted = _torch_answer(trained, TASKS[task], question, options)
+            differences = yardstick.differences(
+                _torch_answer(rounded, TASKS[task], question, options), wanted
+            )
+            if differences is None:
+                tipped += 1
+                continue
+            count = yardstick.count(wanted)
+            comparisons.append(Comparison(question.name, question.size_hw, dict(options), count, differences))
+    return Parity(yardstick.counted, tuple(comparisons), tipped)
 
 
 def answer(
-    session: ort.InferenceSession, task: str, image_rgb_u8: NDArray[np.uint8], options: Options
-) -> Answer:
-    """What the file says to one picture: output name -> array."""
-    names = [spec.name for spec in SIGNATURES[task].outputs]
-    values = session.run(names, {"image": image_rgb_u8, **_feeds(task, options)})
+    session: ort.InferenceSession, task: str, question: Question, options: Options
+) -> dict[str, NDArray[Any]]:
+    """What the file says to one question: output name -> array."""
+    signature = TASKS[task].signature
+    names = [spec.name for spec in signature.outputs]
+    values = session.run(names, {**question.feeds, **signature.option_feeds(options)})
     return dict(zip(names, values, strict=True))
 
 
-def _torch_answer(module: nn.Module, task: str, image_rgb_u8: NDArray[np.uint8], options: Options) -> Answer:
-    fed = map(torch.from_numpy, _feeds(task, options).values())
+def _torch_answer(module: nn.Module, task: Task, question: Question, options: Options) -> Arrays:
+    signature = task.signature
+    feeds = {**question.feeds, **signature.option_feeds(options)}
+    fed = [torch.from_numpy(feeds[spec.name]) for spec in (*signature.inputs, *signature.optional_inputs)]
     with torch.no_grad():
-        values = module(torch.from_numpy(image_rgb_u8), *fed)
-    specs = SIGNATURES[task].outputs
-    return {spec.name: value.numpy() for spec, value in zip(specs, values, strict=True)}
+        values = module(*fed)
+    return {spec.name: np.asarray(value) for spec, value in zip(signature.outputs, values, strict=True)}
 
 
-def _feeds(task: str, options: Options) -> dict[str, NDArray[Any]]:
-    return {spec.name: np.array(options[spec.name], spec.dtype) for spec in SIGNATURES[task].optional_inputs}
-
-
-def _is_undecided(
-    module: nn.Module, yardstick: Yardstick, image_rgb_u8: NDArray[np.uint8], options: Options
-) -> bool:
+def _is_undecided(module: nn.Module, task: Task, question: Question, options: Options, share: float) -> bool:
     """Whether PyTorch's own answer changes when all weights move by a few roundings."""
-    wanted = _torch_answer(module, yardstick.task, image_rgb_u8, options)
+    wanted = _torch_answer(module, task, question, options)
     for seed in range(_NUDGES):
         nudged = copy.deepcopy(module)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for weight in nudged.parameters():
                 weight.mul_(1 + _NUDGE * torch.randn(weight.shape, generator=generator))
-        differences = yardstick.differences(
-            _torch_answer(nudged, yardstick.task, image_rgb_u8, options), wanted
-        )
+        found = _torch_answer(nudged, task, question, options)
+        differences = task.yardstick.differences(found, wanted, share)
         if differences is None or not all(one.is_small for one in differences):
             return True
     return False
-
-
-def _text(one: Difference) -> str:
-    unit = f" {one.unit}" if one.unit else ""
-    return f"{one.things} by {one.value:.3g}{unit} (allowed is {one.allowed:g}{unit})"

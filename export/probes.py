@@ -1,56 +1,119 @@
-"""Probes: small pictures with the answers the file gave when it was made, for `tombola verify`."""
+"""Probes: small questions with the answers the file gave when it was made, for `tombola verify`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
 
-from tombola.runtime.contract.contract import Probe
+from tombola.errors import ExportError
+from tombola.export.parity import answer
+from tombola.export.question import Asking, Options, Photo, Question
+from tombola.export.walk import walk
+from tombola.runtime.contract.contract import Contract, Probe
+from tombola.runtime.tasks.difference import Arrays
+from tombola.runtime.tasks.table import TASKS
+from tombola.train.run.folder import write_atomic
 
-PROBE_SIDE_PX = 256
-_PROBE_SIZES_HW = ((96, 160), (160, 96), (33, 49))
+# A probe must not hang on a hair: with all weights moved by so much, it must still find the same things.
+_NUDGE = 1e-4
+# Of what may differ on another processor, so much may differ between two ways of computing on this one.
+_SHARE = 0.1
 
 
-def drawn_picture(size_hw: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
-    """Coloured ellipses and boxes on a soft background: image_rgb_u8 [h, w, 3], the same for a seed."""
-    height, width = size_hw
-    rng = np.random.default_rng([seed, height, width])
-    # Drawn at a size of its own, so that a frame of 4K costs no more than a thumbnail.
-    scale = 512 / max(height, width)
-    h, w = max(2, round(height * scale)), max(2, round(width * scale))
-    canvas = cv2.resize(
-        rng.integers(40, 216, (4, 6, 3), dtype=np.uint8), (w, h), interpolation=cv2.INTER_CUBIC
+def make_probes(
+    model: onnx.ModelProto, task: str, asking: Asking, photos: Sequence[Photo]
+) -> tuple[Probe, ...]:
+    """A probe for each of `photos` (image_rgb_u8 [h, w, 3]), made small; of drawn pictures without them.
+
+    Raises ExportError where there is nothing to compare: then no copy of the file could ever be told from a
+    ruined one.
+    """
+    plain = open_session(model)
+    others = [open_session(model, optimised=False), open_session(_nudged(model))]
+    probes = []
+    compared = 0
+    for question in asking.probes(photos):
+        options = next(
+            (one for one in asking.probe_options() if _is_steady(plain, others, task, question, one)), None
+        )
+        if options is not None:
+            found = answer(plain, task, question, options)
+            compared += TASKS[task].yardstick.count(found)
+            probes.append(make_probe(question.feeds, options, found))
+    if compared == 0:
+        raise ExportError(
+            f"on none of the probe pictures does the network give {TASKS[task].yardstick.counted} that "
+            "another machine could be compared with: it finds nothing, or its answers hang on the last "
+            "digit; train it before you export it, or give photos of what it knows by --photo."
+        )
+    return tuple(probes)
+
+
+def make_probe(feeds: Arrays, options: Options, expected: Arrays) -> Probe:
+    """Named inputs and outputs as a probe: `image` uint8 [h, w, 3] RGB as PNG, the others as lists."""
+    png = b""
+    if "image" in feeds:
+        done, encoded = cv2.imencode(".png", cv2.cvtColor(feeds["image"], cv2.COLOR_RGB2BGR))
+        assert done
+        png = encoded.tobytes()
+    others = {name: array.tolist() for name, array in feeds.items() if name != "image"}
+    return Probe(png, {name: array.tolist() for name, array in expected.items()}, {**others, **options})
+
+
+def renew_probes(file: Path, asking: Asking, photos: Sequence[Photo]) -> Contract:
+    """Give a contract file new probes, of `photos` and its own answers; all else in it stays as it is.
+
+    For files whose weights were changed after their export, and for those of earlier versions, whose probes
+    hold too little to compare. Returns the new contract; ExportError as `make_probes` raises it.
+    """
+    model = onnx.load(file)
+    contract = Contract.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+    contract = replace(contract, probes=make_probes(model, contract.task, asking, photos))
+    onnx.helper.set_model_props(model, contract.to_metadata())
+    write_atomic(file, model.SerializeToString(deterministic=True))
+    return contract
+
+
+def open_session(model: onnx.ModelProto, *, optimised: bool = True) -> ort.InferenceSession:
+    """The model on the CPU, as it is or node by node."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns of every optional input
+    if not optimised:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _is_steady(
+    plain: ort.InferenceSession,
+    others: Sequence[ort.InferenceSession],
+    task: str,
+    question: Question,
+    options: Options,
+) -> bool:
+    """Whether there is an answer, the same if computed otherwise, in which nudged weights tip no choice."""
+    yardstick = TASKS[task].yardstick
+    wanted = answer(plain, task, question, options)
+    unoptimised, nudged = (
+        yardstick.differences(answer(other, task, question, options), wanted, _SHARE) for other in others
     )
-    for _ in range(8):
-        centre = (int(rng.integers(0, w)), int(rng.integers(0, h)))
-        axes = (int(rng.integers(4, 120)), int(rng.integers(4, 120)))
-        colour = tuple(int(c) for c in rng.integers(0, 256, 3))
-        if rng.random() < 0.5:
-            cv2.ellipse(canvas, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
-        else:
-            corner = (centre[0] + axes[0], centre[1] + axes[1])
-            cv2.rectangle(canvas, centre, corner, colour, -1)
-    return np.ascontiguousarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    same = unoptimised is not None and all(one.is_small for one in unoptimised)
+    return yardstick.count(wanted) > 0 and same and nudged is not None
 
 
-def probe_pictures(photos: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """The pictures a file carries: `photos` (image_rgb_u8) made small, or drawn ones if there are none."""
-    if not photos:
-        return [drawn_picture(size_hw, seed) for seed, size_hw in enumerate(_PROBE_SIZES_HW)]
-    return [_shrink(photo) for photo in photos]
-
-
-def make_probe(image_rgb_u8: NDArray[np.uint8], answer: Mapping[str, NDArray[Any]]) -> Probe:
-    """The picture as PNG, and the answer (output name -> array) as lists."""
-    done, png = cv2.imencode(".png", cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2BGR))
-    assert done
-    return Probe(png=png.tobytes(), expected={name: array.tolist() for name, array in answer.items()})
-
-
-def _shrink(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = photo.shape[:2]
-    factor = min(1.0, PROBE_SIDE_PX / max(height, width))
-    size_wh = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.ascontiguousarray(cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+def _nudged(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose weights are each off by a little, the same at every call."""
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    rng = np.random.default_rng(0)
+    for graph in walk(other.graph):
+        for tensor in graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if tensor.name.endswith(".weight") and values.dtype.kind == "f":
+                moved = values * (1 + _NUDGE * rng.standard_normal(values.shape))
+                tensor.CopyFrom(numpy_helper.from_array(moved.astype(values.dtype), tensor.name))
+    return other

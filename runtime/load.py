@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Literal, overload
 
 from tombola.errors import ModelError
-from tombola.runtime.contract.contract import SIGNATURES, Contract
+from tombola.runtime.contract.contract import Contract
+from tombola.runtime.model import Model
 from tombola.runtime.modelfile.graph import Graph, check_contract, read_graph
 from tombola.runtime.session.session import open_session
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.detect.model import Detector
+from tombola.runtime.tasks.table import TASKS
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 MAX_SAID = 600
+# Small, for it is only to see whether a device works at all.
+TRIAL_SIZE_HW = (32, 32)
 
 ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 
@@ -65,7 +69,7 @@ def load(
     *,
     deadline_s: float | None = None,
     task: Task | None = None,
-) -> Detector | Classifier:
+) -> Model:
     """Load a Tombola `.onnx` file: a Detector or a Classifier, whichever it is.
 
     source:    its path, or its bytes.
@@ -86,12 +90,19 @@ def load(
     try:
         contract = check_contract(read_graph(model))
         _check_task(contract.task, task)
-        session = open_session(model, device, threads, deadline_s=deadline_s)
+        row = TASKS[contract.task]
+        session = open_session(
+            model,
+            device,
+            threads,
+            deadline_s=deadline_s,
+            trial_feeds=lambda: row.example_feeds(TRIAL_SIZE_HW),
+        )
     except ModelError as error:
         raise _of(name, error) from error
     options = {"max_bytes": max_bytes, "deadline_s": deadline_s, "task": contract.task}
     again = partial(load, _lasting(source), device, threads, **options)
-    return (Classifier if contract.task == "classify" else Detector)(session, contract, again)
+    return row.model(session, contract, again)
 
 
 def _lasting(source: ModelSource) -> ModelSource:
@@ -101,8 +112,8 @@ def _lasting(source: ModelSource) -> ModelSource:
 
 def _check_task(task: str, asked: str | None) -> None:
     """Refuse a file of another task before a session is spent on it."""
-    if asked is not None and asked not in SIGNATURES:
-        raise ModelError(f"task: {asked!r} is not one of {', '.join(SIGNATURES)}.")
+    if asked is not None and asked not in TASKS:
+        raise ModelError(f"task: {asked!r} is not one of {', '.join(TASKS)}.")
     if asked is not None and asked != task:
         raise ModelError(
             f"its task is {task}, not {asked}; run it with `tombola {task}`, "

@@ -1,14 +1,18 @@
 """What every loaded model has, whatever its task: its contract and the device it runs on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
-from tombola.runtime.contract.contract import Contract
-from tombola.runtime.session.session import Session
+from tombola.runtime.tasks.difference import Arrays
+
+if TYPE_CHECKING:
+    from tombola.runtime.contract.contract import Contract
+    from tombola.runtime.session.session import Session
 
 
 class Answer(Protocol):
@@ -24,14 +28,14 @@ class Answer(Protocol):
         ...
 
 
-class Model:
+class Model(ABC):
     """A loaded file. It holds no state between calls and may be called from several threads at once.
 
     Pickled, it is loaded again where it is unpickled, on the device that is best there: from the same path
     (ModelError where another model is there now), or from its bytes if it was loaded from bytes.
     """
 
-    def __init__(self, session: Session, contract: Contract, load_again: "Callable[[], Model]") -> None:
+    def __init__(self, session: "Session", contract: "Contract", load_again: "Callable[[], Model]") -> None:
         self._session = session
         self._contract = contract
         self._load_again = load_again
@@ -42,8 +46,19 @@ class Model:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.labels)} classes on {self.device}>"
 
+    @abstractmethod
+    def answer(self, feeds: Arrays) -> Any:
+        """The task's typed answer to named inputs, dtypes and shapes as its signature has them.
+
+        An optional input that is left out takes the file's default. ModelError for an answer that is none.
+        """
+
+    def outputs(self, feeds: Arrays) -> dict[str, NDArray[Any]]:
+        """The graph's outputs by name, as they come."""
+        return self._session.run(feeds)
+
     @property
-    def contract(self) -> Contract:
+    def contract(self) -> "Contract":
         """What the file says about itself: task, labels, default thresholds, card, probes."""
         return self._contract
 
@@ -68,7 +83,7 @@ class Model:
         return self._session.threads
 
 
-def _load_again(load_again: Callable[[], Model], contract: Contract) -> Model:
+def _load_again(load_again: Callable[[], Model], contract: "Contract") -> Model:
     model = load_again()
     if model.contract != contract:
         raise ModelError("the pickled model's file holds another model now; load that, or restore it.")

@@ -1,145 +1,111 @@
 """Does this copy of a model, on this machine, still answer as it did when it was exported?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tombola.errors import ModelError
 from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import ModelSource, load
-from tombola.runtime.tasks.classify.model import Classifier
-from tombola.runtime.tasks.detect.answer import Detections
-from tombola.runtime.tasks.detect.model import Detector
-
-# The most that an answer may differ, by what it is counted in.
-DETECT_TOLERANCES = {"px": 0.1, "score": 1e-3}
-CLASSIFY_TOLERANCES = {"probability": 1e-3}
+from tombola.runtime.model import Model
+from tombola.runtime.pictures.picture import read_rgb
+from tombola.runtime.tasks.difference import Arrays, Difference
+from tombola.runtime.tasks.table import TASKS
 
 
 @dataclass(frozen=True)
 class ProbeResult:
     """How one probe's answer differs from the expected one.
 
+    question: what was asked, the size of a picture for instance.
     expected, found: the two answers in short, a count of boxes for instance.
-    differences: the largest ones, under the keys of `VerifyReport.tolerances`; NaN where the answers cannot
-    be compared number by number.
+    count: how many things (boxes, probabilities) were compared.
+    differences: the largest of each kind, and how much is allowed; empty where the answers cannot be compared
+    number by number.
     problem: what is wrong, in words; empty where the answer agrees.
     """
 
-    size_hw: tuple[int, int]
+    question: str
     expected: str
     found: str
-    differences: Mapping[str, float]
+    count: int
+    differences: tuple[Difference, ...]
     problem: str
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The outcome over all probes. `ok` is False where one differs, and where the file carries none.
+    """The outcome over all probes. `ok` is False where one differs, and where nothing was compared.
 
-    tolerances: the most allowed, under "px" and "score" for boxes, under "probability" for classes.
+    counted: what the probes' `count` counts: "boxes".
     """
 
     device: str
     device_note: str
-    tolerances: Mapping[str, float]
+    counted: str
     probes: tuple[ProbeResult, ...]
 
     @property
+    def count(self) -> int:
+        """How many things all probes compared."""
+        return sum(probe.count for probe in self.probes)
+
+    @property
     def ok(self) -> bool:
-        """Whether there are probes and every answer agrees."""
-        return bool(self.probes) and not any(probe.problem for probe in self.probes)
+        """Whether there was something to compare and every answer agrees."""
+        return self.count > 0 and not any(probe.problem for probe in self.probes)
 
 
 def verify(model: ModelSource, device: str = "auto") -> VerifyReport:
     """Run the probes a file carries and compare with the answers it expects.
 
-    Wanted of a detector: the same count and labels, boxes within 0.1 px, scores within 1e-3; of a classifier:
-    each probability within 1e-3. All are multiplied by `probe_tolerance` of the card, where the file's maker
-    widened them.
+    What may differ is the task's to say: of a detector boxes by 0.1 px and scores by 1e-3, of a classifier
+    probabilities by 1e-3; count and labels must be equal. All are multiplied by `probe_tolerance` of the
+    card, where the file's maker widened them.
     Raises ModelError and DeviceError as `load` does; a differing answer is told in the report, not raised.
     """
     loaded = load(model, device)
-    factor = float(loaded.contract.card.get("probe_tolerance", 1))
-    known = DETECT_TOLERANCES if isinstance(loaded, Detector) else CLASSIFY_TOLERANCES
-    tolerances = {unit: factor * most for unit, most in known.items()}
     return VerifyReport(
         device=loaded.device,
         device_note=loaded.device_note,
-        tolerances=tolerances,
-        probes=tuple(
-            _check_boxes(loaded, probe, tolerances)
-            if isinstance(loaded, Detector)
-            else _check_probabilities(loaded, probe, tolerances)
-            for probe in loaded.contract.probes
-        ),
+        counted=TASKS[loaded.contract.task].yardstick.counted,
+        probes=tuple(_check(loaded, probe) for probe in loaded.contract.probes),
     )
 
 
-def _check_boxes(detector: Detector, probe: Probe, tolerances: Mapping[str, float]) -> ProbeResult:
-    found = detector(probe.png)
-    boxes_xyxy = np.array(probe.expected["boxes"], np.float64).reshape(-1, 4)
-    scores = np.array(probe.expected["scores"], np.float64)
-    labels = np.array(probe.expected["labels"], np.int64)
-    box_difference_px = score_difference = float("nan")
-    problem = ""
-    order = _pair(found, boxes_xyxy, labels)
-    if len(found) != len(scores):
-        problem = f"{len(scores)} boxes expected, {len(found)} found"
-    elif order is None:
-        problem = f"labels {sorted(labels.tolist())} expected, {sorted(found.labels.tolist())} found"
+def probe_feeds(probe: Probe, task: str) -> Arrays:
+    """All inputs of a probe, its picture decoded: uint8 [height, width, 3] RGB."""
+    picture = {"image": read_rgb(probe.png)} if probe.png else {}
+    return {**picture, **probe.feeds(TASKS[task].signature)}
+
+
+def _check(model: Model, probe: Probe) -> ProbeResult:
+    task, labels = TASKS[model.contract.task], model.labels
+    feeds = probe_feeds(probe, model.contract.task)
+    wanted = probe.answer(task.signature)
+    question = _question(feeds)
+    expected = task.yardstick.headline(wanted, labels)
+    found = model.outputs(feeds)
+    try:
+        task.check_answer(found, len(labels))
+    except ModelError as error:
+        return ProbeResult(question, expected, "none", 0, (), str(error))
+    factor = float(model.contract.card.get("probe_tolerance", 1))
+    differences = task.yardstick.differences(found, wanted, factor)
+    if differences is None:
+        problem = f"{task.yardstick.describe(wanted)} expected, {task.yardstick.describe(found)} found"
     else:
-        box_difference_px = float(np.abs(found.boxes_xyxy[order] - boxes_xyxy).max(initial=0.0))
-        score_difference = float(np.abs(found.scores[order] - scores).max(initial=0.0))
-        if box_difference_px > tolerances["px"]:
-            problem = f"a box is {box_difference_px:.3g} px off, {tolerances['px']:g} allowed"
-        elif score_difference > tolerances["score"]:
-            problem = f"a score is {score_difference:.3g} off, {tolerances['score']:g} allowed"
+        problem = ", ".join(str(one) for one in differences if not one.is_small)
     return ProbeResult(
-        size_hw=found.size_hw,
-        expected=str(len(scores)),
-        found=str(len(found)),
-        differences={"px": box_difference_px, "score": score_difference},
-        problem=problem,
+        question=question,
+        expected=expected,
+        found=task.yardstick.headline(found, labels),
+        count=task.yardstick.count(wanted),
+        differences=differences or (),
+        problem=f"off: {problem}" if problem and differences else problem,
     )
 
 
-def _pair(found: Detections, boxes_xyxy: NDArray[np.float64], labels: NDArray[np.int64]) -> list[int] | None:
-    """For each expected box the index of the nearest found one of its label, each used once; None if none is.
-
-    Not by rank: two scores that are nearly equal may change places on another processor.
-    """
-    unused = list(range(len(found)))
-    order = []
-    for box, label in zip(boxes_xyxy, labels, strict=True):
-        candidates = [index for index in unused if found.labels[index] == label]
-        if not candidates:
-            return None
-        nearest = min(candidates, key=lambda index: float(np.abs(found.boxes_xyxy[index] - box).max()))
-        unused.remove(nearest)
-        order.append(nearest)
-    return order
-
-
-def _check_probabilities(
-    classifier: Classifier, probe: Probe, tolerances: Mapping[str, float]
-) -> ProbeResult:
-    # By class and not by rank, so that a tie that another processor breaks otherwise is no difference.
-    found = classifier(probe.png)
-    expected = np.array(probe.expected["probabilities"], np.float64)
-    off = np.abs(found.probabilities - expected)
-    worst, best = int(off.argmax()), int(expected.argmax())
-    problem = ""
-    if off[worst] > tolerances["probability"]:
-        problem = (
-            f"the probability of {found.labels[worst]!r} is {off[worst]:.3g} off, "
-            f"{tolerances['probability']:g} allowed"
-        )
-    return ProbeResult(
-        size_hw=found.size_hw,
-        expected=f"{found.labels[best]} {expected[best]:.3f}",
-        found=f"{found.name} {found.probability:.3f}",
-        differences={"probability": float(off[worst])},
-        problem=problem,
-    )
+def _question(feeds: Arrays) -> str:
+    """The size of the picture, or of whatever else is asked, as width×height."""
+    largest = max(feeds.values(), key=lambda array: array.size)
+    sides = largest.shape[:2] if "image" in feeds else largest.shape
+    return "×".join(map(str, reversed(sides))) or "1"

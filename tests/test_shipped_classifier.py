@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import tombola
-from tombola.cli.shipped import CLASSIFIER, model_or_shipped
+from tombola.cli.shipped import model_or_shipped
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.verify import verify
 
 DRAWING = Path(__file__).parent / "photos" / "trousers.png"
-MODEL = model_or_shipped(None, CLASSIFIER)
+MODEL = model_or_shipped(None, "classify")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tombola.cli.options import (
     SourcesArgument,
     ThreadsOption,
 )
-from tombola.cli.shipped import CLASSIFIER, model_or_shipped
+from tombola.cli.shipped import model_or_shipped
 
 if TYPE_CHECKING:
     from tombola.runtime.tasks.classify.answer import Classification
@@ -50,7 +50,7 @@ def classify(
     def open_model() -> Asked["Classification"]:
         from tombola.runtime.load import load
 
-        classifier = load(model_or_shipped(model, CLASSIFIER), device.value, threads, task="classify")
+        classifier = load(model_or_shipped(model, "classify"), device.value, threads, task="classify")
         return Asked(classifier, classifier, ClassifyTelling(top))
 
     answer_sources(

@@ -17,7 +17,7 @@ from tombola.cli.options import (
     SourcesArgument,
     ThreadsOption,
 )
-from tombola.cli.shipped import DETECTOR, model_or_shipped
+from tombola.cli.shipped import model_or_shipped
 
 if TYPE_CHECKING:
     from tombola.runtime.tasks.detect.answer import Detections
@@ -51,7 +51,7 @@ def detect(
     def open_model() -> Asked["Detections"]:
         from tombola.runtime.load import load
 
-        detector = load(model_or_shipped(model, DETECTOR), device.value, threads, task="detect")
+        detector = load(model_or_shipped(model, "detect"), device.value, threads, task="detect")
         return Asked(
             detector,
             lambda image_rgb_u8: detector(

@@ -9,6 +9,7 @@ from tombola.cli.ask.streams import need_stdout, stop_signals_like_ctrl_c
 from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import counted
+from tombola.cli.tasks import TASKS
 from tombola.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tombola.runtime.model import Answer
-    from tombola.runtime.tasks.classify.model import Classifier
-    from tombola.runtime.tasks.detect.model import Detector
+    from tombola.runtime.model import Answer, Model
 
 
 def webcam(
@@ -80,12 +79,15 @@ def webcam(
             )
 
 
-def _answer(model: "Detector | Classifier", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":
-    from tombola.runtime.tasks.detect.model import Detector
+def _answer(model: "Model", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":
+    from tombola.runtime.tasks.signature import IMAGE
 
-    if isinstance(model, Detector):
-        detector = model
-        return lambda image_rgb_u8: detector(image_rgb_u8, score_threshold=score)
-    if score is not None:
-        raise ModelError(f"--score {score:g}: is for detectors, and the model is a classifier; leave it out.")
-    return model
+    task, signature = model.contract.task, model.contract.signature
+    if signature.inputs != (IMAGE,):
+        raise ModelError(f"a camera gives pictures, and a model of the task {task} takes something else.")
+    if score is not None and not any(spec.name == "score_threshold" for spec in signature.optional_inputs):
+        raise ModelError(
+            f"--score {score:g}: is for detectors, and the model is a {TASKS[task].noun}; leave it out."
+        )
+    options = signature.option_feeds({"score_threshold": score})
+    return lambda image_rgb_u8: model.answer({"image": image_rgb_u8, **options})

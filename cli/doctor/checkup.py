@@ -8,7 +8,8 @@ from tombola.cli.doctor import cuda as doctor_cuda
 from tombola.cli.doctor import live as doctor_live
 from tombola.cli.doctor import packages as doctor_packages
 from tombola.cli.doctor.checks import Check
-from tombola.cli.shipped import CLASSIFIER, DETECTOR, model_or_shipped
+from tombola.cli.shipped import model_or_shipped
+from tombola.cli.tasks import TASKS
 from tombola.errors import TombolaError
 
 # An .onnx file of one Identity node, `image` to `same`: enough to see what a session really runs on.
@@ -40,7 +41,7 @@ def checkup() -> Iterator[tuple[str, list[Check]]]:
     if "import onnxruntime" not in failed:
         yield "Devices", _devices()
     if not failed:
-        yield "Models that ship", [_model("detector", DETECTOR), _model("classifier", CLASSIFIER)]
+        yield "Models that ship", [_model(task) for task, row in TASKS.items() if row.shipped]
     if "import cv2" not in failed:
         yield "Live", _live()
 
@@ -50,9 +51,10 @@ def _devices() -> list[Check]:
 
     from tombola.runtime.session import cuda
     from tombola.runtime.session.session import open_session
+    from tombola.runtime.tasks.table import noise_picture
 
     def open_on(device: str) -> None:
-        open_session(IDENTITY_MODEL, device)
+        open_session(IDENTITY_MODEL, device, trial_feeds=lambda: noise_picture((32, 32)))
 
     listed = onnxruntime.get_available_providers()
     checks = doctor_cuda.check_providers(listed, cuda.has_driver(), open_on)
@@ -62,12 +64,13 @@ def _devices() -> list[Check]:
     return checks
 
 
-def _model(kind: str, name: str) -> Check:
+def _model(task: str) -> Check:
     from tombola.runtime.verify import verify
 
+    kind = TASKS[task].noun
     cure = "pip install --force-reinstall --no-deps tombola"
     try:
-        path = model_or_shipped(None, name)
+        path = model_or_shipped(None, task)
         report = verify(path, "cpu")
     except TombolaError as error:
         return Check(kind, "broken", str(error), cure)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tombola.runtime.contract.contract import Contract
     from tombola.runtime.session.bench import BenchResult
+    from tombola.runtime.tasks.difference import Arrays
 
 SIZES_WH = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 
@@ -64,18 +66,29 @@ def bench(
       tombola bench dense.onnx pruned.onnx int8.onnx --picture photo.jpg
     """
     from tombola.runtime.session.bench import bench
+    from tombola.runtime.tasks.table import TASKS
 
-    image_rgb_u8, what = _frame(picture, None if size is None else frame_size(size))
-    results = bench(files, image_rgb_u8, device=device.value, threads=threads, rounds=rounds)
+    size_wh = None if size is None else frame_size(size)
+    image_rgb_u8 = None if picture is None else _frame(picture, size_wh)
+    if image_rgb_u8 is None:
+        width, height = size_wh or SIZES_WH["1080p"]
+    else:
+        height, width = image_rgb_u8.shape[:2]
+
+    def feeds_of(contract: "Contract") -> "Arrays":
+        if image_rgb_u8 is None:
+            return TASKS[contract.task].example_feeds((height, width))
+        return {"image": image_rgb_u8}
+
+    results = bench(files, feeds_of, device=device.value, threads=threads, rounds=rounds)
     if json:
         from json import dumps
 
-        typer.echo("\n".join(dumps(_as_json(one, image_rgb_u8.shape[:2])) for one in results))
+        typer.echo("\n".join(dumps(_as_json(one, (height, width))) for one in results))
         return
-    height, width = image_rgb_u8.shape[:2]
     typer.echo(
-        f"{what} of {width}×{height} on {results[0].device}, {counted(results[0].threads, 'thread')}, "
-        f"{results[0].calls} calls each"
+        f"{picture or 'noise'} of {width}×{height} on {results[0].device}, "
+        f"{counted(results[0].threads, 'thread')}, {results[0].calls} calls each"
     )
     header: tuple[str, ...] = ("model", "size", "p50", "p95", "frames/s", "memory", "outside")
     rows: list[tuple[str, ...]] = [_row(one) for one in results]
@@ -89,13 +102,10 @@ def bench(
     typer.echo("\n".join(table(header, rows, align, columns=terminal_columns())))
 
 
-def _frame(picture: Path | None, size_wh: tuple[int, int] | None) -> tuple["NDArray[np.uint8]", str]:
-    """The frame (`image_rgb_u8` [height, width, 3]) and what to call it."""
+def _frame(picture: Path, size_wh: tuple[int, int] | None) -> "NDArray[np.uint8]":
+    """The picture as image_rgb_u8 [height, width, 3], at the size asked for."""
     import numpy as np
 
-    if picture is None:
-        width, height = SIZES_WH["1080p"] if size_wh is None else size_wh
-        return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), "noise"
     from tombola.runtime.pictures.picture import read_rgb
 
     image_rgb_u8 = read_rgb(picture)
@@ -103,7 +113,7 @@ def _frame(picture: Path | None, size_wh: tuple[int, int] | None) -> tuple["NDAr
         import cv2
 
         image_rgb_u8 = np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    return image_rgb_u8, str(picture)
+    return image_rgb_u8
 
 
 def _row(one: "BenchResult") -> tuple[str, ...]:

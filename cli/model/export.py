@@ -1,5 +1,6 @@
 """`tombola export`: a run folder becomes one .onnx file."""
 
+from math import prod
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tombola.cli.sizes import size_text
-from tombola.cli.table import table, terminal_columns, wrap
+from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.run_path import check_run
 from tombola.errors import ExportError
 
 if TYPE_CHECKING:
     from tombola.export.export import ExportReport
+    from tombola.export.parity import Parity
 
 
 def export(
@@ -33,7 +35,10 @@ def export(
     photos: Annotated[
         list[Path] | None,
         typer.Option(
-            "--photo", metavar="P", help="Check on this picture too, and carry it as a probe; repeatable."
+            "--photo",
+            metavar="P",
+            help="Check on this picture too, and carry it as a probe; repeatable.",
+            show_default="three of the run's pictures for validation",
         ),
     ] = None,
     card: Annotated[
@@ -52,7 +57,8 @@ def export(
     """Export a run to one .onnx file: picture in, answer out.
 
     The file is compared with PyTorch on pictures of many sizes before it is written, and carries small
-    pictures and their answers for `tombola verify`.
+    pictures and their answers for `tombola verify`: yours by --photo, else three that the run kept for
+    validation or test, else drawn ones.
 
     \b
     Example:
@@ -88,20 +94,32 @@ def _read_card(path: Path | None) -> dict[str, Any]:
 
 
 def _lines(report: "ExportReport", columns: int | None) -> list[str]:
-    areas = sorted(
-        (one.size_hw for one in report.parity.comparisons), key=lambda size_hw: size_hw[0] * size_hw[1]
-    )
-    (low_height, low_width), (high_height, high_width) = areas[0], areas[-1]
-    off = ", ".join(f"{one.things} within {one.value:.1g} {one.unit}".rstrip() for one in report.parity.worst)
+    areas = sorted((one.size_hw for one in report.parity.comparisons), key=prod)
+    low, high = ("×".join(map(str, reversed(size_hw))) for size_hw in (areas[0], areas[-1]))
     parity = (
-        f"Answers as PyTorch does on {len(areas)} pictures from {low_width}×{low_height} to "
-        f"{high_width}×{high_height}: {off}."
+        f"Answers as PyTorch does: {report.parity.count:,} {report.parity.counted} compared, from "
+        f"{low} to {high} px: {_worst(report.parity)}."
     )
+    facts = wrap(parity, columns=columns)
+    if report.rounding is not None:
+        tipped = report.rounding.undecided
+        more = f"; in {counted(tipped, 'answer')} another choice was made" if tipped else ""
+        rounding = (
+            f"Weights rounded to float16 against those trained: {report.rounding.count:,} "
+            f"{report.rounding.counted} compared: {_worst(report.rounding)}{more}."
+        )
+        facts += wrap(rounding, columns=columns)
+    probes = f"Carries {counted(len(report.contract.probes), 'small probe')} for `tombola verify`."
     parts = [(one.name, f"{one.weights:,}", size_text(one.nbytes)) for one in report.parts]
     return [
         *table(("part", "weights", "size"), parts, "<>>", columns=columns),
         "",
-        *wrap(parity, columns=columns),
+        *facts,
+        *wrap(probes, columns=columns),
         f"{report.path}: {size_text(report.nbytes)}",
         f"Next: tombola {report.contract.task} photo.jpg --model {quote(str(report.path))} --save out",
     ]
+
+
+def _worst(parity: "Parity") -> str:
+    return ", ".join(f"{one.things} within {one.value:.1g} {one.unit}".rstrip() for one in parity.worst)

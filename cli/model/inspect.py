@@ -73,7 +73,11 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
     nodes = ", ".join(f"{kind}×{count}" for kind, count in list(graph.op_counts.items())[:6])
     return [
         ("task", contract.task),
-        ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
+        *(
+            (key, f"{len(names)}: {', '.join(names)}")
+            for key, names in (("labels", contract.labels), ("vocabulary", contract.vocabulary))
+            if names
+        ),
         ("defaults", ", ".join(f"{name} {value:g}" for name, value in contract.defaults.items()) or "none"),
         ("weights", f"{graph.weight_count:,}, {_share(graph.zero_count, graph.weight_count)} of them zero"),
         ("nodes", f"{len(graph.nodes)}: {nodes}{', …' if len(graph.op_counts) > 6 else ''}"),
@@ -128,6 +132,7 @@ def _as_json(file: Path, contract: "Contract", graph: "Graph", found: list["Laye
         "contract": contract.version,
         "task": contract.task,
         "labels": list(contract.labels),
+        "vocabulary": list(contract.vocabulary),
         "defaults": dict(contract.defaults),
         "card": dict(contract.card),
         "probes": len(contract.probes),

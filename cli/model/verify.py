@@ -25,18 +25,20 @@ def verify(
     from tombola.runtime.verify import verify
 
     report = verify(file, device.value)
+    kinds = max((probe.differences for probe in report.probes), key=len, default=())
     rows = [
         (
-            f"{probe.size_hw[1]}×{probe.size_hw[0]}",
+            probe.question,
             probe.expected,
             probe.found,
-            *(f"{probe.differences[unit]:.2g}" for unit in report.tolerances),
+            *(f"{one.value:.2g}" for one in probe.differences),
+            *("-" for _ in kinds[len(probe.differences) :]),
             "differs" if probe.problem else "ok",
         )
         for probe in report.probes
     ]
-    header = ("picture", "expected", "found", *(f"off by {unit}" for unit in report.tolerances), "result")
-    align = "><<" + ">" * len(report.tolerances) + "<"
+    header = ("probe", "expected", "found", *(f"{kind.things} off" for kind in kinds), "result")
+    align = "><<" + ">" * len(kinds) + "<"
     lines = table(header, rows, align, columns=terminal_columns()) if rows else ["no probes"]
     lines += [
         f"{row[0]}: {one_line(probe.problem)}"
@@ -44,14 +46,15 @@ def verify(
         if probe.problem
     ]
     typer.echo("\n".join(lines))
-    allowed = " and ".join(
-        f"{most:g} {unit if unit == 'px' else f'of {unit}'}" for unit, most in report.tolerances.items()
-    )
     if report.ok:
-        typer.echo(f"{file} answers on {report.device} as it did when it was made (allowed: {allowed})")
+        allowed = ", ".join(f"{kind.things} {kind.allowed:g} {kind.unit}".rstrip() for kind in kinds)
+        typer.echo(
+            f"{file} answers on {report.device} as it did when it was made: {report.count} {report.counted} "
+            f"compared (allowed: {allowed})"
+        )
         return
-    if not report.probes:
-        complain(f"{file} carries no probe pictures, so it cannot be verified; export it again")
+    if report.count == 0 and not any(probe.problem for probe in report.probes):
+        complain(f"{file} carries no probe with anything to compare, so nothing is known; export it again")
     else:
         failed = sum(bool(probe.problem) for probe in report.probes)
         complain(

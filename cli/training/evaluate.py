@@ -7,9 +7,7 @@ import typer
 
 from tombola.cli.data.check import FormatOption
 from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
-from tombola.cli.table import terminal_columns
-from tombola.cli.training.evaluate_classify import classifier_json, classifier_lines, evaluate_classifier
-from tombola.cli.training.evaluate_detect import detector_json, detector_lines, evaluate_detector
+from tombola.cli.tasks import TASKS, fetch
 from tombola.cli.training.evaluation import Evaluated
 from tombola.cli.training.run_path import check_run
 
@@ -112,6 +110,10 @@ def evaluate(
         weights=weights or "best",
         device=device,
         threads=threads,
+        score=score,
+        pr_curve=pr_curve,
+        confusions=confusions,
+        json=json,
     )
     if not model.is_dir() and (split or weights):
         raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
@@ -119,14 +121,7 @@ def evaluate(
         raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
     if format_ is not None and pictures is None:
         raise typer.BadParameter("--format is of --pictures; name them too.")
-    if _task(model) == "detect":
-        if confusions is not None:
-            raise typer.BadParameter("--confusions is for classifiers; this is a detector.")
-        typer.echo(_of_detector(asked, score, pr_curve, json))
-    else:
-        if score is not None or pr_curve is not None:
-            raise typer.BadParameter("--score and --pr-curve are for detectors; this is a classifier.")
-        typer.echo(_of_classifier(asked, confusions, json))
+    typer.echo(fetch(TASKS[_task(model)].evaluate)(asked))
 
 
 def _task(model: Path) -> str:
@@ -140,32 +135,3 @@ def _task(model: Path) -> str:
     from tombola.runtime.load import inspect_model
 
     return inspect_model(model)[0].task
-
-
-def _of_detector(asked: Evaluated, score: float | None, pr_curve: Path | None, json: bool) -> str:
-    from tombola.train.drawing.metric_curves import SUFFIXES, draw_precision_recall
-    from tombola.train.metrics.table import best_f1_score
-    from tombola.train.run.folder import check_place
-
-    if pr_curve is not None:
-        check_place(pr_curve, *SUFFIXES)
-    result = evaluate_detector(asked)
-    cut = best_f1_score(result.voc07) if score is None else score
-    if pr_curve is not None:
-        draw_precision_recall(result.voc07, pr_curve, cut)
-    return detector_json(result, cut) if json else "\n".join(detector_lines(result, cut, terminal_columns()))
-
-
-def _of_classifier(asked: Evaluated, confusions: Path | None, json: bool) -> str:
-    from tombola.train.metrics.score import percent
-    from tombola.train.run.folder import check_place, write_atomic
-
-    if confusions is not None:
-        check_place(confusions, ".png")
-    scores = evaluate_classifier(asked)
-    if confusions is not None:
-        from tombola.train.tasks.classify.exhibits import confusion_matrix_png
-
-        title = f"{asked.path.name}\n{percent(scores.accuracy, 2)} % of {scores.pictures:,} pictures right"
-        write_atomic(confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
-    return classifier_json(scores) if json else "\n".join(classifier_lines(scores, terminal_columns()))

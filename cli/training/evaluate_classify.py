@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tombola.cli.table import counted, table, wrap
+from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.evaluation import Evaluated, PictureCount
 from tombola.errors import DataError
 
@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     from tombola.train.metrics.classification import ClassificationScores
 
 SHOWN_MISTAKES = 3
+
+
+def report_classifier(asked: Evaluated) -> str:
+    """The scores of the run folder or model file that is asked for, as text or JSON."""
+    from tombola.train.run.folder import check_place, write_atomic
+
+    if asked.score is not None or asked.pr_curve is not None:
+        raise typer.BadParameter("--score and --pr-curve are for detectors; this is a classifier.")
+    if asked.confusions is not None:
+        check_place(asked.confusions, ".png")
+    scores = evaluate_classifier(asked)
+    if asked.confusions is not None:
+        from tombola.train.tasks.classify.exhibits import confusion_matrix_png
+
+        title = f"{asked.path.name}\n{100 * scores.accuracy:.2f} % of {scores.pictures:,} pictures right"
+        write_atomic(asked.confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
+    return classifier_json(scores) if asked.json else "\n".join(classifier_lines(scores, terminal_columns()))
 
 
 def evaluate_classifier(asked: Evaluated) -> "ClassificationScores":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tombola.cli.table import counted, table, wrap
+from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.evaluation import Evaluated, PictureCount
 from tombola.errors import DataError
 
@@ -15,6 +15,27 @@ if TYPE_CHECKING:
     from tombola.train.data.boxes.detection_set import DetectionSet
     from tombola.train.evaluate import Evaluation, PredictPicture
     from tombola.train.metrics.matching import Prediction
+
+
+def report_detector(asked: Evaluated) -> str:
+    """The scores of the run folder or model file that is asked for, as text or JSON."""
+    from tombola.train.drawing.metric_curves import SUFFIXES, draw_precision_recall
+    from tombola.train.metrics.table import best_f1_score
+    from tombola.train.run.folder import check_place
+
+    if asked.confusions is not None:
+        raise typer.BadParameter("--confusions is for classifiers; this is a detector.")
+    if asked.pr_curve is not None:
+        check_place(asked.pr_curve, *SUFFIXES)
+    result = evaluate_detector(asked)
+    cut = best_f1_score(result.voc07) if asked.score is None else asked.score
+    if asked.pr_curve is not None:
+        draw_precision_recall(result.voc07, asked.pr_curve, cut)
+    return (
+        detector_json(result, cut)
+        if asked.json
+        else "\n".join(detector_lines(result, cut, terminal_columns()))
+    )
 
 
 def evaluate_detector(asked: Evaluated) -> "Evaluation":

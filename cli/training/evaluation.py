@@ -15,6 +15,7 @@ class Evaluated:
 
     labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
     labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run.
+    score, pr_curve: of detectors; confusions: of classifiers; json: print JSON.
     """
 
     path: Path
@@ -26,6 +27,10 @@ class Evaluated:
     weights: str
     device: Device
     threads: int | None
+    score: float | None
+    pr_curve: Path | None
+    confusions: Path | None
+    json: bool
 
     def torch_device(self) -> str:
         """cuda or cpu, for a run, on the threads asked for. DeviceError if CUDA is asked for and absent."""

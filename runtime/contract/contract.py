@@ -1,7 +1,7 @@
 """The contract, version 1: what a Tombola `.onnx` file takes, gives and says about itself.
 
 Export writes through `Contract.to_metadata`, the runtime reads through `Contract.from_metadata`, and both
-hold the graph to `check_graph`; neither knows a metadata key or a tensor name from anywhere else.
+hold the graph to `check_graph`; neither knows a metadata key from anywhere else.
 """
 
 import base64
@@ -9,56 +9,74 @@ import binascii
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tombola.errors import ModelError
-from tombola.runtime.contract.signature import SIGNATURES, Signature, TensorSpec, check_graph, check_option
-
-__all__ = [
-    "CONTRACT_VERSION",
-    "SIGNATURES",
-    "Contract",
-    "Probe",
-    "Signature",
-    "TensorSpec",
-    "check_graph",
-    "check_option",
-]
+from tombola.runtime.tasks.difference import Arrays
+from tombola.runtime.tasks.signature import Signature, TensorSpec, check_tensors, option_array, to_array
+from tombola.runtime.tasks.table import TASKS
 
 CONTRACT_VERSION = 1
 MAX_CARD_DEPTH = 32
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SUM_TOLERANCE = 1e-2  # probabilities of many classes, each rounded, miss 1 by a little
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A small picture and the answer the file gave for it when it was exported, at the default thresholds.
+    """A question and the answer that the file gave to it when it was exported.
 
-    png:      the picture, PNG-encoded 8-bit RGB, so that every reader sees the same pixels.
-    expected: output name -> nested lists; for detect `boxes` [n][4] in picture pixels, `scores` [n],
-              `labels` [n]; for classify `probabilities` [classes], which add up to 1.
+    png:      for a task that takes a picture, this as PNG-encoded 8-bit RGB, so that every reader sees the
+              same pixels; else empty.
+    expected: output name -> nested lists, as `TASKS[task].check_answer` wants them.
+    inputs:   the other inputs: name -> a number or nested lists; one that is left out is at its default.
     """
 
     png: bytes
-    expected: Mapping[str, list[Any]]
+    expected: Mapping[str, Any]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    def feeds(self, signature: Signature) -> Arrays:
+        """`inputs` as arrays; ModelError where they, with the picture, are not those of the signature."""
+        required = {spec.name: spec for spec in signature.inputs}
+        if self.png:
+            if required.pop("image", None) is None:
+                raise ModelError("it has a picture, but its task takes none.")
+            if not self.png.startswith(PNG_SIGNATURE):
+                raise ModelError("its picture is not a PNG.")
+        missing = [name for name in required if name not in self.inputs]
+        if missing:
+            raise ModelError(f"it must have the inputs {', '.join(missing)}.")
+        return {
+            name: to_array(required[name], value)
+            if name in required
+            else option_array(signature.option(name), value)
+            for name, value in self.inputs.items()
+        }
+
+    def answer(self, signature: Signature) -> Arrays:
+        """`expected` as arrays; ModelError where they are not what the signature gives."""
+        names = sorted(spec.name for spec in signature.outputs)
+        if sorted(self.expected) != names:
+            raise ModelError(f"expected answers must be lists named {', '.join(names)}.")
+        return {spec.name: to_array(spec, self.expected[spec.name]) for spec in signature.outputs}
 
 
 @dataclass(frozen=True)
 class Contract:
     """What a file says about itself. A constructed Contract is valid; ModelError names the key that is not.
 
-    task:     a key of SIGNATURES.
+    task:     a key of TASKS.
     labels:   class names, index = the value in the output `labels` of detect, the place in the output
-              `probabilities` of classify.
+              `probabilities` of classify; empty where a task has none.
     defaults: one value for each optional input of the task, equal to its initializer.
     card:     JSON-ready facts (licence, data, metrics, parity, lineage). Keys with a meaning here:
               `input_size_hw` [height, width] of the network's picture, repeated as the plain key `imgsz`;
               `probe_tolerance` >= 1 widens what `verify` allows, for files whose answers differ a little
               between processors (int8).
-    probes:   pictures and expected answers for `tombola verify`.
+    probes:   questions and expected answers for `tombola verify`.
+    vocabulary: the words that tokens stand for, index = token; empty where a task has none.
     """
 
     task: str
@@ -67,6 +85,7 @@ class Contract:
     card: Mapping[str, Any] = field(default_factory=dict)
     probes: tuple[Probe, ...] = ()
     version: int = CONTRACT_VERSION
+    vocabulary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.version != CONTRACT_VERSION:
@@ -74,33 +93,42 @@ class Contract:
                 f"tombola.contract: version {self.version} is not one this Tombola reads "
                 f"({CONTRACT_VERSION}); update Tombola, or export the model again with this version."
             )
-        if self.task not in SIGNATURES:
+        if self.task not in TASKS:
             raise ModelError(
-                f"tombola.task: {self.task!r} is not a task this version runs ({', '.join(SIGNATURES)})."
+                f"tombola.task: {self.task!r} is not a task this version runs ({', '.join(TASKS)})."
             )
-        _check_labels(self.labels)
-        _check_defaults(self.task, self.defaults)
+        signature = self.signature
+        for key, names in (("labels", self.labels), ("vocabulary", self.vocabulary)):
+            _check_names(f"tombola.{key}", names, getattr(signature, key))
+        _check_defaults(signature, self.defaults)
         _check_card(self.card)
         for index, probe in enumerate(self.probes):
-            _check_probe(self, probe, f"tombola.probes[{index}]")
+            try:
+                probe.feeds(signature)
+                TASKS[self.task].check_answer(probe.answer(signature), len(self.labels))
+            except ModelError as error:
+                raise ModelError(f"tombola.probes[{index}]: {error}") from error
+
+    @property
+    def signature(self) -> Signature:
+        """The tensors that the file's task asks for."""
+        return TASKS[self.task].signature
 
     def to_metadata(self) -> dict[str, str]:
         """Key -> text for the file's `metadata_props`: our keys, and the plain ones that other tools read."""
-        probes = [
-            {"png": base64.b64encode(probe.png).decode("ascii"), "expected": dict(probe.expected)}
-            for probe in self.probes
-        ]
         # The plain keys are written as Ultralytics writes them: Python literals.
-        plain = {"names": repr(dict(enumerate(self.labels))), "task": self.task}
+        plain = {"names": repr(dict(enumerate(self.labels)))} if self.labels else {}
+        plain["task"] = self.task
         if "input_size_hw" in self.card:
             plain["imgsz"] = repr(list(self.card["input_size_hw"]))
+        named = {"labels": self.labels, "vocabulary": self.vocabulary}
         return {
             **plain,
             "tombola.task": self.task,
-            "tombola.labels": _to_json(list(self.labels)),
+            **{f"tombola.{key}": _to_json(list(names)) for key, names in named.items() if names},
             "tombola.defaults": _to_json(dict(self.defaults)),
             "tombola.card": _to_json(dict(self.card)),
-            "tombola.probes": _to_json(probes),
+            "tombola.probes": _to_json([_probe_to_json(probe) for probe in self.probes]),
             "tombola.contract": str(self.version),  # last, so that a cut-off file is without it
         }
 
@@ -118,10 +146,19 @@ class Contract:
         version = int(text)
         if version != CONTRACT_VERSION:  # before the rest: another version may have other keys
             return cls("", (), {}, version=version)
-        labels = _from_json(metadata, "tombola.labels", list)
+        task = _text(metadata, "tombola.task")
+        signature = TASKS[task].signature if task in TASKS else None
+        labels, vocabulary = (
+            _from_json(metadata, key, list) if key in metadata or need == "required" else []
+            for key, need in (
+                ("tombola.labels", signature.labels if signature else "absent"),
+                ("tombola.vocabulary", signature.vocabulary if signature else "absent"),
+            )
+        )
         return cls(
-            task=_text(metadata, "tombola.task"),
+            task=task,
             labels=tuple(labels),
+            vocabulary=tuple(vocabulary),
             defaults=_from_json(metadata, "tombola.defaults", dict),
             card=_from_json(metadata, "tombola.card", dict),
             probes=tuple(
@@ -132,21 +169,33 @@ class Contract:
         )
 
 
-def _check_labels(labels: tuple[str, ...]) -> None:
-    if not labels or not all(isinstance(name, str) and name.strip() for name in labels):
-        raise ModelError("tombola.labels: must be a list of one or more class names, none of them empty.")
-    if len(set(labels)) != len(labels):
-        twice = next(name for name in labels if labels.count(name) > 1)
-        raise ModelError(f"tombola.labels: {twice!r} is there twice; class names must differ.")
+def check_graph(
+    task: str,
+    inputs: Sequence[TensorSpec],
+    optional_inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+) -> None:
+    """Hold a graph's tensors to what `task` asks for; ModelError names the tensor that differs."""
+    check_tensors(task, TASKS[task].signature, inputs, optional_inputs, outputs)
 
 
-def _check_defaults(task: str, defaults: Mapping[str, float | int]) -> None:
-    specs = {spec.name: spec for spec in SIGNATURES[task].optional_inputs}
+def _check_names(key: str, names: tuple[str, ...], need: str) -> None:
+    if need == "absent" and names:
+        raise ModelError(f"{key}: a file of this task has none.")
+    if (need == "required" and not names) or not all(isinstance(one, str) and one.strip() for one in names):
+        raise ModelError(f"{key}: must be a list of one or more names, none of them empty.")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ModelError(f"{key}: {twice!r} is there twice; names must differ.")
+
+
+def _check_defaults(signature: Signature, defaults: Mapping[str, float | int]) -> None:
+    specs = {spec.name: spec for spec in signature.optional_inputs}
     if set(defaults) != set(specs):
         wanted = ", ".join(specs) or "nothing"
         raise ModelError(f"tombola.defaults: must name {wanted}, but names {', '.join(defaults) or 'none'}.")
     for name, value in defaults.items():
-        check_option(name, value)
+        option_array(specs[name], value)
 
 
 def _check_card(card: Mapping[str, Any]) -> None:
@@ -164,41 +213,6 @@ def _check_card(card: Mapping[str, Any]) -> None:
         raise ModelError(
             f"tombola.card: probe_tolerance must be a number of 1 or more, but is {tolerance!r}."
         )
-
-
-def _check_probe(contract: Contract, probe: Probe, where: str) -> None:
-    if not probe.png.startswith(PNG_SIGNATURE):
-        raise ModelError(f"{where}: its picture is not a PNG.")
-    names = {spec.name for spec in SIGNATURES[contract.task].outputs}
-    if set(probe.expected) != names or not all(isinstance(v, list) for v in probe.expected.values()):
-        raise ModelError(f"{where}: expected answers must be lists named {', '.join(sorted(names))}.")
-    if contract.task == "detect":
-        _check_detect_answer(probe.expected, len(contract.labels), where)
-    else:
-        _check_classify_answer(probe.expected["probabilities"], len(contract.labels), where)
-
-
-def _check_detect_answer(expected: Mapping[str, list[Any]], classes: int, where: str) -> None:
-    boxes, scores, labels = expected["boxes"], expected["scores"], expected["labels"]
-    if not len(boxes) == len(scores) == len(labels):
-        raise ModelError(
-            f"{where}: {len(boxes)} boxes, {len(scores)} scores and {len(labels)} labels do not match."
-        )
-    if not all(isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box)) for box in boxes):
-        raise ModelError(f"{where}: each box must be four finite numbers.")
-    if not all(map(_is_finite, scores)):
-        raise ModelError(f"{where}: scores must be finite numbers.")
-    if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
-        raise ModelError(f"{where}: labels must be whole numbers from 0 to {classes - 1}.")
-
-
-def _check_classify_answer(probabilities: list[Any], classes: int, where: str) -> None:
-    if len(probabilities) != classes:
-        raise ModelError(f"{where}: {len(probabilities)} probabilities do not match {classes} labels.")
-    if not all(_is_finite(value) and 0 <= value <= 1 for value in probabilities):
-        raise ModelError(f"{where}: probabilities must be numbers from 0 to 1.")
-    if abs(sum(probabilities) - 1) > SUM_TOLERANCE:
-        raise ModelError(f"{where}: probabilities must add up to 1, but their sum is {sum(probabilities):g}.")
 
 
 def _is_deeper(value: object, depth: int) -> bool:
@@ -253,13 +267,21 @@ def _finite(text: str) -> float:
     return value
 
 
+def _probe_to_json(probe: Probe) -> dict[str, Any]:
+    parts: dict[str, Any] = {"png": base64.b64encode(probe.png).decode("ascii")} if probe.png else {}
+    if probe.inputs:
+        parts["inputs"] = dict(probe.inputs)
+    return {**parts, "expected": dict(probe.expected)}
+
+
 def _probe_from_json(value: object, where: str) -> Probe:
-    if not isinstance(value, dict) or set(value) != {"png", "expected"}:
-        raise ModelError(f"{where}: must be an object with `png` and `expected`.")
-    if not isinstance(value["png"], str) or not isinstance(value["expected"], dict):
-        raise ModelError(f"{where}: `png` must be text and `expected` an object.")
+    if not isinstance(value, dict) or not {"expected"} < set(value) <= {"png", "inputs", "expected"}:
+        raise ModelError(f"{where}: must be an object with `expected`, and `png` or `inputs` or both.")
+    png, inputs, expected = value.get("png", ""), value.get("inputs", {}), value["expected"]
+    if not isinstance(png, str) or not isinstance(inputs, dict) or not isinstance(expected, dict):
+        raise ModelError(f"{where}: `png` must be text, `inputs` and `expected` objects.")
     try:
-        png = base64.b64decode(value["png"], validate=True)
+        decoded = base64.b64decode(png, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ModelError(f"{where}: its picture is not base64 ({error}).") from error
-    return Probe(png=png, expected=value["expected"])
+    return Probe(decoded, expected, inputs)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tombola.errors import ModelError
-from tombola.runtime.contract.contract import Contract, TensorSpec, check_graph
+from tombola.runtime.contract.contract import Contract, check_graph
 from tombola.runtime.modelfile.protobuf import Budget, fields, to_int, to_name, to_text, to_view
 from tombola.runtime.modelfile.tensor import DTYPES, MAX_DIMS, Tensor, read_tensor
+from tombola.runtime.tasks.signature import TensorSpec
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 MAX_DEPTH = 32
@@ -108,11 +109,13 @@ def check_contract(graph: Graph) -> Contract:
 
 
 def _check_classes(contract: Contract, outputs: tuple[TensorSpec, ...]) -> None:
-    """Refuse a fixed count of probabilities that is not the count of labels."""
-    for spec in outputs:
-        stated = spec.shape[0] if spec.name == "probabilities" and spec.shape else None
-        if isinstance(stated, int) and stated != len(contract.labels):
-            raise ModelError(f"it has {len(contract.labels)} labels but answers {spec}; export it again.")
+    """Refuse a fixed count of classes that is not the count of labels."""
+    found = {spec.name: spec for spec in outputs}
+    for wanted in contract.signature.outputs:
+        spec = found[wanted.name]
+        for want, have in zip(wanted.shape or (), spec.shape or (), strict=False):
+            if want == "classes" and isinstance(have, int) and have != len(contract.labels):
+                raise ModelError(f"it has {len(contract.labels)} labels but answers {spec}; export it again.")
 
 
 class _Reader:

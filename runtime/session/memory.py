@@ -1,22 +1,25 @@
 """The most memory a process held, told by a process of its own."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 from tombola.errors import ModelError
+from tombola.runtime.tasks.difference import Arrays
 
 STATUS = Path("/proc/self/status")
 
-# Loads a model, answers once for a black picture, prints the peak.
+# Loads a model, answers once for inputs that are all zero (a black picture), prints the peak.
 CHILD = """
+import json
 import sys
 import numpy as np
 from tombola.runtime.load import load
 from tombola.runtime.session.memory import own_peak_mib
-path, height, width, device, threads = sys.argv[1:]
+path, inputs, device, threads = sys.argv[1:]
 model = load(path, device, int(threads) or None)
-model(np.zeros((int(height), int(width), 3), np.uint8))
+model.answer({name: np.zeros(shape, dtype) for name, (shape, dtype) in json.loads(inputs).items()})
 print(own_peak_mib())
 """
 
@@ -35,15 +38,16 @@ def own_peak_mib() -> float | None:
 
 
 def peak_memory_mib(
-    model: Path, size_hw: tuple[int, int], device: str = "auto", threads: int | None = None
+    model: Path, feeds: Arrays, device: str = "auto", threads: int | None = None
 ) -> float | None:
-    """Peak resident MiB of a fresh Python that loads `model` and answers for one picture of `size_hw`.
+    """Peak resident MiB of a fresh Python that loads `model` and answers once, to inputs as large as `feeds`.
 
     None where the system has no /proc; ModelError where the fresh process fails.
     """
     if not STATUS.exists():
         return None
-    arguments = [str(model), str(size_hw[0]), str(size_hw[1]), device, str(threads or 0)]
+    inputs = {name: (array.shape, array.dtype.name) for name, array in feeds.items()}
+    arguments = [str(model), json.dumps(inputs), device, str(threads or 0)]
     child = subprocess.run(  # the code is ours, the arguments are not read by a shell
         [sys.executable, "-P", "-c", CHILD, *arguments], capture_output=True, text=True, check=False
     )

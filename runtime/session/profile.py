@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tombola.runtime.load import ModelSource, read_model
 from tombola.runtime.session.session import open_session
+from tombola.runtime.tasks.difference import Arrays
 
 WARM_UP_RUNS = 3
 RUNS = 10
@@ -36,24 +34,25 @@ class NodeTime:
 
 
 def outside_share(
-    model: ModelSource, image_rgb_u8: NDArray[np.uint8], device: str = "auto", threads: int | None = None
+    model: ModelSource, feeds: Arrays, device: str = "auto", threads: int | None = None
 ) -> float:
     """The share, 0..1, of a run's node time that is spent before and after the network itself."""
-    return share_outside(profile_nodes(model, image_rgb_u8, device, threads))
+    return share_outside(profile_nodes(model, feeds, device, threads))
 
 
 def profile_nodes(
-    model: ModelSource, image_rgb_u8: NDArray[np.uint8], device: str = "auto", threads: int | None = None
+    model: ModelSource, feeds: Arrays, device: str = "auto", threads: int | None = None
 ) -> list[NodeTime]:
-    """The nodes in the order they run, with their mean time over ten runs on a picture [height, width, 3].
+    """The nodes in the order they run, with their mean time over ten runs on the inputs `feeds`.
 
     Raises ModelError and DeviceError as `load` does; the model must have been checked by `load` before.
     """
     _, content = read_model(model)
     with tempfile.TemporaryDirectory() as folder:
-        session = open_session(content, device, threads, profile_prefix=str(Path(folder) / "profile"))
+        prefix = str(Path(folder) / "profile")
+        session = open_session(content, device, threads, trial_feeds=lambda: feeds, profile_prefix=prefix)
         for _ in range(WARM_UP_RUNS + RUNS):
-            session.run({"image": image_rgb_u8})
+            session.run(feeds)
         events = json.loads(Path(session.inference.end_profiling()).read_text())
     return _mean_times(events)
 

@@ -1,11 +1,10 @@
 """One onnxruntime session: device, threads, and errors that say what is missing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
@@ -61,6 +60,7 @@ def open_session(
     threads: int | None = None,
     *,
     deadline_s: float | None = None,
+    trial_feeds: Callable[[], Mapping[str, NDArray[Any]]],
     profile_prefix: str | None = None,
 ) -> Session:
     """Make a session from the bytes of a checked `.onnx` file.
@@ -68,6 +68,7 @@ def open_session(
     device:  "auto" takes CUDA where it really works, else the CPU; "cuda" is a DeviceError where it does not.
     threads: CPU threads of one run; None is one for each physical core.
     deadline_s: seconds that making the session, and each run, may take; None is no limit.
+    trial_feeds: makes a small question; CUDA counts as working once it has answered it.
     profile_prefix: write onnxruntime's profile to a file whose path starts so.
 
     Raises DeviceError (the device cannot be had) and ModelError (onnxruntime refuses the file).
@@ -80,7 +81,7 @@ def open_session(
     deadline = Deadline(deadline_s)
     options = _options(threads, profile_prefix)
     with deadline.watch("opening it", lambda: options.set_load_cancellation_flag(True)):
-        inference, note = _open(model, device, options)
+        inference, note = _open(model, device, options, trial_feeds)
     # A session whose GPU run fails would print, fall back to the CPU and say nothing to the caller.
     inference.disable_fallback()
     outputs = tuple(output.name for output in inference.get_outputs())
@@ -88,7 +89,12 @@ def open_session(
     return Session(inference, outputs, found, note, threads, deadline)
 
 
-def _open(model: bytes, device: str, options: ort.SessionOptions) -> tuple[Any, str]:
+def _open(
+    model: bytes,
+    device: str,
+    options: ort.SessionOptions,
+    trial_feeds: Callable[[], Mapping[str, NDArray[Any]]],
+) -> tuple[Any, str]:
     """onnxruntime's session, and why it does not run on CUDA; the reason is empty where it does."""
     if device == "cpu":
         return _create(model, options, [CPU_PROVIDER]), "the CPU was asked for"
@@ -98,7 +104,7 @@ def _open(model: bytes, device: str, options: ort.SessionOptions) -> tuple[Any, 
     if not reason and device == "auto" and not cuda.has_driver():
         reason = f"{cuda.DRIVER} (NVIDIA's driver) is not installed"
     if not reason:
-        inference, reason = _try_cuda(model, options)
+        inference, reason = _try_cuda(model, options, trial_feeds)
         if inference is not None:
             return inference, ""
     if device == "cuda":
@@ -135,7 +141,9 @@ def _create(model: bytes, options: ort.SessionOptions, providers: list[Any]) -> 
     return inference
 
 
-def _try_cuda(model: bytes, options: ort.SessionOptions) -> tuple[Any | None, str]:
+def _try_cuda(
+    model: bytes, options: ort.SessionOptions, trial_feeds: Callable[[], Mapping[str, NDArray[Any]]]
+) -> tuple[Any | None, str]:
     """A session that has run on CUDA, or None and the reason. Only the finished session knows the truth."""
     cuda.preload()
     with _quiet():
@@ -146,7 +154,7 @@ def _try_cuda(model: bytes, options: ort.SessionOptions) -> tuple[Any | None, st
                 return None, "the driver or the GPU does not suit this onnxruntime"
             return None, f"{', '.join(missing)} cannot be loaded"
         try:
-            inference.run(None, {"image": np.zeros((32, 32, 3), np.uint8)})
+            inference.run(None, dict(trial_feeds()))
         except Exception as error:  # onnxruntime's errors share no other base class
             return None, f"a first run on it failed ({_first_line(error)})"
     return inference, ""

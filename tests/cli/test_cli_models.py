@@ -125,7 +125,7 @@ def test_verify_a_good_copy(tombola: Tombola) -> None:
     result = tombola("verify", "model.onnx", "--device", "cpu")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "picture  expected  found  off by px  off by score  result"
+    assert lines[0] == "probe  expected  found  boxes off  scores off  result"
     assert lines[1].split() == ["20×10", "2", "2", "0", lines[1].split()[4], "ok"]
     assert lines[2] == (
         "model.onnx answers on cpu as it did when it was made (allowed: 0.1 px and 0.001 of score)"
@@ -138,7 +138,7 @@ def test_verify_a_file_that_answers_differently(
     Path("off.onnx").write_bytes(model_bytes(probes=(probe(), probe(shift_px=2))))
     result = tombola("verify", "off.onnx", "--device", "cpu")
     assert result.exit_code == 1
-    assert result.stdout.endswith("  differs\n20×10: a box is 2 px off, 0.1 allowed\n")
+    assert result.stdout.endswith("  differs\n20×10: off: boxes by 2 px (allowed is 0.1 px)\n")
     assert result.stderr == "error: off.onnx: 1 of 2 answers differ on cpu; copy or export it again\n"
 
 
@@ -146,7 +146,7 @@ def test_verify_a_file_without_probes(tombola: Tombola, model_bytes: Callable[..
     Path("bare.onnx").write_bytes(model_bytes())
     result = tombola("verify", "bare.onnx")
     assert result.exit_code == 1
-    assert "carries no probe pictures" in result.stderr
+    assert "carries no probe with anything to compare" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import tombola.export.export as export_module
-from tombola.export.export import ExportReport
+from tombola.export.export import ExportReport, export_network
 from tombola.export.graph import quiet, to_graph
-from tombola.export.tasks.detect.exportable import export_detector
+from tombola.export.tasks.detect.exportable import exportable_detector
 from tombola.export.translations import OPSET, TRANSLATIONS
 from tombola.train.networks.backbones.mobilenet import InvertedResidualNet, Stage
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
@@ -119,9 +119,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     path = tmp_path_factory.mktemp("export") / "small.onnx"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export_module, "to_graph", remember)
-        report = export_detector(
-            network, small_input(), path, labels=LABELS, defaults=DEFAULTS, facts={"name": "small"}
-        )
+        exportable = exportable_detector(network, small_input(), LABELS, DEFAULTS)
+        report = export_network(exportable, path, facts={"name": "small"})
     return Exported(network, report, onnx.load(path), made[0], _open(path.read_bytes()))
 
 
@@ -138,8 +137,9 @@ def again(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         model = _copy(exported.graph)
         change(model.graph)
         monkeypatch.setattr(export_module, "to_graph", lambda *_: model)
-        given: dict[str, Any] = {"labels": LABELS, "defaults": DEFAULTS, **settings}
-        return export_detector(network, small_input(), output, **given)
+        labels, defaults = settings.pop("labels", LABELS), settings.pop("defaults", DEFAULTS)
+        exportable = exportable_detector(network, small_input(), labels, defaults)
+        return export_network(exportable, output, **settings)
 
     return export_again
 

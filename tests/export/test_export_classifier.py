@@ -14,11 +14,10 @@ from torch import nn
 
 import tombola.export.export as export_module
 from tombola.errors import ExportError
-from tombola.export.export import ExportReport
+from tombola.export.export import ExportReport, export_network
 from tombola.export.graph import to_graph
-from tombola.export.parity import SIZES_HW
-from tombola.export.probes import drawn_picture
-from tombola.export.tasks.classify.exportable import export_classifier
+from tombola.export.question import SIZES_HW, drawn_picture
+from tombola.export.tasks.classify.exportable import exportable_classifier
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
 from tombola.runtime.verify import verify
@@ -80,7 +79,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     path = tmp_path_factory.mktemp("classifier") / "small.onnx"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export_module, "to_graph", remember)
-        report = export_classifier(network, small_input(), path, labels=LABELS, facts={"name": "small"})
+        report = export_network(
+            exportable_classifier(network, small_input(), LABELS), path, facts={"name": "small"}
+        )
     return Exported(network, report, onnx.load(path), made[0])
 
 
@@ -177,20 +178,22 @@ def test_a_file_that_answers_otherwise_is_refused(
     head.CopyFrom(numpy_helper.from_array(bias, head.name))
     monkeypatch.setattr(export_module, "to_graph", lambda *_: model)
     with pytest.raises(ExportError, match=r"are apart: probabilities by .* \(allowed is 0.0001\)"):
-        export_classifier(exported.network, small_input(), tmp_path / "m.onnx", labels=LABELS)
+        export_network(exportable_classifier(exported.network, small_input(), LABELS), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
 
 def test_labels_must_fit_the_network(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="the network knows 4 classes, but 2 labels were given"):
-        export_classifier(small_network(), small_input(), tmp_path / "m.onnx", labels=LABELS[:2])
+        export_network(exportable_classifier(small_network(), small_input(), LABELS[:2]), tmp_path / "m.onnx")
 
 
 def test_a_grey_perceptron_on_stretched_pictures_exports(tmp_path: Path) -> None:
     """The other half of the choices: no convolution, one channel, no crop, weights in full."""
     network = small_network(MlpSettings(widths=(24,), batch_norm=True), channels=1, side=28)
     picture_input = small_input(fit="stretch", channels=1, side=28)
-    report = export_classifier(network, picture_input, tmp_path / "m.onnx", labels=LABELS, half=False)
+    report = export_network(
+        exportable_classifier(network, picture_input, LABELS), tmp_path / "m.onnx", half=False
+    )
     model = load(report.path, "cpu", task="classify")
     image = drawn_picture((90, 40), seed=3)
     np.testing.assert_allclose(model(image).probabilities, asked(network, picture_input, image), atol=1e-5)
@@ -216,7 +219,7 @@ def test_a_grey_perceptron_on_stretched_pictures_exports(tmp_path: Path) -> None
 )  # fmt: skip
 def test_every_kind_of_network_exports(settings: NetworkSettings, tmp_path: Path) -> None:
     network = small_network(settings)
-    report = export_classifier(network, small_input(), tmp_path / "m.onnx", labels=LABELS)
+    report = export_network(exportable_classifier(network, small_input(), LABELS), tmp_path / "m.onnx")
     assert verify(report.path, "cpu").ok
     kinds = {node.op_type for node in onnx.load(report.path).graph.node}
     # A DenseNet normalises before it activates and convolves, where nothing can take the norm in.

@@ -8,10 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tombola.export.parity import SIZES_HW
-from tombola.export.probes import drawn_picture
+from tombola.export.question import SIZES_HW, drawn_picture
 from tombola.runtime.contract.contract import Contract, check_graph
 from tombola.runtime.modelfile.graph import check_contract, read_graph
+from tombola.runtime.verify import probe_feeds, verify
 
 LABELS = ("apple", "brick", "candle")
 DEFAULTS = {"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 20}
@@ -40,7 +40,7 @@ def test_the_network_before_folding_answers_alike(exported: Any, make_input: Any
 
 def test_parity_was_checked_over_all_sizes(exported: Any) -> None:
     compared = exported.report.parity.comparisons
-    assert {one.size_hw for one in compared if one.picture == "drawn"} == set(SIZES_HW)
+    assert {one.size_hw for one in compared if one.question == "drawn"} == set(SIZES_HW)
     assert {(2160, 3840), (64, 64), (1, 1)} < set(SIZES_HW)
     assert {one.options["score_threshold"] for one in compared} == {0.2, 0.05}
     assert sum(one.count for one in compared) > 100
@@ -141,17 +141,26 @@ def test_metadata_survives_the_file(exported: Any) -> None:
 
 
 def test_probes_are_what_the_file_answers(exported: Any) -> None:
-    import cv2
-
     probes = exported.report.contract.probes
     assert len(probes) == 3
-    assert any(probe.expected["labels"] for probe in probes)
     for probe in probes:
-        bgr = cv2.imdecode(np.frombuffer(probe.png, np.uint8), cv2.IMREAD_COLOR)
-        assert bgr is not None
-        found = exported(np.ascontiguousarray(bgr[..., ::-1]))
+        feeds = probe_feeds(probe, "detect")
+        assert probe.inputs["score_threshold"] == 0
+        assert len(probe.expected["labels"]) == probe.inputs["max_detections"]
+        found = exported(feeds["image"], **probe.inputs)
         for name, wanted in probe.expected.items():
             np.testing.assert_allclose(found[name], np.array(wanted).reshape(found[name].shape), atol=1e-5)
+    assert sum(len(probe.expected["labels"]) for probe in probes) > 20
+    assert verify(exported.report.path, "cpu").ok
+
+
+def test_the_card_has_both_links_of_the_chain(exported: Any) -> None:
+    """What rounding the weights moved, and how far the file is from the rounded network."""
+    card = exported.report.contract.card
+    assert card["parity"]["of"] == "the file against the network with its weights as stored"
+    assert card["rounding"]["of"] == "its weights as stored against as trained"
+    assert 0 < card["parity"]["box_difference_px"] < card["rounding"]["box_difference_px"]
+    assert 0 < card["parity"]["score_difference"] < card["rounding"]["score_difference"]
 
 
 def test_nothing_of_this_machine_is_in_the_file(exported: Any) -> None:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.card import make_card
-from tombola.export.difference import Difference
-from tombola.export.parity import SIZES_HW, Comparison, Parity, check_parity, compare
-from tombola.export.probes import PROBE_SIDE_PX, drawn_picture, make_probe, probe_pictures
+from tombola.export.parity import Comparison, Parity, check_parity, compare, rounding
+from tombola.export.probes import make_probe
+from tombola.export.question import PROBE_SIDE_PX, SIZES_HW, PictureAsking, Question, drawn_picture
 from tombola.export.size import PartSize
-from tombola.export.tasks.classify.difference import ClassifyYardstick
-from tombola.export.tasks.detect.difference import DetectYardstick
+from tombola.export.tasks.detect.asking import DetectAsking
+from tombola.runtime.tasks.difference import Difference
 
 OPTIONS: dict[str, float | int] = {"score_threshold": 0.5, "iou_threshold": 0.5, "max_detections": 10}
 Rows = list[tuple[list[float], float, int]]
@@ -64,7 +64,7 @@ def arrays(rows: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
 def between(file: Rows, network: Rows) -> Comparison:
     image = np.zeros((30, 50, 3), np.uint8)
     session = cast(ort.InferenceSession, Session(file))
-    return compare(Said(network), session, DetectYardstick(), "test", image, OPTIONS)
+    return compare(Said(network), session, "detect", Question("test", {"image": image}), OPTIONS)
 
 
 def apart(box_px: float, score: float) -> tuple[Difference, Difference]:
@@ -95,10 +95,13 @@ def test_equal_scores_may_change_places() -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (TWO[:1], r"the file gives 1 objects with labels \[1\], PyTorch 2 objects with labels \[0, 1\]"),
-        ([*TWO, TWO[0]], "gives 3 objects"),
-        ([TWO[0], (TWO[1][0], 0.8, 2)], r"labels \[1, 2\], PyTorch 2 objects with labels \[0, 1\]"),
-        ([([0, 0, 10, 10.2], 0.9, 1), TWO[1]], r"apart: boxes by 0.2 px \(allowed is 0.1 px\), scores by 0 "),
+        (TWO[:1], r"the file gives 1 boxes with labels \[1\], PyTorch 2 boxes with labels \[0, 1\]"),
+        ([*TWO, TWO[0]], "gives 3 boxes"),
+        ([TWO[0], (TWO[1][0], 0.8, 2)], r"labels \[1, 2\], PyTorch 2 boxes with labels \[0, 1\]"),
+        (
+            [([0, 0, 10, 10.2], 0.9, 1), TWO[1]],
+            r"apart: boxes by 0.2 px \(allowed is 0.1 px\), scores by 0 ",
+        ),
         ([(TWO[0][0], 0.902, 1), TWO[1]], r"scores by 0.002 \(allowed is 0.001\)"),
         ([(TWO[0][0], float("nan"), 1), TWO[1]], "scores by nan"),
         ([TWO[0], TWO[0]], r"with labels \[1\]"),
@@ -129,18 +132,16 @@ class Ranks(nn.Module):
         return boxes[best][None], self.scores[best][None].detach(), torch.zeros(1, dtype=torch.int64)
 
 
-def parity_of(network: nn.Module, file: Rows, **more: Any) -> Parity:
-    return check_parity(
-        network, cast(ort.InferenceSession, Session(file)), DetectYardstick(), OPTIONS, **more
-    )
+def parity_of(network: nn.Module, file: Rows, photos: Any = (), sizes_hw: Any = ()) -> Parity:
+    session = cast(ort.InferenceSession, Session(file))
+    asking = DetectAsking()
+    return check_parity(network, session, "detect", asking, OPTIONS, asking.questions(photos, sizes_hw))
 
 
 def test_parity_is_checked_on_every_picture() -> None:
-    parity = parity_of(
-        Said(TWO), TWO, photos=[np.zeros((5, 6, 3), np.uint8)], more_sizes_hw=[(28, 28), (64, 64)]
-    )
+    parity = parity_of(Said(TWO), TWO, photos=[np.zeros((5, 6, 3), np.uint8)], sizes_hw=[(28, 28), (64, 64)])
     assert (len(parity.comparisons), parity.undecided) == (2 * (len(SIZES_HW) + 3), 0)
-    assert {(one.picture, one.size_hw) for one in parity.comparisons} == {
+    assert {(one.question, one.size_hw) for one in parity.comparisons} == {
         *(("drawn", size_hw) for size_hw in SIZES_HW),
         ("drawn", (28, 28)),
         ("photo", (5, 6)),
@@ -187,7 +188,8 @@ class Guessed(nn.Module):
 
 def guesses(file: list[float], network: list[float]) -> Parity:
     session = cast(ort.InferenceSession, Guessed(file))
-    return check_parity(Guessed(network), session, ClassifyYardstick(), {})
+    asking = PictureAsking()
+    return check_parity(Guessed(network), session, "classify", asking, {}, asking.questions((), ()))
 
 
 def test_probabilities_are_compared_one_by_one_on_every_picture() -> None:
@@ -226,20 +228,34 @@ def test_drawn_pictures_repeat(size_hw: tuple[int, int]) -> None:
 
 def test_photos_become_small_probes() -> None:
     photos = [drawn_picture((600, 900)), drawn_picture((20, 30)), drawn_picture((1, 4000))]
-    small = probe_pictures(photos)
-    assert [one.shape for one in small] == [(171, PROBE_SIDE_PX, 3), (20, 30, 3), (1, PROBE_SIDE_PX, 3)]
+    small = [one.feeds["image"] for one in PictureAsking().probes(photos)]
+    assert [one.shape for one in small] == [(128, PROBE_SIDE_PX, 3), (20, 30, 3), (1, PROBE_SIDE_PX, 3)]
     np.testing.assert_array_equal(small[1], photos[1])
 
 
 def test_a_probe_holds_the_picture_exactly() -> None:
     image = drawn_picture((40, 60))
     boxes, scores, labels = arrays(TWO)
-    probe = make_probe(image, {"boxes": boxes, "scores": scores, "labels": labels})
+    answer = {"boxes": boxes, "scores": scores, "labels": labels}
+    probe = make_probe({"image": image}, {"score_threshold": 0.0}, answer)
     decoded = cv2.imdecode(np.frombuffer(probe.png, np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     np.testing.assert_array_equal(decoded[..., ::-1], image)
+    assert probe.inputs == {"score_threshold": 0.0}
     assert probe.expected["boxes"] == [[0, 0, 10, 10], [20, 20, 40, 60]]
     assert probe.expected["labels"] == [1, 0]
+
+
+def test_rounding_is_measured_between_two_networks_and_tipped_choices_are_counted() -> None:
+    asking = DetectAsking()
+    questions = asking.questions((), ())
+    moved: Rows = [([0, 0.5, 10, 10], 0.9, 1), ([20, 20, 40, 60], 0.75, 0)]
+    lost = rounding(Said(moved), Said(TWO), "detect", asking, OPTIONS, questions)
+    assert [one.value for one in lost.worst] == [0.5, pytest.approx(0.05)]
+    # 2160 × 3840 and 1080 × 1920 are left out, the blank picture is there: each at two thresholds.
+    assert (len(lost.comparisons), lost.undecided, lost.count) == (14, 0, 28)
+    tipped = rounding(Said(TWO[:1]), Said(TWO), "detect", asking, OPTIONS, questions)
+    assert (len(tipped.comparisons), tipped.undecided, tipped.worst) == (0, 14, ())
 
 
 def test_the_card_counts_and_keeps_facts() -> None:
@@ -247,9 +263,9 @@ def test_the_card_counts_and_keeps_facts() -> None:
     card = make_card(
         {"licence": "Apache-2.0", "lineage": {"levels": []}},
         parity={"boxes": 3},
+        rounding=None,
         sizes=parts,
         input_size_hw=(240, 320),
-        half=False,
     )
     assert card["licence"] == "Apache-2.0"
     assert card["input_size_hw"] == [240, 320]

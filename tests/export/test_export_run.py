@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import onnx
 import pytest
 import torch
 
 import tombola.export.run as run_module
 from tombola.errors import PictureError, RecipeError, TrainingError
-from tombola.export.probes import drawn_picture
+from tombola.export.export import export_network
+from tombola.export.exportable import Exportable
+from tombola.export.question import drawn_picture
 from tombola.export.run import export_run
-from tombola.export.tasks.detect.exportable import export_detector
+from tombola.export.tasks.detect.exportable import exportable_detector
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.classify.classifiers import build_classifier
 from tombola.train.networks.classify.mlp import MlpSettings
@@ -60,13 +63,14 @@ def run(tmp_path: Path, enliven: Any) -> Path:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What `export_run` asks of `export_detector`."""
+    """What `export_run` asks of `export_network`."""
     given: dict[str, Any] = {}
 
-    def remember(network: FasterRCNN, picture_input: PictureInput, output: Path, **settings: Any) -> None:
-        given.update(network=network, picture_input=picture_input, output=output, **settings)
+    def remember(exportable: Exportable, output: Path, **settings: Any) -> None:
+        wrapped = exportable.wrap(exportable.network)
+        given.update(vars(exportable), picture_input=wrapped.picture_input, output=output, **settings)
 
-    monkeypatch.setattr(run_module, "export_detector", remember)
+    monkeypatch.setattr(run_module, "export_network", remember)
     return given
 
 
@@ -115,20 +119,14 @@ def classify_run(tmp_path: Path) -> Path:
 
 
 def test_a_run_of_a_classifier_says_so_too(
-    classify_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    classify_run: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    given: dict[str, Any] = {}
-
-    def remember(network: Any, picture_input: Any, output: Path, **settings: Any) -> None:
-        given.update(network=network, picture_input=picture_input, output=output, **settings)
-
-    monkeypatch.setattr(run_module, "export_classifier", remember)
     monkeypatch.chdir(tmp_path)
     export_run(classify_run, facts={"licence": "CC0-1.0"})
-    assert given["output"] == Path("classifier.onnx")
-    assert given["labels"] == ("red", "green", "blue")
-    assert (given["picture_input"].size_hw, given["picture_input"].fit) == ((8, 12), "stretch")
-    assert given["facts"] == {
+    assert asked["output"] == Path("classifier.onnx")
+    assert asked["labels"] == ("red", "green", "blue")
+    assert (asked["picture_input"].size_hw, asked["picture_input"].fit) == ((8, 12), "stretch")
+    assert asked["facts"] == {
         "task": "classify",
         "name": "colours",
         "weights": "best",
@@ -137,6 +135,35 @@ def test_a_run_of_a_classifier_says_so_too(
         "lineage": {},
         "licence": "CC0-1.0",
     }
+
+
+def colours_run(run: Path, **data: str) -> Path:
+    """The classifier's run, with folders of one picture a class of a single grey."""
+    pictures = run.parent / "pictures"
+    for place, name in enumerate(("red", "green", "blue")):
+        (pictures / name).mkdir(parents=True)
+        cv2.imwrite(str(pictures / name / "one.png"), np.full((20, 30, 3), 10 * place, np.uint8))
+    sources = "\n".join(f'data.{split} = [{{ pictures = "{pictures}" }}]' for split in data)
+    RunFolder(run).write_recipe(CLASSIFY_RECIPE.replace("picture =", f"{sources}\npicture ="))
+    return run
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_pictures_of_the_run_are_taken_where_none_are_named(
+    split: str, classify_run: Path, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    export_run(colours_run(classify_run, **{split: "here"}), tmp_path / "m.onnx")
+    assert sorted(int(photo[0, 0, 0]) for photo in asked["photos"]) == [0, 10, 20]
+
+
+def test_a_run_whose_pictures_are_gone_is_exported_without(
+    classify_run: Path, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    run = colours_run(classify_run, valid="here")
+    for path in (tmp_path / "pictures").rglob("*.png"):
+        path.unlink()
+    export_run(run, tmp_path / "m.onnx")
+    assert asked["photos"] == []
 
 
 @pytest.mark.parametrize("task", ["caption", 3])
@@ -163,15 +190,12 @@ def test_one_map_pooling_and_boxes_by_class_export(
 ) -> None:
     """The other half of the choices; the shared file has a pyramid, alignment and one box for all classes."""
     network = make_network(pyramid=False, pooling="pool", box_classes="per-class")
-    report = export_detector(
-        network,
-        make_input(),
-        tmp_path / "m.onnx",
-        labels=("apple", "brick", "candle"),
-        defaults={"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 20},
-        half=False,
-    )
-    assert sum(one.count for one in report.parity.comparisons) > 100
+    defaults = {"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 20}
+    exportable = exportable_detector(network, make_input(), ("apple", "brick", "candle"), defaults)
+    report = export_network(exportable, tmp_path / "m.onnx", half=False)
+    assert report.rounding is None
+    assert "rounding" not in report.contract.card
+    assert report.parity.count > 100
     kinds = {node.op_type for node in onnx.load(report.path).graph.node}
     assert "MaxRoiPool" in kinds
     assert "RoiAlign" not in kinds
@@ -201,14 +225,14 @@ def test_every_kind_of_network_exports(
         roi=RoiSettings(pooling=pooling, box_classes=box_classes, width=32),
     )
     enliven(network)
-    report = export_detector(
+    exportable = exportable_detector(
         network.eval(),
         PictureInput(160, FasterRCNN.size_divisor, (127.0,) * 3, (1 / 128,) * 3),
-        tmp_path / "m.onnx",
-        labels=("a", "b", "c", "d"),
-        defaults={"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 50},
+        ("a", "b", "c", "d"),
+        {"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 50},
     )
-    assert sum(one.count for one in report.parity.comparisons) > 100
+    report = export_network(exportable, tmp_path / "m.onnx")
+    assert report.parity.count > 100
 
 
 @pytest.mark.slow

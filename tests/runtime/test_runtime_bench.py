@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tombola.runtime.session.memory import own_peak_mib, peak_memory_mib
 from tombola.runtime.session.profile import NodeTime, profile_nodes, share_outside
 from tombola.runtime.session.threads import default_threads
 
-IMAGE = np.zeros((48, 64, 3), np.uint8)
+FEEDS = {"image": np.zeros((48, 64, 3), np.uint8)}
 has_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
 
 
@@ -48,7 +49,7 @@ def test_share_of_nothing() -> None:
 
 def test_profile_lists_the_nodes_that_ran(toy_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(toy_path.parent)
-    nodes = profile_nodes(toy_path, IMAGE, "cpu", 1)
+    nodes = profile_nodes(toy_path, FEEDS, "cpu", 1)
     assert sum(node.op_type == "NonMaxSuppression" for node in nodes) == 1
     assert all(node.mean_us >= 0 for node in nodes)
     assert [entry.name for entry in toy_path.parent.iterdir()] == ["toy.onnx"]
@@ -56,15 +57,14 @@ def test_profile_lists_the_nodes_that_ran(toy_path: Path, monkeypatch: pytest.Mo
 
 def test_turns_are_interleaved_and_counted() -> None:
     turns: list[str] = []
-    detectors = [lambda _, name=name: turns.append(name) for name in "ab"]
-    seconds = time_interleaved(detectors, IMAGE, rounds=3)
+    seconds = time_interleaved([partial(turns.append, name) for name in "ab"], rounds=3)
     assert [len(times) for times in seconds] == [3 * CALLS_PER_ROUND] * 2
     block = CALLS_PER_ROUND + 1
     assert "".join(turns) == "a" * WARM_UP_CALLS + "b" * WARM_UP_CALLS + ("a" * block + "b" * block) * 3
 
 
 def test_bench_of_the_toy(toy_path: Path) -> None:
-    first, second = bench([toy_path, str(toy_path)], IMAGE, device="cpu", threads=1, rounds=2)
+    first, second = bench([toy_path, str(toy_path)], lambda _: FEEDS, device="cpu", threads=1, rounds=2)
     for result in (first, second):
         assert result.path == toy_path
         assert result.file_bytes == toy_path.stat().st_size
@@ -91,13 +91,13 @@ def test_memory_grows_with_what_is_held() -> None:
 @has_proc
 def test_memory_of_a_model_that_fails(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"measures its memory failed: .*no such file"):
-        peak_memory_mib(tmp_path / "gone.onnx", (4, 4))
+        peak_memory_mib(tmp_path / "gone.onnx", FEEDS)
 
 
 def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
     assert own_peak_mib() is None
-    assert peak_memory_mib(tmp_path / "gone.onnx", (4, 4)) is None
+    assert peak_memory_mib(tmp_path / "gone.onnx", FEEDS) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's description of its processors")

@@ -149,20 +149,21 @@ def test_good_copy(verify_with: Callable[..., VerifyReport]) -> None:
     report = verify_with([0.5, 0.3, 0.2])
     assert report.ok
     (probe,) = report.probes
-    assert (probe.size_hw, probe.expected, probe.found, probe.problem) == (
-        (6, 9),
+    assert (probe.question, probe.expected, probe.found, probe.problem) == (
+        "9×6",
         "red 0.500",
         "red 0.500",
         "",
     )
-    assert probe.differences["probability"] < 1e-6
-    assert report.tolerances == {"probability": 1e-3}
+    assert [(one.things, one.allowed) for one in probe.differences] == [("probabilities", 1e-3)]
+    assert probe.differences[0].value < 1e-6
+    assert (report.count, report.counted) == (3, "probabilities")
 
 
 def test_difference_is_told_and_the_card_may_widen_it(verify_with: Callable[..., VerifyReport]) -> None:
     report = verify_with([0.502, 0.2985, 0.1995])
     assert not report.ok
-    assert report.probes[0].problem == "the probability of 'red' is 0.002 off, 0.001 allowed"
+    assert report.probes[0].problem == "off: probabilities by 0.002 (allowed is 0.001)"
     assert verify_with([0.502, 0.2985, 0.1995], {"probe_tolerance": 3}).ok
     assert verify_with([0.5009, 0.2996, 0.1995]).ok
 
@@ -170,7 +171,7 @@ def test_difference_is_told_and_the_card_may_widen_it(verify_with: Callable[...,
 def test_bench_of_the_toy(make_classifier: MakeClassifier, tmp_path: Path) -> None:
     path = tmp_path / "colours.onnx"
     path.write_bytes(make_classifier())
-    (result,) = bench([path], IMAGE, device="cpu", threads=1, rounds=1)
+    (result,) = bench([path], lambda _: {"image": IMAGE}, device="cpu", threads=1, rounds=1)
     assert 0 < result.latency_p50_ms <= result.latency_p95_ms
     assert result.outside_share == 1.0  # the toy has no network in it
 

@@ -9,18 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tombola.errors import ModelError
-from tombola.runtime.contract.contract import (
-    PNG_SIGNATURE,
-    SIGNATURES,
-    Contract,
-    Probe,
-    TensorSpec,
-    check_graph,
-    check_option,
-)
+from tombola.runtime.contract.contract import PNG_SIGNATURE, Contract, Probe, check_graph
+from tombola.runtime.tasks.signature import TensorSpec, to_array
+from tombola.runtime.tasks.table import TASKS
 
 MakeContract = Callable[..., Contract]
-DETECT = SIGNATURES["detect"]
+DETECT = TASKS["detect"].signature
 DEFAULTS = {"score_threshold": 0.5, "iou_threshold": 0.45, "max_detections": 100}
 
 
@@ -60,7 +54,7 @@ def test_signature_of_detect_is_pinned() -> None:
 
 
 def test_classify_is_pinned() -> None:
-    classify = SIGNATURES["classify"]
+    classify = TASKS["classify"].signature
     assert [str(spec) for spec in (*classify.inputs, *classify.optional_inputs, *classify.outputs)] == [
         "image uint8 [height, width, 3]",
         "probabilities float32 [classes]",
@@ -83,18 +77,43 @@ def test_classify_is_pinned() -> None:
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
-        ({"probabilities": [0.5, 0.25, 0.25]}, "3 probabilities do not match 2 labels"),
-        ({"probabilities": [1.5, -0.5]}, "from 0 to 1"),
-        ({"probabilities": [float("nan"), 1.0]}, "from 0 to 1"),
-        ({"probabilities": ["1", 0]}, "from 0 to 1"),
-        ({"probabilities": [10**400, 0]}, "from 0 to 1"),
-        ({"probabilities": [0.5, 0.4]}, "add up to 1, but their sum is 0.9"),
+        ({"probabilities": [0.5, 0.25, 0.25]}, r"not \[2\], one probability for each label, but \[3\]"),
+        ({"probabilities": [1.5, -0.5]}, "the least is -0.5"),
+        ({"probabilities": [float("nan"), 1.0]}, "must be finite numbers"),
+        ({"probabilities": ["1", 0]}, "must be finite numbers"),
+        ({"probabilities": [10**400, 0]}, "must be finite numbers"),
+        ({"probabilities": [0.5, 0.4]}, "their sum 0.9"),
         ({"scores": [0.5, 0.5]}, "lists named probabilities"),
     ],
 )
 def test_wrong_probe_of_a_classifier_is_named(expected: dict[str, list[Any]], message: str) -> None:
     with pytest.raises(ModelError, match=rf"tombola\.probes\[0\]: .*{message}"):
         Contract("classify", ("cat", "dog"), {}, probes=(Probe(PNG_SIGNATURE, expected),))
+
+
+def test_other_inputs_of_a_probe_stand_beside_its_picture(make_contract: MakeContract) -> None:
+    nothing: dict[str, list[Any]] = {"boxes": [], "scores": [], "labels": []}
+    probe = Probe(PNG_SIGNATURE, nothing, {"score_threshold": 0.25, "max_detections": 3})
+    contract = make_contract(probes=(probe,))
+    written = json.loads(contract.to_metadata()["tombola.probes"])
+    assert written[0]["inputs"] == {"score_threshold": 0.25, "max_detections": 3}
+    assert Contract.from_metadata(contract.to_metadata()) == contract
+    feeds = probe.feeds(DETECT)
+    assert {name: (array.dtype.name, array.tolist()) for name, array in feeds.items()} == {
+        "score_threshold": ("float32", 0.25),
+        "max_detections": ("int64", 3),
+    }
+
+
+@pytest.mark.parametrize(
+    "values", [[[1, 2], [3]], [[1, 2, 3]], [1, 2], "12", [[1.5, 2]], [[None, 1]], [[2**70, 1]], {}]
+)
+def test_arrays_are_read_by_dtype_and_shape(values: Any) -> None:
+    spec = TensorSpec("pairs", "int64", ("n", 2))
+    assert to_array(spec, [[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
+    assert to_array(spec, []).shape == (0, 2)
+    with pytest.raises(ModelError, match=r"pairs must be finite numbers int64 \[n, 2\]"):
+        to_array(spec, values)
 
 
 def test_classify_has_no_defaults() -> None:
@@ -165,6 +184,20 @@ def test_key_order_and_foreign_keys_do_not_matter(random: Any) -> None:
         ("tombola.card", '{"probe_tolerance":1%s}' % ("0" * 400), r"tombola\.card: probe_tolerance"),
         ("tombola.probes", '[{"png":"iVBORw0KGgo="}]', r"tombola\.probes\[0\]: must be an object"),
         ("tombola.probes", '[{"png":5,"expected":{}}]', r"tombola\.probes\[0\]: `png` must be text"),
+        ("tombola.probes", '[{"expected":{}}]', r"tombola\.probes\[0\]: must be an object"),
+        ("tombola.probes", '[{"inputs":[],"expected":{}}]', r"tombola\.probes\[0\]: .*`inputs` and"),
+        ("tombola.probes", '[{"inputs":{},"expected":{}}]', r"probes\[0\]: it must have the inputs image"),
+        (
+            "tombola.probes",
+            '[{"png":"iVBORw0KGgo=","inputs":{"beam_size":3},"expected":{}}]',
+            r"tombola\.probes\[0\]: beam_size: is not an option",
+        ),
+        (
+            "tombola.probes",
+            '[{"png":"iVBORw0KGgo=","inputs":{"score_threshold":2},"expected":{}}]',
+            r"tombola\.probes\[0\]: score_threshold: 2 must be a number from 0 to 1",
+        ),
+        ("tombola.vocabulary", '["a"]', r"tombola\.vocabulary: a file of this task has none"),
         ("tombola.probes", '[{"png":"!","expected":{}}]', r"tombola\.probes\[0\]: .* not base64"),
         ("tombola.probes", '[{"png":"aGk=","expected":{}}]', r"tombola\.probes\[0\]: .* not a PNG"),
         (
@@ -189,12 +222,21 @@ def test_wrong_metadata_is_named(
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
-        ({"boxes": [], "scores": [0.5], "labels": []}, "0 boxes, 1 scores and 0 labels"),
-        ({"boxes": [[0, 0, 1]], "scores": [0.5], "labels": [0]}, "four finite numbers"),
-        ({"boxes": [[0, 0, 1, float("nan")]], "scores": [0.5], "labels": [0]}, "four finite numbers"),
-        ({"boxes": [[0, 0, 1, 10**400]], "scores": [0.5], "labels": [0]}, "four finite numbers"),
-        ({"boxes": [[0, 0, 1, 1]], "scores": ["0.5"], "labels": [0]}, "scores must be finite"),
-        ({"boxes": [[0, 0, 1, 1]], "scores": [0.5], "labels": [3]}, "from 0 to 2"),
+        ({"boxes": [], "scores": [0.5], "labels": []}, r"but \[0, 4\], \[1\] and \[0\]"),
+        (
+            {"boxes": [[0, 0, 1]], "scores": [0.5], "labels": [0]},
+            r"boxes must be finite .* \[n, 4\]",
+        ),
+        (
+            {"boxes": [[0, 0, 1, float("nan")]], "scores": [0.5], "labels": [0]},
+            r"boxes must be finite .* \[n, 4\]",
+        ),
+        (
+            {"boxes": [[0, 0, 1, 10**400]], "scores": [0.5], "labels": [0]},
+            r"boxes must be finite .* \[n, 4\]",
+        ),
+        ({"boxes": [[0, 0, 1, 1]], "scores": ["0.5"], "labels": [0]}, "scores must be finite numbers"),
+        ({"boxes": [[0, 0, 1, 1]], "scores": [0.5], "labels": [3]}, "outside of its 3 labels"),
     ],
 )
 def test_wrong_probe_is_named(
@@ -230,7 +272,7 @@ def test_values_that_json_cannot_hold_are_refused(make_contract: MakeContract) -
 )
 def test_options_out_of_range_are_named(name: str, value: Any) -> None:
     with pytest.raises(ModelError, match=name):
-        check_option(name, value)
+        DETECT.option_feeds({name: value})
 
 
 def test_graph_that_keeps_the_contract_passes() -> None:

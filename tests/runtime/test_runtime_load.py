@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -242,8 +243,8 @@ def test_only_a_session_that_ran_on_cuda_counts(
 ) -> None:
     pretend_cuda(monkeypatch, session, missing)
     with pytest.raises(DeviceError, match=reason):
-        open_session(toy_bytes, "cuda")
-    fallen_back = open_session(toy_bytes, "auto")
+        open_session(toy_bytes, "cuda", trial_feeds=small_question)
+    fallen_back = open_session(toy_bytes, "auto", trial_feeds=small_question)
     assert fallen_back.device == "cpu"
     assert fallen_back.note.startswith("CUDA is not used: ")
 
@@ -251,8 +252,25 @@ def test_only_a_session_that_ran_on_cuda_counts(
 def test_cuda_that_works_is_taken(monkeypatch: pytest.MonkeyPatch, toy_bytes: bytes) -> None:
     pretend_cuda(monkeypatch, FakeSession(BOTH), [])
     for device in ("auto", "cuda"):
-        session = open_session(toy_bytes, device)
+        session = open_session(toy_bytes, device, trial_feeds=small_question)
         assert (session.device, session.note) == ("cuda", "")
+
+
+def test_a_first_run_on_cuda_is_fed_what_the_task_takes(
+    monkeypatch: pytest.MonkeyPatch, toy_path: Path
+) -> None:
+    asked: list[Any] = []
+    session = FakeSession(BOTH)
+    monkeypatch.setattr(session, "run", lambda _, feeds: asked.append(feeds))
+    pretend_cuda(monkeypatch, session, [])
+    load(toy_path)
+    assert [{name: array.shape for name, array in feeds.items()} for feeds in asked] == [
+        {"image": (32, 32, 3)}
+    ]
+
+
+def small_question() -> dict[str, np.ndarray[Any, Any]]:
+    return {"image": np.zeros((8, 8, 3), np.uint8)}
 
 
 def test_missing_libraries_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

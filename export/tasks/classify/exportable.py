@@ -1,47 +1,47 @@
-"""A trained classifier becomes one contract file."""
+"""What a trained classifier brings to an export."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
-from tombola.export.export import ExportReport, Photo, check_width, export_network
-from tombola.export.tasks.classify.difference import ClassifyYardstick
+from tombola.export.exportable import Exportable, check_width
+from tombola.export.photos import some_photos
+from tombola.export.question import Photo, PictureAsking
 from tombola.export.tasks.classify.wrap import ClassifyPicture
 from tombola.train.networks.classify.classifiers import Classifier
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
+from tombola.train.tasks.classify.recipe import ClassifyRecipe
+from tombola.train.tasks.classify.task import load_split
 
 
-def export_classifier(
-    network: Classifier,
-    picture_input: ClassifierInput,
-    output: Path,
-    *,
-    labels: Sequence[str],
-    facts: Mapping[str, Any] | None = None,
-    photos: Sequence[Photo] = (),
-    half: bool = True,
-) -> ExportReport:
-    """Write `network` to `output` as a contract file of the task classify.
+def exportable_classifier(
+    network: Classifier, picture_input: ClassifierInput, labels: Sequence[str]
+) -> Exportable:
+    """A trained classifier.
 
     picture_input: what the network was trained to see. Parity is checked at its size too, and at that of a
-    picture with one side in common with it. The rest, and the errors, are those of `export_network`.
+    picture with one side in common with it. ExportError where the labels are not one a class.
     """
     height, width = picture_input.size_hw
     check_width(network.head.out_features, labels)
-    return export_network(
-        network,
-        lambda folded: ClassifyPicture(folded, picture_input),
-        ClassifyYardstick(),
-        output,
-        labels=labels,
-        defaults={},
-        input_size_hw=picture_input.size_hw,
+    return Exportable(
+        task="classify",
+        network=network,
+        wrap=lambda folded: ClassifyPicture(folded, picture_input),
+        asking=PictureAsking(),
         # Odd, upright and not of the network's size, so that nothing of it can be taken for a constant.
         example=(torch.zeros((2 * height + 37, 2 * width + 11, 3), dtype=torch.uint8),),
-        facts=facts,
-        photos=photos,
+        labels=labels,
+        input_size_hw=picture_input.size_hw,
         parity_sizes_hw=((height, width), (height, 3 * width), (3 * height, width)),
-        half=half,
     )
+
+
+def of_recipe(network: Classifier, recipe: ClassifyRecipe) -> Exportable:
+    """The network of a run, as its recipe has it."""
+    return exportable_classifier(network, recipe.picture.as_input(), recipe.data.classes)
+
+
+def photos_of(recipe: ClassifyRecipe) -> list[Photo]:
+    """A few pictures that the run did not train on."""
+    return some_photos(lambda split: load_split(recipe, split, recipe.data.classes))

@@ -1,50 +1,56 @@
-"""A trained detector becomes one contract file."""
+"""What a trained detector brings to an export."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from tombola.export.difference import Options
-from tombola.export.export import ExportReport, Photo, check_width, export_network
-from tombola.export.tasks.detect.difference import DetectYardstick
+from tombola.export.exportable import Exportable, check_width
+from tombola.export.photos import some_photos
+from tombola.export.question import Options, Photo
+from tombola.export.tasks.detect.asking import DetectAsking
 from tombola.export.tasks.detect.wrap import DetectPicture
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.tasks.detect.recipe import DetectRecipe
+from tombola.train.tasks.detect.task import load_split
 
 
-def export_detector(
-    network: FasterRCNN,
-    picture_input: PictureInput,
-    output: Path,
-    *,
-    labels: Sequence[str],
-    defaults: Options,
-    facts: Mapping[str, Any] | None = None,
-    photos: Sequence[Photo] = (),
-    half: bool = True,
-) -> ExportReport:
-    """Write `network` to `output` as a contract file of the task detect.
+def exportable_detector(
+    network: FasterRCNN, picture_input: PictureInput, labels: Sequence[str], defaults: Options
+) -> Exportable:
+    """A trained detector.
 
     picture_input: what the network was trained to see. defaults: score_threshold, iou_threshold,
-    max_detections. The rest, and the errors, are those of `export_network`.
+    max_detections. ExportError where the labels are not one a class.
     """
     check_width(network.n_classes, labels)
-    return export_network(
-        network,
-        lambda folded: DetectPicture(folded, picture_input),
-        DetectYardstick(),
-        output,
+    return Exportable(
+        task="detect",
+        network=network,
+        wrap=lambda folded: DetectPicture(folded, picture_input),
+        asking=DetectAsking(),
+        example=_example(),
         labels=labels,
         defaults=defaults,
         input_size_hw=(picture_input.size, picture_input.size),
-        example=_example(),
-        facts=facts,
-        photos=photos,
-        half=half,
     )
+
+
+def of_recipe(network: FasterRCNN, recipe: DetectRecipe) -> Exportable:
+    """The network of a run, as its recipe has it."""
+    picture = recipe.picture
+    return exportable_detector(
+        network,
+        PictureInput(picture.size, network.size_divisor, picture.mean, picture.scale),
+        recipe.data.classes,
+        recipe.answer.model_dump(),
+    )
+
+
+def photos_of(recipe: DetectRecipe) -> list[Photo]:
+    """A few pictures that the run did not train on."""
+    return some_photos(lambda split: load_split(recipe, split, recipe.data.classes))
 
 
 def _example() -> tuple[Tensor, ...]:

@@ -2,14 +2,11 @@
 
 from typing import Any, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tombola.errors import ModelError
-from tombola.runtime.contract.contract import SUM_TOLERANCE
 from tombola.runtime.model import Model
 from tombola.runtime.pictures.picture import MAX_PIXELS, PictureSource, read_rgb
 from tombola.runtime.tasks.classify.answer import Classification
+from tombola.runtime.tasks.classify.signature import check_probabilities
+from tombola.runtime.tasks.difference import Arrays
 
 
 class Classifier(Model):
@@ -40,27 +37,14 @@ class Classifier(Model):
 
         Raises PictureError (the picture) and ModelError (an answer that is not one probability a class).
         """
-        if isinstance(source, list | tuple):
-            return [self._classify(read_rgb(one, bgr=bgr, max_pixels=max_pixels)) for one in source]
-        return self._classify(read_rgb(source, bgr=bgr, max_pixels=max_pixels))
 
-    def _classify(self, image_rgb_u8: NDArray[np.uint8]) -> Classification:
-        probabilities = self._session.run({"image": image_rgb_u8})["probabilities"]
-        if probabilities.shape != (len(self.labels),):
-            raise ModelError(
-                f"the model's answer is not [{len(self.labels)}], one probability for each label, but "
-                f"{list(probabilities.shape)}; export it again."
-            )
-        if not np.isfinite(probabilities).all():
-            raise ModelError(
-                "the model's answer holds numbers that are not finite (NaN or infinity): "
-                "its weights are damaged; export again from a good checkpoint."
-            )
-        total = float(probabilities.sum(dtype=np.float64))
-        if probabilities.min() < 0 or abs(total - 1) > SUM_TOLERANCE:
-            raise ModelError(
-                f"the model's answer is not probabilities: the least is {probabilities.min():g} and "
-                f"their sum {total:g}; a softmax is missing, so export it again."
-            )
-        height, width = image_rgb_u8.shape[:2]
-        return Classification(probabilities, self.labels, (height, width))
+        def classify(one: PictureSource) -> Classification:
+            return self.answer({"image": read_rgb(one, bgr=bgr, max_pixels=max_pixels)})
+
+        return [classify(one) for one in source] if isinstance(source, list | tuple) else classify(source)
+
+    def answer(self, feeds: Arrays) -> Classification:
+        found = self.outputs(feeds)
+        check_probabilities(found, len(self.labels))
+        height, width = feeds["image"].shape[:2]
+        return Classification(found["probabilities"], self.labels, (height, width))

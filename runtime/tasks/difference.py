@@ -1,4 +1,4 @@
-"""How far two answers to one picture are apart, and how that is measured for a task."""
+"""How far two answers to one question are apart, and how that is measured for a task."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-Answer = Mapping[str, NDArray[Any]]
-Options = Mapping[str, float | int]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Difference:
     key:     what the card calls it, "box_difference_px".
     things:  what differs, "boxes".
     value:   in `unit` ("px", or "" for shares of 1), NaN where an answer holds NaN.
-    allowed: the largest value that a file may have.
+    allowed: the largest value that another processor may cause.
     """
 
     key: str
@@ -31,28 +30,30 @@ class Difference:
         """False for NaN too."""
         return self.value <= self.allowed
 
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.things} by {self.value:.3g}{unit} (allowed is {self.allowed:g}{unit})"
+
 
 class Yardstick(Protocol):
-    """How the answers of one task are compared.
+    """How the answers of one task are compared: by `tombola verify`, and before an export is written.
 
-    task:      a key of the contract's signatures.
-    counted:   what an answer holds, in the plural: "boxes".
-    breaks_ties: whether the answer holds choices, such as which box comes first, that rounding can tip.
+    counted: what an answer holds, in the plural: "boxes".
     """
 
-    task: str
     counted: str
-    breaks_ties: bool
 
-    def options(self, defaults: Options) -> Sequence[Options]:
-        """What the optional inputs are at each look at a picture."""
-
-    def count(self, answer: Answer) -> int:
+    def count(self, answer: Arrays) -> int:
         """How many things an answer holds."""
 
-    def describe(self, answer: Answer) -> str:
+    def headline(self, answer: Arrays, labels: Sequence[str]) -> str:
+        """The answer in a word or two, for a column of a table."""
+
+    def describe(self, answer: Arrays) -> str:
         """What it holds, in words, for answers that cannot be compared number by number."""
 
-    def differences(self, found: Answer, wanted: Answer) -> tuple[Difference, ...] | None:
+    def differences(
+        self, found: Arrays, wanted: Arrays, factor: float = 1.0
+    ) -> tuple[Difference, ...] | None:
         """How far apart two answers are, always the same kinds in the same order; None if they cannot be
-        compared."""
+        compared. factor: of what is allowed."""

@@ -1,0 +1,43 @@
+"""What can be exported: a trained network with all that its file needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from tombola.errors import ExportError
+from tombola.export.question import Asking, Options
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """One network of one task.
+
+    task:    a key of the runtime's TASKS.
+    network: as trained; it is left alone.
+    wrap:    makes the module that is exported, inputs and outputs as the task's signature has them, around a
+             copy of the network.
+    asking:  what parity is checked on and what the file carries as probes.
+    labels, vocabulary, defaults: the contract's.
+    input_size_hw: what the card says of the network's picture, in pixels; None where it takes none.
+    example: the inputs that the exporter traces with.
+    parity_sizes_hw: sizes of pictures at which parity is checked beyond those of every file.
+    """
+
+    task: str
+    network: nn.Module
+    wrap: Callable[[Any], nn.Module]
+    asking: Asking
+    example: Sequence[Tensor]
+    labels: Sequence[str] = ()
+    vocabulary: Sequence[str] = ()
+    defaults: Options | None = None
+    input_size_hw: tuple[int, int] | None = None
+    parity_sizes_hw: Sequence[tuple[int, int]] = ()
+
+
+def check_width(n_classes: int, labels: Sequence[str]) -> None:
+    """ExportError unless there is one label for each class that the network tells apart."""
+    if len(labels) != n_classes:
+        raise ExportError(f"the network knows {n_classes} classes, but {len(labels)} labels were given.")

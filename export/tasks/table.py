@@ -1,0 +1,33 @@
+"""The tasks that can be exported: what is different from task to task, a row for each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tombola.export.exportable import Exportable
+from tombola.export.question import Asking, Photo, PictureAsking
+from tombola.export.tasks.classify import exportable as classify
+from tombola.export.tasks.detect import exportable as detect
+from tombola.export.tasks.detect.asking import DetectAsking
+
+
+@dataclass(frozen=True)
+class ExportTask:
+    """One task, as `tombola export` sees it.
+
+    file_name:  of the file, where none is named.
+    exportable: the network of a run, and its recipe -> what is exported.
+    photos:     its recipe -> a few pictures for parity and probes, none where they are not to be had.
+    asking:     what its networks are asked before they are written.
+    """
+
+    file_name: str
+    exportable: Callable[[Any, Any], Exportable]
+    photos: Callable[[Any], Sequence[Photo]]
+    asking: Asking
+
+
+EXPORTS = {
+    "detect": ExportTask("detector.onnx", detect.of_recipe, detect.photos_of, DetectAsking()),
+    "classify": ExportTask("classifier.onnx", classify.of_recipe, classify.photos_of, PictureAsking()),
+}

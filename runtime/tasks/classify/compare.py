@@ -1,0 +1,35 @@
+"""How far two answers of a classifier are apart."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tombola.runtime.tasks.difference import Arrays, Difference
+
+PROBABILITY_TOLERANCE = 1e-3
+
+
+class ClassifyYardstick:
+    """Every probability within 1e-3; by class and not by rank, so that a tie may be broken otherwise."""
+
+    counted = "probabilities"
+
+    def count(self, answer: Arrays) -> int:
+        return len(answer["probabilities"])
+
+    def headline(self, answer: Arrays, labels: Sequence[str]) -> str:
+        best = int(answer["probabilities"].argmax())
+        return f"{labels[best]} {answer['probabilities'][best]:.3f}"
+
+    def describe(self, answer: Arrays) -> str:
+        return f"probabilities of the shape {list(answer['probabilities'].shape)}"
+
+    def differences(
+        self, found: Arrays, wanted: Arrays, factor: float = 1.0
+    ) -> tuple[Difference, ...] | None:
+        one, other = found["probabilities"], wanted["probabilities"]
+        if one.shape != other.shape:
+            return None
+        largest = float(np.abs(one - other).max(initial=0.0))
+        allowed = factor * PROBABILITY_TOLERANCE
+        return (Difference("probability_difference", "probabilities", largest, allowed),)

@@ -1,0 +1,36 @@
+"""What a classifier's graph takes and gives, and what its answer must be."""
+
+import numpy as np
+
+from tombola.errors import ModelError
+from tombola.runtime.tasks.difference import Arrays
+from tombola.runtime.tasks.signature import IMAGE, Signature, TensorSpec
+
+SUM_TOLERANCE = 1e-2  # probabilities of many classes, each rounded, miss 1 by a little
+
+CLASSIFY = Signature(
+    inputs=(IMAGE,),
+    optional_inputs=(),
+    outputs=(TensorSpec("probabilities", "float32", ("classes",)),),
+)
+
+
+def check_probabilities(answer: Arrays, n_labels: int) -> None:
+    """ModelError unless the answer is a probability for each label, float32 [labels], their sum 1."""
+    probabilities = answer["probabilities"]
+    if probabilities.shape != (n_labels,):
+        raise ModelError(
+            f"the answer is not [{n_labels}], one probability for each label, but "
+            f"{list(probabilities.shape)}; export the model again."
+        )
+    if not np.isfinite(probabilities).all():
+        raise ModelError(
+            "the answer holds numbers that are not finite (NaN or infinity): "
+            "the model's weights are damaged; export again from a good checkpoint."
+        )
+    total = float(probabilities.sum(dtype=np.float64))
+    if probabilities.min() < 0 or abs(total - 1) > SUM_TOLERANCE:
+        raise ModelError(
+            f"the answer is not probabilities: the least is {probabilities.min():g} and "
+            f"their sum {total:g}; a softmax is missing, so export the model again."
+        )

@@ -1,0 +1,47 @@
+"""The tasks that the runtime knows: what is different from task to task, a row for each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tombola.runtime.model import Model
+from tombola.runtime.tasks.classify.compare import ClassifyYardstick
+from tombola.runtime.tasks.classify.model import Classifier
+from tombola.runtime.tasks.classify.signature import CLASSIFY, check_probabilities
+from tombola.runtime.tasks.detect.compare import DetectYardstick
+from tombola.runtime.tasks.detect.model import Detector
+from tombola.runtime.tasks.detect.signature import DETECT, check_detections
+from tombola.runtime.tasks.difference import Arrays, Yardstick
+from tombola.runtime.tasks.signature import Signature
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, as contract, loading, verify and the measuring tools see it.
+
+    signature:     the tensors of its graph, and whether its files name labels or words.
+    check_answer:  ModelError unless named arrays are an answer to a file with so many labels.
+    model:         what a loaded file of the task becomes: made of its Session, its Contract and what loads it
+                   again.
+    yardstick:     how two answers are compared.
+    example_feeds: every required input with plausible values; a picture of the size (height, width) given,
+                   for tasks that take one.
+    """
+
+    signature: Signature
+    check_answer: Callable[[Arrays, int], None]
+    model: Callable[..., Model]
+    yardstick: Yardstick
+    example_feeds: Callable[[tuple[int, int]], Arrays]
+
+
+def noise_picture(size_hw: tuple[int, int]) -> Arrays:
+    """Feeds of a task that takes one picture and nothing else: noise, the same at every call."""
+    return {"image": np.random.default_rng(0).integers(0, 256, (*size_hw, 3), np.uint8)}
+
+
+TASKS = {
+    "detect": Task(DETECT, check_detections, Detector, DetectYardstick(), noise_picture),
+    "classify": Task(CLASSIFY, check_probabilities, Classifier, ClassifyYardstick(), noise_picture),
+}

@@ -26,7 +26,7 @@ app = typer.Typer(
 detect_app = typer.Typer(
     name="detect", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=True
 )
-detect_app.command(cls=PoliteCommand, context_settings=HELP_NAMES)(TASKS["detect"].command)
+detect_app.command(cls=PoliteCommand, context_settings=HELP_NAMES)(detect.detect)
 
 
 def _print_version(wanted: bool) -> None:

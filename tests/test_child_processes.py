@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tombola.runtime.session.memory import peak_memory_mib
+from tombola.runtime.tasks.table import noise_picture
 from tombola.train.search.point import Point
 from tombola.train.search.process import command
 
@@ -27,7 +28,7 @@ def evil_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_measuring_memory_runs_nothing_of_the_current_folder(evil_folder: Path) -> None:
-    measured = peak_memory_mib(SHIPPED, (28, 28), "cpu", 1)
+    measured = peak_memory_mib(SHIPPED, noise_picture((28, 28)), "cpu", 1)
     assert measured is None or measured > 10
     assert not (evil_folder / "ran").exists()
 

@@ -97,8 +97,8 @@ def _lines(report: "ExportReport", columns: int | None) -> list[str]:
     areas = sorted((one.size_hw for one in report.parity.comparisons), key=prod)
     low, high = ("×".join(map(str, reversed(size_hw))) for size_hw in (areas[0], areas[-1]))
     parity = (
-        f"Answers as PyTorch does: {report.parity.count:,} {report.parity.counted} compared, from "
-        f"{low} to {high} px: {_worst(report.parity)}."
+        f"Answers as PyTorch does: {report.parity.count:,} {report.parity.counted} compared, on pictures "
+        f"from {low} to {high} px: {_worst(report.parity)}."
     )
     facts = wrap(parity, columns=columns)
     if report.rounding is not None:

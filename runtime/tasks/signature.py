@@ -4,7 +4,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,11 @@ def option_array(spec: TensorSpec, value: Any) -> NDArray[Any]:
     """`value` as the array [] that an optional input takes; ModelError unless it is in the spec's range."""
     whole = spec.dtype.startswith("int")
     kind = numbers.Integral if whole else numbers.Real
-    if isinstance(value, bool) or not isinstance(value, kind) or not spec.least <= value <= spec.most:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, kind)
+        or not spec.least <= cast(Any, value) <= spec.most
+    ):
         raise ModelError(f"{spec.name}: {value!r} must be {_range_text(spec, whole=whole)}.")
     return np.array(value, spec.dtype)
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import typer
 from typer.testing import Result
 
 from tombola.cli.model.bench import frame_size
+from tombola.runtime.contract.contract import Contract
 from tombola.runtime.session.bench import BenchResult
 
 Tombola = Callable[..., Result]
@@ -28,8 +28,9 @@ def measured(name: str, p50_ms: float, peak_memory_mib: float | None = 160.4) ->
 def test_models_stand_side_by_side(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
 
-    def bench(models: list[Path], image_rgb_u8: np.ndarray[Any, Any], **options: Any) -> list[BenchResult]:
-        given.update(models=models, shape=image_rgb_u8.shape, **options)
+    def bench(models: list[Path], feeds_of: Any, **options: Any) -> list[BenchResult]:
+        feeds = feeds_of(Contract("classify", ("cat",), {}))
+        given.update(models=models, shapes={name: array.shape for name, array in feeds.items()}, **options)
         return [measured("dense.onnx", 20.0), measured("int8.onnx", 0.8, None)]
 
     monkeypatch.setattr("tombola.runtime.session.bench.bench", bench)
@@ -43,7 +44,7 @@ def test_models_stand_side_by_side(tombola: Tombola, monkeypatch: pytest.MonkeyP
     )
     assert given == {
         "models": [Path("dense.onnx"), Path("int8.onnx")],
-        "shape": (1080, 1920, 3),
+        "shapes": {"image": (1080, 1920, 3)},
         "rounds": 3,
         "device": "cpu",
         "threads": 2,

@@ -181,15 +181,17 @@ def test_verify(tombola: Tombola, make_classifier: Callable[..., bytes]) -> None
     result = tombola("verify", "colours.onnx", "--device", "cpu")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "picture  expected   found      off by probability  result"
+    assert lines[0] == "  probe  expected   found      probabilities off  result"
     assert lines[1].split()[:5] == ["200×100", "red", "0.500", "red", "0.500"]
     assert lines[1].endswith("  ok")
-    assert lines[2].endswith("answers on cpu as it did when it was made (allowed: 0.001 of probability)")
+    assert lines[2].endswith(
+        "answers on cpu as it did when it was made: 3 probabilities compared (allowed: probabilities 0.001)"
+    )
     probe = Probe(Path("dress.png").read_bytes(), {"probabilities": [0.2, 0.3, 0.5]})
     Path("off.onnx").write_bytes(make_classifier(probes=(probe,)))
     result = tombola("verify", "off.onnx", "--device", "cpu")
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1] == "200×100: the probability of 'red' is 0.3 off, 0.001 allowed"
+    assert result.stdout.splitlines()[-1] == "200×100: off: probabilities by 0.3 (allowed is 0.001)"
     assert result.stderr == "error: off.onnx: 1 of 1 answers differ on cpu; copy or export it again\n"
 
 

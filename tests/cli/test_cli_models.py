@@ -128,7 +128,8 @@ def test_verify_a_good_copy(tombola: Tombola) -> None:
     assert lines[0] == "probe  expected  found  boxes off  scores off  result"
     assert lines[1].split() == ["20×10", "2", "2", "0", lines[1].split()[4], "ok"]
     assert lines[2] == (
-        "model.onnx answers on cpu as it did when it was made (allowed: 0.1 px and 0.001 of score)"
+        "model.onnx answers on cpu as it did when it was made: 2 boxes compared "
+        "(allowed: boxes 0.1 px, scores 0.001)"
     )
 
 

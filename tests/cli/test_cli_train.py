@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 
 from tombola.cli.main import app
 from tombola.errors import ExportError
-from tombola.export.difference import Difference
 from tombola.export.parity import Comparison, Parity
 from tombola.export.size import PartSize
+from tombola.runtime.tasks.difference import Difference
 
 Tombola = Callable[..., Result]
 
@@ -235,7 +235,10 @@ def test_export_reports_what_it_wrote(
         return SimpleNamespace(
             path=output,
             nbytes=2_500_000,
-            contract=SimpleNamespace(task="detect"),
+            contract=SimpleNamespace(task="detect", probes=[None] * 3),
+            rounding=Parity(
+                "boxes", (Comparison("drawn", (64, 64), {}, 12, apart(0.17, 6e-4)),), undecided=1
+            ),
             parity=Parity(
                 "boxes",
                 (
@@ -259,8 +262,11 @@ def test_export_reports_what_it_wrote(
         "backbone  1,200,000    2.4 MB\n"
         "roi_head     50,000  100.0 kB\n"
         "\n"
-        "Answers as PyTorch does on 3 pictures from 1×1 to 3840×2160: "
+        "Answers as PyTorch does: 6 boxes compared, on pictures from 1×1 to 3840×2160 px: "
         "boxes within 0.0001 px, scores within 3e-08.\n"
+        "Weights rounded to float16 against those trained: 12 boxes compared: "
+        "boxes within 0.2 px, scores within 0.0006; in 1 answer another choice was made.\n"
+        "Carries 3 small probes for `tombola verify`.\n"
         "my a.onnx: 2.5 MB\n"
         "Next: tombola detect photo.jpg --model 'my a.onnx' --save out\n"
     )

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from tombola.errors import ModelError
-from tombola.runtime.contract.contract import TensorSpec
 from tombola.runtime.modelfile.graph import check_contract, read_graph
 from tombola.runtime.modelfile.protobuf import Budget, fields, varints
 from tombola.runtime.modelfile.tensor import read_tensor
+from tombola.runtime.tasks.signature import TensorSpec
 
 MakeToy = Callable[..., onnx.ModelProto]
 Spoil = Callable[[onnx.ModelProto], None]

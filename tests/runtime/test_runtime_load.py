@@ -99,7 +99,7 @@ def test_format_of_onnxruntimes_own_is_not_taken(
     data = (tmp_path / "model.ort").read_bytes()
     assert onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).get_inputs()
     with pytest.raises(ModelError, match="refuses the file"):
-        open_session(data, "cpu")
+        open_session(data, "cpu", trial_feeds=small_question)
 
 
 def test_another_task_and_another_contract(make_toy: MakeToy, make_contract: MakeContract) -> None:

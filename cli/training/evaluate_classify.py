@@ -21,6 +21,7 @@ SHOWN_MISTAKES = 3
 
 def report_classifier(asked: Evaluated) -> str:
     """The scores of the run folder or model file that is asked for, as text or JSON."""
+    from tombola.train.metrics.score import percent
     from tombola.train.run.folder import check_place, write_atomic
 
     if asked.score is not None or asked.pr_curve is not None:
@@ -31,7 +32,7 @@ def report_classifier(asked: Evaluated) -> str:
     if asked.confusions is not None:
         from tombola.train.tasks.classify.exhibits import confusion_matrix_png
 
-        title = f"{asked.path.name}\n{100 * scores.accuracy:.2f} % of {scores.pictures:,} pictures right"
+        title = f"{asked.path.name}\n{percent(scores.accuracy, 2)} % of {scores.pictures:,} pictures right"
         write_atomic(asked.confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
     return classifier_json(scores) if asked.json else "\n".join(classifier_lines(scores, terminal_columns()))
 

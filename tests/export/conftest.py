@@ -18,7 +18,8 @@ from tombola.export.export import ExportReport, export_network
 from tombola.export.graph import quiet, to_graph
 from tombola.export.tasks.detect.exportable import exportable_detector
 from tombola.export.translations import OPSET, TRANSLATIONS
-from tombola.train.networks.backbones.mobilenet import InvertedResidualNet, Stage
+from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.backbones.mobilenet import StagePlan, inverted_residual_net
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.proposals import ProposalSettings
 from tombola.train.networks.detect.roi_head import RoiSettings
@@ -48,9 +49,10 @@ def small_network(
 ) -> FasterRCNN:
     """A detector of a few thousand random weights, with heads scaled so that it finds things everywhere."""
     torch.manual_seed(seed)
-    plan = (Stage(1, 3, 2, 1, 8), Stage(1, 3, 2, 2, 8), Stage(1, 3, 2, 2, 16))
+    plan = (StagePlan(1, 3, 2, 1, 8), StagePlan(1, 3, 2, 2, 8), StagePlan(1, 3, 2, 2, 16))
+    picture = Axis("picture", 3, pinned=True)
     network = FasterRCNN(
-        InvertedResidualNet(plan, strides=(8, 16) if pyramid else (16,)),
+        inverted_residual_net(plan, picture, Axes(), strides=(8, 16) if pyramid else (16,)),
         len(LABELS),
         channels=16,
         pyramid=pyramid,

@@ -21,12 +21,12 @@ from tombola.export.tasks.classify.exportable import exportable_classifier
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
 from tombola.runtime.verify import verify
+from tombola.train.networks.classify.backbone_classifier import ResNet20Settings, ResNetSettings
 from tombola.train.networks.classify.classifiers import Classifier, NetworkSettings, build_classifier
 from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.classify.densenet import DenseNetSettings
 from tombola.train.networks.classify.highway import HighwaySettings
 from tombola.train.networks.classify.mlp import MlpSettings
-from tombola.train.networks.classify.residual_classifier import ResNet20Settings, ResNetSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 
 LABELS = ("apple", "brick", "candle", "drum")

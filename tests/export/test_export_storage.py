@@ -17,12 +17,15 @@ from tombola.export.fold import FoldedConv, fold
 from tombola.export.half import round_weights, store_half
 from tombola.export.naming import name_nodes
 from tombola.export.size import sizes
+from tombola.train.networks.axis import Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 
 
 def block(**changes: Any) -> ConvBatchNorm:
     torch.manual_seed(1)
-    made = ConvBatchNorm(**{"in_channels": 4, "out_channels": 8, "kernel_size": 3, **changes})
+    reads = Axis("reads", 4)
+    writes = reads if changes.get("depthwise") else Axis("writes", 8)
+    made = ConvBatchNorm(**{"reads": reads, "writes": writes, "kernel_size": 3, **changes})
     with torch.no_grad():
         assert made.norm.running_mean is not None
         assert made.norm.running_var is not None
@@ -40,7 +43,7 @@ def block(**changes: Any) -> ConvBatchNorm:
         {"stride": 2, "same_padding": True, "activation": nn.ReLU6()},
         {"kernel_size": 5, "same_padding": True},
         {"kernel_size": 1, "activation": nn.ReLU()},
-        {"out_channels": 4, "groups": 4, "norm_eps": 1e-3},
+        {"depthwise": True, "norm_eps": 1e-3},
     ],
 )
 def test_a_folded_block_is_the_block(changes: dict[str, Any]) -> None:
@@ -55,7 +58,7 @@ def test_a_folded_block_is_the_block(changes: dict[str, Any]) -> None:
 
 
 def test_folding_leaves_the_network_alone() -> None:
-    network = nn.Sequential(block(), nn.Sequential(block(in_channels=8)))
+    network = nn.Sequential(block(), nn.Sequential(block(reads=Axis("reads", 8))))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     folded = fold(network)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

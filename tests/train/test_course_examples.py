@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.classify.cnn import Cnn, CnnSettings
 from tombola.train.networks.classify.mlp import Mlp, MlpSettings
 from tombola.train.networks.layers.activations import ActivationName
@@ -43,7 +44,7 @@ def array(tensor: Tensor | None) -> Array:
 
 @pytest.fixture
 def small_network() -> Mlp:
-    network = Mlp(MlpSettings(widths=(2,)), channels=1, size_hw=(1, 2), n_classes=2)
+    network = Mlp(MlpSettings(widths=(2,)), channels=1, size_hw=(1, 2), n_classes=2, axes=Axes())
     set_weights(network.get_submodule("layers.0.0"), [[1.0, -0.5], [0.5, 1.0]], [-0.5, -0.5])
     set_weights(network.head, [[0.5, -1.0], [-2.0, 0.5]], [1.0, 1.0])
     return network
@@ -100,7 +101,7 @@ KERNEL = np.array(
 )
 def test_rgb_convolution_and_pooling(pool: str, pooled: list[list[float]]) -> None:
     cnn_settings = CnnSettings.model_validate({"blocks": [[1]], "pool": pool, "batch_norm": False})
-    block = Cnn(cnn_settings, channels=3, size_hw=(4, 4), n_classes=2).blocks[0]
+    block = Cnn(cnn_settings, channels=3, size_hw=(4, 4), n_classes=2, axes=Axes()).blocks[0]
     assert isinstance(block, nn.Sequential)
     set_weights(block[0], KERNEL, 2.0)
     picture = torch.tensor(RGB, dtype=torch.float32)[None]
@@ -182,7 +183,7 @@ ACTIVATIONS: dict[ActivationName, tuple[Callable[[Array], Array], Callable[[Arra
 def test_backpropagation_through_a_perceptron(name: ActivationName) -> None:
     torch.manual_seed(3)
     network = Mlp(
-        MlpSettings(widths=(5, 4), activation=name), channels=1, size_hw=(2, 3), n_classes=3
+        MlpSettings(widths=(5, 4), activation=name), channels=1, size_hw=(2, 3), n_classes=3, axes=Axes()
     ).double()
     x, labels = torch.randn(7, 1, 2, 3, dtype=torch.float64), torch.randint(0, 3, (7,))
     F.cross_entropy(network(x), labels).backward()
@@ -205,7 +206,9 @@ def test_backpropagation_through_a_perceptron(name: ActivationName) -> None:
 
 def test_backpropagation_through_maxout() -> None:
     torch.manual_seed(3)
-    layer = dense_layer(4, 3, activation="maxout", batch_norm=False, dropout=0).double()
+    layer = dense_layer(
+        Axis("inputs", 4), Axis("units", 3), activation="maxout", batch_norm=False, dropout=0
+    ).double()
     x = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     delta = np.random.default_rng(0).normal(size=(6, 3))
     layer(x).backward(torch.tensor(delta))
@@ -238,6 +241,7 @@ def test_backpropagation_through_a_convolutional_network(pool: str, padded: bool
         channels=2,
         size_hw=(8, 6),
         n_classes=3,
+        axes=Axes(),
     ).double()
     images, labels = torch.randn(4, 2, 8, 6, dtype=torch.float64, requires_grad=True), torch.arange(4) % 3
     logits = network(images)
@@ -295,7 +299,9 @@ def test_dropout_keeps_the_expectation_of_the_next_layer() -> None:
         mean += probability * (weight @ (np.array(mask) * a / (1 - p_drop)))
     np.testing.assert_allclose(mean, weight @ a)
 
-    layer = dense_layer(4, 4, activation="leaky_relu", batch_norm=False, dropout=p_drop)
+    layer = dense_layer(
+        Axis("inputs", 4), Axis("units", 4), activation="leaky_relu", batch_norm=False, dropout=p_drop
+    )
     set_weights(layer[0], torch.eye(4), torch.zeros(4))
     kept = np.where(a > 0, a, 0.01 * a) / (1 - p_drop)
     torch.manual_seed(0)
@@ -312,7 +318,7 @@ def test_dropout_keeps_the_expectation_of_the_next_layer() -> None:
 def test_batch_norm_uses_the_batch_while_training_and_the_set_at_test_time() -> None:
     rng = np.random.default_rng(1)
     training_set = rng.normal(3.0, 2.0, size=(3, 32, 4))  # three batches
-    layer = LinearBatchNorm(4, 4, activation=nn.Identity()).double()
+    layer = LinearBatchNorm(Axis("inputs", 4), Axis("units", 4), activation=nn.Identity()).double()
     with torch.no_grad():
         layer.linear.weight.copy_(torch.eye(4))
         layer.norm.weight.copy_(torch.tensor([1.0, 2.0, 0.5, -1.0]))
@@ -348,7 +354,7 @@ def test_batch_norm_uses_the_batch_while_training_and_the_set_at_test_time() -> 
 
 def test_batch_norm_of_a_convolution_counts_every_cell() -> None:
     torch.manual_seed(2)
-    block = ConvBatchNorm(2, 3, 3).double()
+    block = ConvBatchNorm(Axis("inputs", 2), Axis("maps", 3), 3).double()
     x = torch.randn(4, 2, 5, 6, dtype=torch.float64)
     z = convolve(np.pad(array(x), ((0, 0), (0, 0), (1, 1), (1, 1))), array(block.conv.weight), np.zeros(3))
     mean, variance = z.mean((0, 2, 3), keepdims=True), z.var((0, 2, 3), keepdims=True)
@@ -386,7 +392,7 @@ def test_the_network_in_numpy_and_ours_take_the_same_steps() -> None:
     # Ten blurred prototypes and noise, 0..1, so that there is something to learn.
     x = np.clip(rng.uniform(0, 1, (784, 10))[:, labels] * 0.7 + rng.uniform(0, 0.3, (784, 200)), 0, 1)
     by_hand = NumpyNetwork(rng)
-    network = Mlp(MlpSettings(widths=(10,)), channels=1, size_hw=(28, 28), n_classes=10).double()
+    network = Mlp(MlpSettings(widths=(10,)), channels=1, size_hw=(28, 28), n_classes=10, axes=Axes()).double()
     first = network.get_submodule("layers.0.0")
     set_weights(first, by_hand.w1, by_hand.b1)
     set_weights(network.head, by_hand.w2, by_hand.b2)

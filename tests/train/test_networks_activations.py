@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from tombola.train.networks.axis import Axis, Part
 from tombola.train.networks.layers.activations import ActivationName, Maxout, build_activation, units_before
 
 
@@ -28,11 +29,11 @@ from tombola.train.networks.layers.activations import ActivationName, Maxout, bu
 @given(x=st.floats(-30, 30))
 @hypothesis_settings(max_examples=25, deadline=None)
 def test_activations_follow_their_formulas(name: ActivationName, formula: Any, x: float) -> None:
-    activation = build_activation(name).double()
+    activation, axis = build_activation(name).double(), Axis("hidden", 7)
     given_tensor = torch.tensor([[x]], dtype=torch.float64)
     assert activation(given_tensor).item() == pytest.approx(formula(x), rel=1e-12, abs=1e-12)
     assert given_tensor.item() == x  # not in place
-    assert units_before(name, 7) == 7
+    assert units_before(name, axis) == (Part(axis),)
 
 
 def test_prelu_learns_its_slope() -> None:
@@ -44,7 +45,8 @@ def test_prelu_learns_its_slope() -> None:
 
 
 def test_maxout_is_the_larger_of_two_units() -> None:
-    assert units_before("maxout", 3) == 6
+    axis = Axis("hidden", 3)
+    assert units_before("maxout", axis) == (Part(axis), Part(axis))
     x = torch.tensor([[1.0, -5.0, 2.0, 0.5, -4.0, 7.0]])
     assert Maxout()(x).tolist() == [[1.0, -4.0, 7.0]]
     maps = torch.randn(2, 6, 5, 4)

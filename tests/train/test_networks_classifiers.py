@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tombola.errors import ExportError, RecipeError
 from tombola.export.fold import fold
+from tombola.train.networks.axis import Axis
 from tombola.train.networks.classify.classifiers import Classifier, NetworkSettings, build_classifier
 from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.classify.highway import HighwayLayer
@@ -32,6 +33,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet18": {"kind": "resnet18", "width": 0.125},
     "resnet50": {"kind": "resnet50", "width": 0.125, "stem": "small"},
     "resnet20": {"kind": "resnet20", "width": 0.5, "dropout": 0.1},
+    "mobilenet_v2": {"kind": "mobilenet_v2", "width": 0.125, "dropout": 0.2},
+    "efficientnet_lite0": {"kind": "efficientnet_lite0", "width": 0.125},
     "densenet": {"kind": "densenet", "blocks": [2, 3], "growth": 4, "dropout": 0.2},
     "densenet, large": {"kind": "densenet", "blocks": [1, 1, 1], "growth": 4, "stem": "large"},
     "highway": {"kind": "highway", "width": 9, "depth": 3},
@@ -70,7 +73,7 @@ def warmed(network: nn.Module, *shape: int) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize(("channels", "size_hw", "n_classes"), [(1, (28, 28), 10), (3, (33, 20), 2)])
+@pytest.mark.parametrize(("channels", "size_hw", "n_classes"), [(1, (32, 32), 10), (3, (41, 33), 2)])
 def test_logits_have_one_column_a_class_and_pictures_do_not_mix(
     name: str, channels: int, size_hw: tuple[int, int], n_classes: int
 ) -> None:
@@ -87,8 +90,8 @@ def test_logits_have_one_column_a_class_and_pictures_do_not_mix(
 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_weight_learns_and_the_last_layer_is_the_head(name: str) -> None:
-    network = build(SMALL[name])
-    F.cross_entropy(network(torch.randn(16, 1, 28, 28)), torch.arange(16) % 10).backward()
+    network = build(SMALL[name], size_hw=(32, 32))
+    F.cross_entropy(network(torch.randn(16, 1, 32, 32)), torch.arange(16) % 10).backward()
     for path, parameter in network.named_parameters():
         assert parameter.grad is not None, path
         assert parameter.grad.abs().max() > 0, path
@@ -122,6 +125,9 @@ def test_every_weight_learns_and_the_last_layer_is_the_head(name: str) -> None:
         ({"kind": "resnet18", "initialisation": "default"}, 3, 224, 1000, 11_689_512),
         ({"kind": "resnet34", "initialisation": "default"}, 3, 224, 1000, 21_797_672),
         ({"kind": "resnet50", "initialisation": "default"}, 3, 224, 1000, 25_557_032),
+        ({"kind": "mobilenet_v2", "initialisation": "default"}, 3, 224, 1000, 3_504_872),
+        ({"kind": "efficientnet_lite0", "initialisation": "default"}, 3, 224, 1000, 4_652_008),
+        ({"kind": "efficientnet_lite2", "initialisation": "default"}, 3, 224, 1000, 6_092_072),
         ({"kind": "densenet", "blocks": [6, 12, 24, 16], "growth": 32, "stem": "large"}, 3, 224, 1000,
          7_978_856),
         # He et al. 2016, table 6: 0.27M, of which two 1×1 shortcuts with their norms are ours.
@@ -178,6 +184,11 @@ def test_wrong_settings_are_named(table: dict[str, Any], message: str) -> None:
 def test_pictures_that_are_too_small_are_refused(table: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match=r"network\.blocks.*\[15, 40\]"):
         build(table, size_hw=(15, 40))
+
+
+def test_photos_for_inverted_residuals_have_a_cell_left() -> None:
+    with pytest.raises(RecipeError, match=r"'efficientnet_lite0' needs pictures of at least 32.*\[31, 64\]"):
+        build({"kind": "efficientnet_lite0"}, size_hw=(31, 64))
 
 
 # First weights.
@@ -268,7 +279,7 @@ def test_he_carries_a_signal_through_twenty_layers_and_a_small_gaussian_loses_it
 
 def test_highway_layer_mixes_its_input_and_its_transform() -> None:
     torch.manual_seed(0)
-    layer, x = HighwayLayer(5, "tanh"), torch.randn(7, 5)
+    layer, x = HighwayLayer(Axis("layers", 5), "tanh"), torch.randn(7, 5)
     transform = np.tanh(x.numpy() @ layer.plain.weight.detach().numpy().T + layer.plain.bias.detach().numpy())
     gate = 1 / (
         1 + np.exp(-(x.numpy() @ layer.gate.weight.detach().numpy().T + layer.gate.bias.detach().numpy()))
@@ -317,9 +328,11 @@ class Unfolded(nn.Module):
         super().__init__()
         self.weighted = layer.conv if isinstance(layer, ConvBatchNorm) else layer.linear
         self.norm, self.activation = layer.norm, layer.activation
+        uneven = layer.uneven if isinstance(layer, ConvBatchNorm) else None
+        self.pad = nn.ZeroPad2d(uneven) if uneven else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.norm(self.weighted(x)))  # type: ignore[no-any-return]
+        return self.activation(self.norm(self.weighted(self.pad(x))))  # type: ignore[no-any-return]
 
 
 def unfolded(network: nn.Module) -> nn.Module:
@@ -333,8 +346,8 @@ def unfolded(network: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_folding_keeps_the_answers(name: str) -> None:
-    network = warmed(build(SMALL[name]), 1, 28, 28)
-    images = torch.randn(4, 1, 28, 28)
+    network = warmed(build(SMALL[name], size_hw=(32, 32)), 1, 32, 32)
+    images = torch.randn(4, 1, 32, 32)
     expected = unfolded(network)(images)
     torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
     folded = fold(network)

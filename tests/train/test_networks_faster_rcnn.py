@@ -93,6 +93,21 @@ def test_a_batch_of_two_equals_each_alone() -> None:
         torch.testing.assert_close(value, (alone[0][name] + alone[1][name]) / 2, atol=1e-5, rtol=1e-4)
 
 
+def test_label_smoothing_spreads_a_share_of_the_label() -> None:
+    """(1 - s) of the loss against the label, s of the mean over all classes, background among them."""
+    targets, images = [target([[4, 4, 30, 40]], [1])], torch.randn(1, 3, 64, 64)
+    network = build(label_smoothing=0.3)
+    maps = network.neck(network.backbone(images))
+    proposals = [torch.tensor([[0.0, 0.0, 20.0, 20.0], [5.0, 5.0, 30.0, 40.0]])]
+    smoothed, _ = network.roi_head.loss(maps, proposals, targets)
+    rois, labels, _ = network.roi_head._sample(proposals[0], targets[0])
+    order, logits, _ = network.roi_head(maps, rois, torch.zeros(len(rois), dtype=torch.int64))
+    surprise = -logits.log_softmax(1)
+    hard = surprise[torch.arange(len(rois)), labels[order]]
+    torch.testing.assert_close(smoothed, (0.7 * hard + 0.3 * surprise.mean(1)).mean())
+    assert len(set(labels.tolist())) == 2
+
+
 @pytest.mark.parametrize("pool", [roi_align_of, roi_pool_of])
 def test_pooling_keeps_its_precision_under_autocast(pool: Callable[[Tensor, Tensor], Tensor]) -> None:
     torch.manual_seed(2)

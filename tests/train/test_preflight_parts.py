@@ -29,6 +29,7 @@ from tombola.train.doctor.range_test import check_learning_rate, run_range_test
 from tombola.train.loop.gradient_learner import GradientLearner
 from tombola.train.loop.noise import seed_noise
 from tombola.train.metrics.score import Score
+from tombola.train.networks.axis import Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
@@ -307,7 +308,7 @@ def test_the_range_reaches_beyond_the_recipes_own_rate() -> None:
 
 
 def test_the_first_layer_is_found_where_a_block_does_not_call_its_convolution() -> None:
-    block = ConvBatchNorm(1, 2, 3)
+    block = ConvBatchNorm(Axis("picture", 1), Axis("maps", 2), 3)
     network = nn.Sequential(nn.Sequential(nn.Identity(), block), nn.Conv2d(2, 2, 1))
     picture = torch.full((1, 1, 4, 4), 7.0)
     for training, name in ((True, "0.1.conv"), (False, "0.1")):

@@ -1,4 +1,5 @@
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.errors import RecipeError, TrainingError
+from tombola.train.networks.classify.backbone_classifier import InvertedResidualSettings, ResNetSettings
 from tombola.train.networks.classify.classifiers import NetworkSettings, build_classifier
 from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.classify.densenet import DenseNetSettings
 from tombola.train.networks.classify.mlp import MlpSettings
-from tombola.train.networks.classify.residual_classifier import ResNetSettings
 from tombola.train.start.freeze import freeze_up_to, layer_names, rest_frozen
 from tombola.train.start.start import load_start, weights_file
 
@@ -83,6 +84,83 @@ def torchvision_resnet(
     return reference.linear("fc", x.mean((2, 3)), 10)
 
 
+def inverted_residuals(
+    reference: Reference,
+    x: Tensor,
+    plan: tuple[tuple[int, int, int, int, int], ...],
+    names: Callable[[str, int], tuple[str, str]],
+    *,
+    same: bool,
+    stem: int = 8,
+) -> Tensor:
+    """plan: (repeats, kernel, stride, expansion, channels) a stage; `same` pads as TensorFlow does."""
+
+    def unit(
+        name: tuple[str, str], x: Tensor, out: int, kernel: int, stride: int, *, depthwise: bool
+    ) -> Tensor:
+        weight = reference.tensors.setdefault(
+            f"{name[0]}.weight", torch.randn(out, 1 if depthwise else x.shape[1], kernel, kernel)
+            * (2 / kernel**2 / (1 if depthwise else x.shape[1])) ** 0.5
+        )  # fmt: skip
+        before, after = kernel // 2, kernel // 2
+        if same:
+            total = kernel - stride  # of even sides
+            before, after = total // 2, total - total // 2
+        x = F.pad(x, (before, after, before, after))
+        x = F.conv2d(x, weight, stride=stride, groups=out if depthwise else 1)
+        mean, var, scale, bias = (
+            reference.tensors.setdefault(f"{name[1]}.{part}", torch.rand(out) + 0.5)
+            for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return F.batch_norm(x, mean, var, scale, bias, eps=1e-3 if same else 1e-5)
+
+    x = F.relu6(unit(names("stem", 0), x, stem, 3, 2, depthwise=False))
+    block = 0
+    for repeats, kernel, stride, expansion, out in plan:
+        for repeat in range(repeats):
+            step = stride if repeat == 0 else 1
+            y = x
+            if expansion > 1:
+                y = F.relu6(unit(names("expand", block), y, expansion * x.shape[1], 1, 1, depthwise=False))
+            depth = "depth" if expansion > 1 else "first depth"
+            y = F.relu6(unit(names(depth, block), y, y.shape[1], kernel, step, depthwise=True))
+            project = "project" if expansion > 1 else "first project"
+            y = unit(names(project, block), y, out, 1, 1, depthwise=False)
+            x = x + y if x.shape == y.shape else y
+            block += 1
+    x = F.relu6(unit(names("last", block), x, 1280, 1, 1, depthwise=False))
+    return reference.linear(names("head", 0)[0], x.mean((2, 3)), 10)
+
+
+def torchvision_mobilenet_names(part: str, block: int) -> tuple[str, str]:
+    inside = f"features.{block + 1}.conv"
+    return {
+        "stem": ("features.0.0", "features.0.1"),
+        "expand": (f"{inside}.0.0", f"{inside}.0.1"),
+        "depth": (f"{inside}.1.0", f"{inside}.1.1"),
+        "project": (f"{inside}.2", f"{inside}.3"),
+        "first depth": (f"{inside}.0.0", f"{inside}.0.1"),
+        "first project": (f"{inside}.1", f"{inside}.2"),
+        "last": (f"features.{block + 1}.0", f"features.{block + 1}.1"),
+        "head": ("classifier.1", ""),
+    }[part]
+
+
+def lukemelas_efficientnet_names(part: str, block: int) -> tuple[str, str]:
+    inside = f"_blocks.{block}"
+    depth, project = (
+        (f"{inside}._depthwise_conv", f"{inside}._bn1"),
+        (f"{inside}._project_conv", f"{inside}._bn2"),
+    )
+    return {
+        "stem": ("_conv_stem", "_bn0"),
+        "expand": (f"{inside}._expand_conv", f"{inside}._bn0"),
+        "depth": depth, "first depth": depth, "project": project, "first project": project,
+        "last": ("_conv_head", "_bn1"),
+        "head": ("_fc", ""),
+    }[part]  # fmt: skip
+
+
 def torchvision_densenet(reference: Reference, x: Tensor, blocks: tuple[int, ...], growth: int) -> Tensor:
     x = reference.norm("features.norm0", reference.conv("features.conv0", x, 2 * growth, 7, 2)).relu()
     x = F.max_pool2d(x, 3, 2, 1)
@@ -110,6 +188,34 @@ def test_a_resnet_with_torchvisions_weights_answers_as_torchvision_does(
     expected = torchvision_resnet(reference, x, repeats, bottleneck=bottleneck)
     save_file(reference.tensors, tmp_path / "public.safetensors")
     network = build(ResNetSettings.model_validate({"kind": kind, "width": 0.125}))
+    load_start(network, tmp_path / "public.safetensors")
+    torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_mobilenet_with_torchvisions_weights_answers_as_torchvision_does(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    reference, x = Reference(), torch.randn(2, 3, 64, 96)
+    plan = (
+        (1, 3, 1, 1, 8), (2, 3, 2, 6, 8), (3, 3, 2, 6, 8), (4, 3, 2, 6, 16), (3, 3, 1, 6, 24),
+        (3, 3, 2, 6, 40), (1, 3, 1, 6, 80),
+    )  # fmt: skip
+    expected = inverted_residuals(reference, x, plan, torchvision_mobilenet_names, same=False)
+    torch.save(reference.tensors, tmp_path / "public.pth")
+    network = build(InvertedResidualSettings(kind="mobilenet_v2", width=0.25))
+    load_start(network, tmp_path / "public.pth")
+    torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_efficientnet_lite_with_public_weights_answers_as_it_does(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    reference, x = Reference(), torch.randn(2, 3, 64, 96)
+    plan = (
+        (1, 3, 1, 1, 8), (2, 3, 2, 6, 8), (2, 5, 2, 6, 16), (3, 3, 2, 6, 24), (3, 5, 1, 6, 32),
+        (4, 5, 2, 6, 48), (1, 3, 1, 6, 80),
+    )  # fmt: skip
+    expected = inverted_residuals(reference, x, plan, lukemelas_efficientnet_names, same=True, stem=32)
+    save_file(reference.tensors, tmp_path / "public.safetensors")
+    network = build(InvertedResidualSettings(kind="efficientnet_lite0", width=0.25))
     load_start(network, tmp_path / "public.safetensors")
     torch.testing.assert_close(network.eval()(x), expected, rtol=1e-4, atol=1e-4)
 
@@ -259,7 +365,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
     deeper = build(ResNetSettings(kind="resnet34", width=0.125))
     save_file(deeper.state_dict(), tmp_path / "deep.safetensors")
-    with pytest.raises(TrainingError, match=r"tensors that the network has not, stages"):
+    with pytest.raises(TrainingError, match=r"tensors that the network has not, backbone"):
         load_start(build(ResNetSettings(kind="resnet18", width=0.125)), tmp_path / "deep.safetensors")
 
 

@@ -3,16 +3,19 @@
 from torch import nn
 
 from tombola.errors import RecipeError
+from tombola.train.networks.backbones.backbone import Backbone
 
 
 def layer_names(network: nn.Module) -> tuple[str, ...]:
-    """The parts of a network that have weights, in the order of its forward pass: "stem", "stages.0", ...
+    """The parts of a network that have weights, in the order of its forward pass: "backbone.stages.0", ...
 
     A sequence of parts is named part by part.
     """
     names: list[str] = []
     for name, child in network.named_children():
-        inner = child.named_children() if isinstance(child, nn.Sequential) else ()
+        inner = child.named_children() if isinstance(child, nn.Sequential) else iter(())
+        if isinstance(child, Backbone):
+            inner = ((f"stages.{index}", stage) for index, stage in enumerate(child.stages))
         parts = [f"{name}.{key}" for key, part in inner if any(True for _ in part.parameters())]
         if parts:
             names += parts
@@ -22,7 +25,7 @@ def layer_names(network: nn.Module) -> tuple[str, ...]:
 
 
 def freeze_up_to(network: nn.Module, layer: str) -> tuple[str, ...]:
-    """No gradients for any weight up to the last one of `layer`, a path such as "stages.1" or "blocks.0.2".
+    """No gradients for any weight up to the last one of `layer`, a path such as "blocks.0.2".
 
     The networks here register their layers in the order in which they use them, which is what "up to" means.
     Returns the names of the frozen parameters. Raises RecipeError that lists the layers if there is none of

@@ -37,13 +37,13 @@ def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = ()) -
     """Copy weights into a network.
 
     file: a .safetensors file, or a .pth or .pt file, which is read without running any code in it. Names are
-    ours, or torchvision's for ResNet and DenseNet, behind any prefix that all have in common. fresh: prefixes
-    of names that are not taken over. Every other tensor must fit. A file that holds more than the network is
-    refused, for it is of another network.
+    ours, torchvision's for ResNet, DenseNet and MobileNetV2, or lukemelas' for EfficientNet-Lite, behind any
+    prefix that all have in common. fresh: prefixes of names that are not taken over. Every other tensor must
+    fit. A file that holds more than the network is refused, for it is of another network.
     Raises TrainingError that names the file, the tensor and its shapes.
     """
     source = _without_prefix(read_tensors(file), {name for name, _ in network.named_children()})
-    names = own_names(source)
+    names = own_names(source, network)
     given = {names[name]: tensor for name, tensor in source.items()}
     own = network.state_dict()
     wanted = [name for name in own if not name.startswith(fresh) and not name.endswith("num_batches_tracked")]

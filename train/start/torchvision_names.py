@@ -1,18 +1,14 @@
-"""Torchvision's names for the tensors of ResNet and DenseNet, turned into ours."""
+"""Public names for the tensors of well-known networks, turned into ours."""
 
 import re
 from collections.abc import Iterable
 
-# (their pattern, our name); a number in braces counts from 0 where theirs counts from 1.
-_RESNET: tuple[tuple[str, str], ...] = (
-    (r"conv1\.", "stem.0.conv."),
-    (r"bn1\.", "stem.0.norm."),
-    (r"layer(\d+)\.(\d+)\.conv(\d+)\.", "stages.{0}.{raw1}.body.{2}.conv."),
-    (r"layer(\d+)\.(\d+)\.bn(\d+)\.", "stages.{0}.{raw1}.body.{2}.norm."),
-    (r"layer(\d+)\.(\d+)\.downsample\.0\.", "stages.{0}.{raw1}.shortcut.conv."),
-    (r"layer(\d+)\.(\d+)\.downsample\.1\.", "stages.{0}.{raw1}.shortcut.norm."),
-    (r"fc\.", "head."),
-)
+from torch import nn
+
+from tombola.train.networks.backbones.public_names import PUBLIC_HEADS, public_units
+from tombola.train.networks.layers.convolution import ConvBatchNorm
+
+# Torchvision's: (their pattern, our name); a number in braces counts from 0 where theirs counts from 1.
 # Files from before torchvision 0.3 have a dot before the number of a norm or convolution.
 _DENSENET: tuple[tuple[str, str], ...] = (
     (r"features\.conv0\.", "stem.0.conv."),
@@ -27,22 +23,30 @@ _DENSENET: tuple[tuple[str, str], ...] = (
 )
 
 
-def own_names(names: Iterable[str]) -> dict[str, str]:
-    """Each name of a state dict -> ours; names that are not torchvision's stay as they are.
+def own_names(names: Iterable[str], network: nn.Module) -> dict[str, str]:
+    """Each name of a state dict -> that of `network`; names of no known origin stay as they are.
 
-    The names together tell the origin: `conv1.weight` with `layer1.0.conv1.weight` is a ResNet,
-    `features.denseblock1...` a DenseNet.
+    The names together tell the origin: `features.denseblock1...` is torchvision's DenseNet, put into ours by
+    name; its ResNet and MobileNetV2 and lukemelas' EfficientNet-Lite are told by `public_units`, and go into
+    the network's convolutions in their order.
     """
     known = set(names)
-    if {"conv1.weight", "layer1.0.conv1.weight"} <= known:
-        return {name: _own_name(name, _RESNET) for name in known}
     if any(name.startswith("features.denseblock1.") for name in known):
-        return {name: _own_name(name, _DENSENET) for name in known}
-    return {name: name for name in known}
+        return {name: _densenet_name(name) for name in known}
+    layers = dict.fromkeys(PUBLIC_HEADS, "head") if public_units(known) else {}
+    own = [path for path, module in network.named_modules() if isinstance(module, ConvBatchNorm)]
+    for (conv, norm), path in zip(public_units(known), own, strict=False):
+        layers |= {conv: f"{path}.conv", norm: f"{path}.norm"}
+    return {name: _renamed(name, layers) for name in known}
 
 
-def _own_name(name: str, patterns: Iterable[tuple[str, str]]) -> str:
-    for pattern, own in patterns:
+def _renamed(name: str, layers: dict[str, str]) -> str:
+    layer, dot, tensor = name.rpartition(".")
+    return layers.get(layer, layer) + dot + tensor
+
+
+def _densenet_name(name: str) -> str:
+    for pattern, own in _DENSENET:
         if found := re.match(pattern, name):
             groups = found.groups()
             counted = [int(group) - 1 if group.isdigit() else 0 for group in groups]

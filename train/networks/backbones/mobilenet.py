@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.backbones.backbone import Backbone, Stage
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 
 
 @dataclass(frozen=True)
-class Stage:
+class StagePlan:
     """`repeats` blocks of `channels` outputs; the first has `stride`, all widen inside by `expansion`."""
 
     repeats: int
@@ -21,22 +23,22 @@ class Stage:
 
 
 MOBILENET_V2 = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(3, 3, 2, 6, 32),
-    Stage(4, 3, 2, 6, 64),
-    Stage(3, 3, 1, 6, 96),
-    Stage(3, 3, 2, 6, 160),
-    Stage(1, 3, 1, 6, 320),
+    StagePlan(1, 3, 1, 1, 16),
+    StagePlan(2, 3, 2, 6, 24),
+    StagePlan(3, 3, 2, 6, 32),
+    StagePlan(4, 3, 2, 6, 64),
+    StagePlan(3, 3, 1, 6, 96),
+    StagePlan(3, 3, 2, 6, 160),
+    StagePlan(1, 3, 1, 6, 320),
 )
 EFFICIENTNET_LITE = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    StagePlan(1, 3, 1, 1, 16),
+    StagePlan(2, 3, 2, 6, 24),
+    StagePlan(2, 5, 2, 6, 40),
+    StagePlan(3, 3, 2, 6, 80),
+    StagePlan(3, 5, 1, 6, 112),
+    StagePlan(4, 5, 2, 6, 192),
+    StagePlan(1, 3, 1, 6, 320),
 )
 
 
@@ -46,25 +48,24 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
+def norm_eps_of(*, lite: bool) -> float:
+    """The epsilon that public weights were trained with: TensorFlow's for EfficientNet-Lite."""
+    return 1e-3 if lite else 1e-5
+
+
 class InvertedResidual(nn.Module):
-    """1×1 expansion, depthwise k×k, linear 1×1 projection, with a shortcut where shapes agree."""
+    """1×1 expansion to `hidden`, depthwise k×k, linear 1×1 projection; with a shortcut where it writes to the
+    axis that it reads, and no expansion where `hidden` is that axis."""
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        kernel_size: int,
-        stride: int,
-        expansion: int,
-        norm_eps: float,
+        self, reads: Axis, hidden: Axis, writes: Axis, *, kernel_size: int, stride: int, lite: bool
     ) -> None:
         super().__init__()
-        hidden = in_channels * expansion
+        norm_eps = norm_eps_of(lite=lite)
         layers: list[nn.Module] = []
-        if expansion != 1:
+        if hidden is not reads:
             layers.append(
-                ConvBatchNorm(in_channels, hidden, 1, activation=nn.ReLU6(inplace=True), norm_eps=norm_eps)
+                ConvBatchNorm(reads, hidden, 1, activation=nn.ReLU6(inplace=True), norm_eps=norm_eps)
             )
         layers += [
             ConvBatchNorm(
@@ -72,87 +73,85 @@ class InvertedResidual(nn.Module):
                 hidden,
                 kernel_size,
                 stride=stride,
-                groups=hidden,
+                depthwise=True,
                 activation=nn.ReLU6(inplace=True),
                 norm_eps=norm_eps,
-                same_padding=True,
+                same_padding=lite,
             ),
-            ConvBatchNorm(hidden, out_channels, 1, norm_eps=norm_eps),
+            ConvBatchNorm(hidden, writes, 1, norm_eps=norm_eps),
         ]
         self.layers = nn.Sequential(*layers)
-        self.has_shortcut = stride == 1 and in_channels == out_channels
+        self.has_shortcut = writes is reads
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)
         return x + out if self.has_shortcut else out
 
 
-class InvertedResidualNet(nn.Module):
-    """A backbone of inverted residuals that returns the last maps of the asked strides, and ends there.
+def last_convolution(reads: Axis, axes: Axes, *, width: float, lite: bool) -> tuple[ConvBatchNorm, Axis]:
+    """The 1×1 convolution before the mean that a classifier takes, and the axis that it writes; a narrow
+    network has one as wide as the full one."""
+    writes = axes.new("last", 1280 if lite else round_channels(1280 * max(1.0, width)))
+    activation, norm_eps = nn.ReLU6(inplace=True), norm_eps_of(lite=lite)
+    return ConvBatchNorm(reads, writes, 1, activation=activation, norm_eps=norm_eps), writes
 
-    Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem; `channels` and `strides`
-    describe the returned maps.
+
+def inverted_residual_net(
+    plan: tuple[StagePlan, ...],
+    picture: Axis,
+    axes: Axes,
+    *,
+    strides: tuple[int, ...] | None = (8, 16, 32),
+    width: float = 1.0,
+    depth: float = 1.0,
+    lite: bool = False,
+) -> Backbone:
+    """A backbone of inverted residuals with fresh weights, up to the last of `strides`.
+
+    The stem has stride 2. Pictures have sides of at least the largest stride.
     """
-
-    def __init__(
-        self,
-        plan: tuple[Stage, ...],
-        *,
-        strides: tuple[int, ...] = (8, 16, 32),
-        width: float = 1.0,
-        depth: float = 1.0,
-        lite: bool = False,
-    ) -> None:
-        super().__init__()
-        self.strides = strides
-        norm_eps = 1e-3 if lite else 1e-5
-        # EfficientNet-Lite never scales its stem, nor how often the first and last stage repeat.
-        stem_channels = 32 if lite else round_channels(32 * width)
-        stages: list[nn.Module] = [
-            ConvBatchNorm(
-                3,
-                stem_channels,
-                3,
-                stride=2,
-                activation=nn.ReLU6(inplace=True),
-                norm_eps=norm_eps,
-                same_padding=True,
+    # EfficientNet-Lite never scales its stem, nor how often the first and last stage repeat.
+    channels = 32 if lite else round_channels(32 * width)
+    reads = axes.new("stem", channels)
+    stem = ConvBatchNorm(
+        picture,
+        reads,
+        3,
+        stride=2,
+        activation=nn.ReLU6(inplace=True),
+        norm_eps=norm_eps_of(lite=lite),
+        same_padding=lite,
+    )
+    stages = [Stage(stem, 2, reads)]
+    for index, stage in enumerate(plan):
+        stride = stages[-1].stride * stage.stride
+        if strides and stride > max(strides):
+            break
+        outer = index in (0, len(plan) - 1)
+        repeats = stage.repeats if outer else math.ceil(stage.repeats * depth)
+        blocks = nn.Sequential()
+        for repeat in range(repeats):
+            name = f"stages.{len(stages)}"
+            block_stride = stage.stride if repeat == 0 else 1
+            out_channels = round_channels(stage.channels * width)
+            # What a shortcut joins is one axis; the plan alone decides where there is one.
+            joined = block_stride == 1 and out_channels == channels
+            writes = reads if joined else axes.new(name, out_channels)
+            hidden = (
+                reads
+                if stage.expansion == 1
+                else axes.new(f"{name}.{repeat}.hidden", channels * stage.expansion)
             )
-        ]
-        channels = stem_channels
-        channels_by_stride: dict[int, tuple[int, int]] = {}
-        stride = 2
-        for index, stage in enumerate(plan):
-            if stride * stage.stride > max(strides):
-                break
-            outer = index in (0, len(plan) - 1)
-            repeats = stage.repeats if outer else math.ceil(stage.repeats * depth)
-            blocks = []
-            for repeat in range(repeats):
-                out_channels = round_channels(stage.channels * width)
-                blocks.append(
-                    InvertedResidual(
-                        channels,
-                        out_channels,
-                        kernel_size=stage.kernel_size,
-                        stride=stage.stride if repeat == 0 else 1,
-                        expansion=stage.expansion,
-                        norm_eps=norm_eps,
-                    )
+            blocks.append(
+                InvertedResidual(
+                    reads,
+                    hidden,
+                    writes,
+                    kernel_size=stage.kernel_size,
+                    stride=block_stride,
+                    lite=lite,
                 )
-                channels = out_channels
-            stride *= stage.stride
-            stages.append(nn.Sequential(*blocks))
-            channels_by_stride[stride] = (len(stages) - 1, channels)
-        self.stages = nn.ModuleList(stages)
-        self._taken = tuple(channels_by_stride[s][0] for s in self.strides)
-        self.channels = tuple(channels_by_stride[s][1] for s in self.strides)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        maps = []
-        x = images
-        for index, stage in enumerate(self.stages):
-            x = stage(x)
-            if index in self._taken:
-                maps.append(x)
-        return maps
+            )
+            reads, channels = writes, out_channels
+        stages.append(Stage(blocks, stride, reads))
+    return Backbone(stages, strides)

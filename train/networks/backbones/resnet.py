@@ -1,25 +1,30 @@
-"""ResNet-18, -34 and -50 as backbones (He et al. 2016, table 1; stride in the 3×3 of the bottleneck)."""
+"""Residual networks (He et al. 2016; stride in the 3×3 of the bottleneck)."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.backbones.backbone import Backbone, Stage
 from tombola.train.networks.backbones.mobilenet import round_channels
 from tombola.train.networks.layers.convolution import ConvBatchNorm
+
+StemName = Literal["small", "large"]
 
 
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut (He et al. 2016, figure 5 left)."""
 
     expansion: ClassVar[int] = 1
+    inner: ClassVar[tuple[str, ...]] = ("hidden",)
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+    def __init__(self, reads: Axis, writes: Axis, stride: int, *, hidden: Axis) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            ConvBatchNorm(in_channels, channels, 3, stride=stride, activation=nn.ReLU(inplace=True)),
-            ConvBatchNorm(channels, channels, 3),
+            ConvBatchNorm(reads, hidden, 3, stride=stride, activation=nn.ReLU(inplace=True)),
+            ConvBatchNorm(hidden, writes, 3),
         )
-        self.shortcut = _shortcut(in_channels, channels, stride)
+        self.shortcut = _shortcut(reads, writes, stride)
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,78 +35,75 @@ class Bottleneck(nn.Module):
     """1×1 down, 3×3, 1×1 up by four, and a shortcut (He et al. 2016, figure 5 right)."""
 
     expansion: ClassVar[int] = 4
+    inner: ClassVar[tuple[str, ...]] = ("squeezed", "hidden")
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+    def __init__(self, reads: Axis, writes: Axis, stride: int, *, squeezed: Axis, hidden: Axis) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            ConvBatchNorm(in_channels, channels, 1, activation=nn.ReLU(inplace=True)),
-            ConvBatchNorm(channels, channels, 3, stride=stride, activation=nn.ReLU(inplace=True)),
-            ConvBatchNorm(channels, channels * self.expansion, 1),
+            ConvBatchNorm(reads, squeezed, 1, activation=nn.ReLU(inplace=True)),
+            ConvBatchNorm(squeezed, hidden, 3, stride=stride, activation=nn.ReLU(inplace=True)),
+            ConvBatchNorm(hidden, writes, 1),
         )
-        self.shortcut = _shortcut(in_channels, channels * self.expansion, stride)
+        self.shortcut = _shortcut(reads, writes, stride)
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.body(x) + self.shortcut(x))  # type: ignore[no-any-return]
 
 
-def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    if stride == 1 and in_channels == out_channels:
-        return nn.Identity()
-    return ConvBatchNorm(in_channels, out_channels, 1, stride=stride)
+def _shortcut(reads: Axis, writes: Axis, stride: int) -> nn.Module:
+    return nn.Identity() if writes is reads else ConvBatchNorm(reads, writes, 1, stride=stride)
 
 
-def large_stem(in_channels: int, channels: int) -> nn.Sequential:
-    """The stem for photos: float [B, in_channels, H, W] -> [B, channels, H/4, W/4]."""
+def large_stem(reads: Axis, writes: Axis) -> nn.Sequential:
+    """The stem for photos: float [B, reads, H, W] -> [B, writes, H/4, W/4]."""
     return nn.Sequential(
-        ConvBatchNorm(in_channels, channels, 7, stride=2, activation=nn.ReLU(inplace=True)),
+        ConvBatchNorm(reads, writes, 7, stride=2, activation=nn.ReLU(inplace=True)),
         nn.MaxPool2d(3, stride=2, padding=1),
     )
 
 
-def residual_stage(
-    block: type[BasicBlock] | type[Bottleneck], in_channels: int, channels: int, repeats: int, *, stride: int
-) -> nn.Sequential:
-    """`repeats` blocks that end in channels * block.expansion; the first has the stride."""
-    blocks: list[nn.Module] = [block(in_channels, channels, stride)]
-    blocks += [block(channels * block.expansion, channels, 1) for _ in range(repeats - 1)]
-    return nn.Sequential(*blocks)
+def small_stem(reads: Axis, writes: Axis) -> nn.Sequential:
+    """The stem for pictures of 28 to 64 pixels: float [B, reads, H, W] -> [B, writes, H, W]."""
+    return nn.Sequential(ConvBatchNorm(reads, writes, 3, activation=nn.ReLU(inplace=True)))
 
 
-class ResNet(nn.Module):
-    """A residual backbone that returns the maps of the asked strides, and ends there.
-
-    Input float [B, 3, H, W] with H and W multiples of 32. `stages[0]` is the stem.
-    """
-
-    def __init__(
-        self,
-        block: type[BasicBlock] | type[Bottleneck],
-        repeats: tuple[int, ...],
-        *,
-        strides: tuple[int, ...] = (8, 16, 32),
-        width: float = 1.0,
-    ) -> None:
-        super().__init__()
-        self.strides = strides
-        channels = round_channels(64 * width)
-        self.stages = nn.ModuleList([large_stem(3, channels)])
-        self.channels: tuple[int, ...] = ()
-        for index, repeat in enumerate(repeats):
-            stride = 4 * 2**index
-            if stride > max(strides):
-                break
-            inner = round_channels(64 * 2**index * width)
-            self.stages.append(residual_stage(block, channels, inner, repeat, stride=2 if index > 0 else 1))
-            channels = inner * block.expansion
-            if stride in strides:
-                self.channels += (channels,)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        maps = []
-        x = images
-        for index, stage in enumerate(self.stages):
-            x = stage(x)
-            if 2 ** (index + 1) in self.strides and index > 0:
-                maps.append(x)
-        return maps
+def resnet(
+    block: type[BasicBlock] | type[Bottleneck],
+    repeats: tuple[int, ...],
+    picture: Axis,
+    axes: Axes,
+    *,
+    strides: tuple[int, ...] | None = (8, 16, 32),
+    first: int = 64,
+    width: float = 1.0,
+    stem: StemName = "large",
+) -> Backbone:
+    """A residual backbone with fresh weights, up to the last of `strides`: `repeats` blocks a stage, of
+    first · 2^n channels inside."""
+    channels = round_channels(first * width)
+    reads = axes.new("stem", channels)
+    stages = [
+        Stage(large_stem(picture, reads), 4, reads)
+        if stem == "large"
+        else Stage(small_stem(picture, reads), 1, reads)
+    ]
+    for index, repeat in enumerate(repeats):
+        first_stride = 2 if index > 0 else 1
+        stride = stages[-1].stride * first_stride
+        if strides and stride > max(strides):
+            break
+        name = f"stages.{len(stages)}"
+        inner_channels = round_channels(first * 2**index * width)
+        out_channels = inner_channels * block.expansion
+        # What an identity joins is one axis; the plan alone decides where the shortcut is one.
+        joined = first_stride == 1 and out_channels == channels
+        writes = reads if joined else axes.new(name, out_channels)
+        blocks = nn.Sequential()
+        for number in range(repeat):
+            inner = {part: axes.new(f"{name}.{number}.{part}", inner_channels) for part in block.inner}
+            blocks.append(block(reads, writes, first_stride if number == 0 else 1, **inner))
+            reads = writes
+        channels = out_channels
+        stages.append(Stage(blocks, stride, writes))
+    return Backbone(stages, strides)

@@ -1,15 +1,17 @@
 """Plain convolutional classifiers: blocks of convolutions that end in a pool, then dense layers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError
+from tombola.train.networks.axis import Axes, Axis, Channels, flattened
 from tombola.train.networks.classify.mlp import DropoutShare, Width
 from tombola.train.networks.layers.activations import ActivationName, build_activation, units_before
-from tombola.train.networks.layers.convolution import ConvBatchNorm
-from tombola.train.networks.layers.dense_layer import dense_layer
+from tombola.train.networks.layers.convolution import Conv, ConvBatchNorm
+from tombola.train.networks.layers.dense_layer import Linear, dense_layer
 from tombola.train.networks.layers.initialise import InitialisationName, initialise
 from tombola.train.recipe.recipe import Section
 
@@ -52,32 +54,35 @@ class Cnn(nn.Module):
     """Blocks, dense layers, logits: float [B, channels, h, w] -> [B, n_classes]."""
 
     def __init__(
-        self, settings: CnnSettings, *, channels: int, size_hw: tuple[int, int], n_classes: int
+        self, settings: CnnSettings, *, channels: int, size_hw: tuple[int, int], n_classes: int, axes: Axes
     ) -> None:
         super().__init__()
         height, width = _last_map_hw(settings, size_hw)
         self.mean_end = settings.end == "mean"
+        reads = Axis("picture", channels, pinned=True)
         self.blocks = nn.Sequential()
         for index, block in enumerate(settings.blocks):
             pooled = not (self.mean_end and index == len(settings.blocks) - 1)
-            self.blocks.append(_block(settings, channels, block, pooled=pooled))
-            channels = block[-1]
-        features = channels if self.mean_end else channels * height * width
+            writes = [axes.new(f"blocks.{index}.{i}", channels) for i, channels in enumerate(block)]
+            self.blocks.append(_block(settings, reads, writes, pooled=pooled))
+            reads = writes[-1]
+        features: Channels = reads if self.mean_end else flattened(reads, height * width)
         self.dense = nn.Sequential()
-        for next_features in settings.dense:
+        for index, units in enumerate(settings.dense):
+            hidden = axes.new(f"dense.{index}", units)
             self.dense.append(
                 dense_layer(
                     features,
-                    next_features,
+                    hidden,
                     activation=settings.activation,
                     batch_norm=settings.batch_norm,
                     dropout=settings.dropout,
                 )
             )
-            features = next_features
+            features = hidden
         if settings.dropout and not settings.dense:
             self.dense.append(nn.Dropout(settings.dropout))
-        self.head = nn.Linear(features, n_classes)
+        self.head = Linear(features, Axis("logits", n_classes, pinned=True))
         initialise(self, settings.initialisation)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -86,21 +91,20 @@ class Cnn(nn.Module):
         return self.head(self.dense(features))  # type: ignore[no-any-return]
 
 
-def _block(settings: CnnSettings, channels: int, widths: tuple[int, ...], *, pooled: bool) -> nn.Sequential:
+def _block(settings: CnnSettings, reads: Axis, axes: Sequence[Axis], *, pooled: bool) -> nn.Sequential:
+    """Convolutions of which each reads what the one before it writes."""
     layers: list[nn.Module] = []
-    for width in widths:
-        units = units_before(settings.activation, width)
+    for writes in axes:
+        units = units_before(settings.activation, writes)
         activation = build_activation(settings.activation)
         if settings.batch_norm:
             layers.append(
-                ConvBatchNorm(
-                    channels, units, settings.kernel, activation=activation, padded=settings.padding
-                )
+                ConvBatchNorm(reads, units, settings.kernel, activation=activation, padded=settings.padding)
             )
         else:
             padding = settings.kernel // 2 if settings.padding else 0
-            layers += [nn.Conv2d(channels, units, settings.kernel, padding=padding), activation]
-        channels = width
+            layers += [Conv(reads, units, settings.kernel, padding=padding), activation]
+        reads = writes
     if pooled:
         layers.append(nn.MaxPool2d(2) if settings.pool == "max" else nn.AvgPool2d(2))
     if settings.block_dropout:

@@ -7,10 +7,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError
-from tombola.train.networks.backbones.resnet import large_stem
+from tombola.train.networks.axis import Axes, Axis, Layout, Part
+from tombola.train.networks.backbones.resnet import StemName, large_stem
 from tombola.train.networks.classify.mlp import DropoutShare, Width
-from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.networks.layers.convolution import Conv, ConvBatchNorm
+from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.initialise import InitialisationName, initialise
+from tombola.train.networks.layers.norm import MapNorm
 from tombola.train.recipe.recipe import Section
 
 # Channels of the 1×1 convolution for one that a layer adds (Huang et al. 2017, section 3).
@@ -29,19 +32,19 @@ class DenseNetSettings(Section):
     blocks: tuple[Width, ...] = Field(default=(16, 16, 16), min_length=1)
     growth: Width = 12
     compression: float = Field(default=0.5, gt=0, le=1)
-    stem: Literal["small", "large"] = "small"
+    stem: StemName = "small"
     dropout: DropoutShare = 0.0
     initialisation: InitialisationName = "he"
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU, 1×1, norm, ReLU, 3×3, beside its input: float [B, C, H, W] -> [B, C + growth, H, W]."""
+    """Norm, ReLU, 1×1, norm, ReLU, 3×3, beside its input: [B, reads, H, W] -> [B, reads + adds, H, W]."""
 
-    def __init__(self, in_channels: int, growth: int, dropout: float) -> None:
+    def __init__(self, reads: Layout, squeezed: Axis, adds: Axis, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(in_channels)
-        self.squeeze = ConvBatchNorm(in_channels, _BOTTLENECK * growth, 1, activation=nn.ReLU(inplace=True))
-        self.conv = nn.Conv2d(_BOTTLENECK * growth, growth, 3, padding=1, bias=False)
+        self.norm = MapNorm(reads)
+        self.squeeze = ConvBatchNorm(reads, squeezed, 1, activation=nn.ReLU(inplace=True))
+        self.conv = Conv(squeezed, adds, 3, padding=1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,12 +53,12 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Norm, ReLU, 1×1, 2×2 average: float [B, in_channels, H, W] -> [B, out_channels, H // 2, W // 2]."""
+    """Norm, ReLU, 1×1, 2×2 average: float [B, reads, H, W] -> [B, writes, H // 2, W // 2]."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, reads: Layout, writes: Axis) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(in_channels)
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.norm = MapNorm(reads)
+        self.conv = Conv(reads, writes, 1, bias=False)
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,28 +69,40 @@ class DenseNet(nn.Module):
     """Stem, stages, the mean of each channel, logits: float [B, channels, h, w] -> [B, n_classes]."""
 
     def __init__(
-        self, settings: DenseNetSettings, *, channels: int, size_hw: tuple[int, int], n_classes: int
+        self,
+        settings: DenseNetSettings,
+        *,
+        channels: int,
+        size_hw: tuple[int, int],
+        n_classes: int,
+        axes: Axes,
     ) -> None:
         super().__init__()
         _check_size(settings, size_hw)
         width = 2 * settings.growth
+        picture, first = Axis("picture", channels, pinned=True), axes.new("stem", width)
         if settings.stem == "large":
-            self.stem = large_stem(channels, width)
+            self.stem = large_stem(picture, first)
         else:
-            self.stem = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+            self.stem = nn.Sequential(Conv(picture, first, 3, padding=1, bias=False))
+        reads: Layout = (Part(first),)
         self.stages = nn.Sequential()
         for index, repeats in enumerate(settings.blocks):
             stage = nn.Sequential()
-            for _ in range(repeats):
-                stage.append(DenseLayer(width, settings.growth, settings.dropout))
-                width += settings.growth
+            for number in range(repeats):
+                name = f"stages.{index}.{number}"
+                squeezed = axes.new(f"{name}.squeezed", _BOTTLENECK * settings.growth)
+                adds = axes.new(name, settings.growth)
+                stage.append(DenseLayer(reads, squeezed, adds, settings.dropout))
+                reads, width = (*reads, Part(adds)), width + settings.growth
             if index < len(settings.blocks) - 1:
-                kept = max(1, int(width * settings.compression))
-                stage.add_module("transition", Transition(width, kept))
-                width = kept
+                width = max(1, int(width * settings.compression))
+                kept = axes.new(f"stages.{index}.transition", width)
+                stage.add_module("transition", Transition(reads, kept))
+                reads = (Part(kept),)
             self.stages.append(stage)
-        self.norm = nn.BatchNorm2d(width)
-        self.head = nn.Linear(width, n_classes)
+        self.norm = MapNorm(reads)
+        self.head = Linear(reads, Axis("logits", n_classes, pinned=True))
         initialise(self, settings.initialisation)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from tombola.train.networks.axis import Axes, Axis, flattened
 from tombola.train.networks.classify.mlp import DropoutShare, Width
 from tombola.train.networks.layers.activations import ActivationName, build_activation, units_before
-from tombola.train.networks.layers.dense_layer import dense_layer
+from tombola.train.networks.layers.dense_layer import Linear, dense_layer
 from tombola.train.networks.layers.initialise import InitialisationName, initialise
 from tombola.train.recipe.recipe import Section
 
@@ -30,13 +31,13 @@ class HighwaySettings(Section):
 
 
 class HighwayLayer(nn.Module):
-    """y = T·H(x) + (1 - T)·x with T = sigmoid(gate(x)) (Srivastava et al. 2015, equation 3): [B, width]."""
+    """y = T·H(x) + (1 - T)·x with T = sigmoid(gate(x)) (Srivastava et al. 2015, equation 3): [B, axis]."""
 
-    def __init__(self, width: int, activation: ActivationName) -> None:
+    def __init__(self, axis: Axis, activation: ActivationName) -> None:
         super().__init__()
-        self.plain = nn.Linear(width, units_before(activation, width))
+        self.plain = Linear(axis, units_before(activation, axis))
         self.activation = build_activation(activation)
-        self.gate = nn.Linear(width, width)
+        self.gate = Linear(axis, axis)
 
     def forward(self, x: Tensor) -> Tensor:
         share = torch.sigmoid(self.gate(x))
@@ -47,22 +48,31 @@ class Highway(nn.Module):
     """Pixels as one vector, highway layers, logits: float [B, channels, h, w] -> [B, n_classes]."""
 
     def __init__(
-        self, settings: HighwaySettings, *, channels: int, size_hw: tuple[int, int], n_classes: int
+        self,
+        settings: HighwaySettings,
+        *,
+        channels: int,
+        size_hw: tuple[int, int],
+        n_classes: int,
+        axes: Axes,
     ) -> None:
         super().__init__()
+        picture = Axis("picture", channels, pinned=True)
+        # Each layer lets a share of its input pass as it is, so that all have the same axis.
+        axis = axes.new("layers", settings.width)
         layers: list[nn.Module] = [
             dense_layer(
-                channels * size_hw[0] * size_hw[1],
-                settings.width,
+                flattened(picture, size_hw[0] * size_hw[1]),
+                axis,
                 activation=settings.activation,
                 batch_norm=False,
                 dropout=settings.dropout,
             )
         ]
-        layers += [HighwayLayer(settings.width, settings.activation) for _ in range(settings.depth)]
+        layers += [HighwayLayer(axis, settings.activation) for _ in range(settings.depth)]
         self.layers = nn.Sequential(*layers)
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(settings.width, n_classes)
+        self.head = Linear(axis, Axis("logits", n_classes, pinned=True))
         initialise(self, settings.initialisation)
         for layer in self.layers:
             if isinstance(layer, HighwayLayer):

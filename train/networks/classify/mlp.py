@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from tombola.train.networks.axis import Axes, Axis, Channels, flattened
 from tombola.train.networks.layers.activations import ActivationName
-from tombola.train.networks.layers.dense_layer import dense_layer
+from tombola.train.networks.layers.dense_layer import Linear, dense_layer
 from tombola.train.networks.layers.initialise import InitialisationName, initialise
 from tombola.train.recipe.recipe import Section
 
@@ -32,23 +33,25 @@ class Mlp(nn.Module):
     """Pixels as one vector, hidden layers, logits: float [B, channels, h, w] -> [B, n_classes]."""
 
     def __init__(
-        self, settings: MlpSettings, *, channels: int, size_hw: tuple[int, int], n_classes: int
+        self, settings: MlpSettings, *, channels: int, size_hw: tuple[int, int], n_classes: int, axes: Axes
     ) -> None:
         super().__init__()
-        width = channels * size_hw[0] * size_hw[1]
+        picture = Axis("picture", channels, pinned=True)
+        features: Channels = flattened(picture, size_hw[0] * size_hw[1])
         self.layers = nn.Sequential()
-        for next_width in settings.widths:
+        for index, width in enumerate(settings.widths):
+            hidden = axes.new(f"layers.{index}", width)
             self.layers.append(
                 dense_layer(
-                    width,
-                    next_width,
+                    features,
+                    hidden,
                     activation=settings.activation,
                     batch_norm=settings.batch_norm,
                     dropout=settings.dropout,
                 )
             )
-            width = next_width
-        self.head = nn.Linear(width, n_classes)
+            features = hidden
+        self.head = Linear(features, Axis("logits", n_classes, pinned=True))
         initialise(self, settings.initialisation)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -4,6 +4,8 @@
 import torch
 from torch import Tensor, nn
 
+from tombola.train.networks.axis import Layouts
+
 
 class Anchors(nn.Module):
     """k = len(sizes) * len(ratios) boxes a cell of one pyramid level.
@@ -21,6 +23,7 @@ class Anchors(nn.Module):
             [(-w, -h, w, h) for h, w in halves_hw], dtype=torch.float32
         )  # around the centre
         self.register_buffer("corners_xyxy", corners, persistent=False)
+        self.layouts: Layouts = {"corners_xyxy": (None, None)}
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """feature_map [B, C, H, W] -> boxes float32 [H * W * k, 4], x1 y1 x2 y2 in pixels, rows by cell then

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from tombola.train.networks.backbones.backbones import Backbone
+from tombola.train.networks.axis import Axes
+from tombola.train.networks.backbones.backbone import Backbone
 from tombola.train.networks.detect.proposals import ProposalSettings, RegionProposals
 from tombola.train.networks.detect.pyramid import FeaturePyramid, SingleMap
 from tombola.train.networks.detect.roi_head import RoiHead, RoiSettings
@@ -19,6 +20,7 @@ class FasterRCNN(nn.Module):
 
     Pictures are float32 [B, 3, H, W], normalised as the backbone's weights want them, H and W multiples of
     `size_divisor`. Boxes are x1 y1 x2 y2 in pixels of that picture. Labels are 0-based, background has none.
+    `axes` are those that the backbone was built with.
     """
 
     size_divisor = 32
@@ -32,13 +34,21 @@ class FasterRCNN(nn.Module):
         pyramid: bool,
         proposals: ProposalSettings,
         roi: RoiSettings,
+        axes: Axes | None = None,
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
         self.backbone = backbone
-        self.neck = (FeaturePyramid if pyramid else SingleMap)(backbone.channels, channels)
-        self.proposals = RegionProposals(channels, backbone.strides, proposals)
-        self.roi_head = RoiHead(channels, backbone.strides, n_classes, roi)
+        axes = axes or Axes()
+        neck = axes.new("neck", channels)
+        self.neck = (
+            FeaturePyramid(backbone.writes, axes.new("neck.merged", channels), neck)
+            if pyramid
+            else SingleMap(backbone.writes[-1], neck)
+        )
+        self.proposals = RegionProposals(neck, axes.new("proposals", channels), backbone.strides, proposals)
+        hidden = (axes.new("roi_head.0", roi.width), axes.new("roi_head.1", roi.width))
+        self.roi_head = RoiHead(neck, hidden, backbone.strides, n_classes, roi)
 
     def forward(self, images: Tensor, targets: Iterable[Target]) -> dict[str, Tensor]:
         """Losses of a batch: objectness, proposal_box, class, box; each float32 [], the mean over

@@ -9,9 +9,11 @@ from annotated_types import Ge, Gt, Le, Len
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tombola.train.networks.axis import Axis
 from tombola.train.networks.detect.anchors import Anchors
 from tombola.train.networks.detect.sampling import Target, match, sample
 from tombola.train.networks.layers.boxes import clip, decode, encode
+from tombola.train.networks.layers.convolution import Conv
 from tombola.train.networks.layers.operators import batched_nms
 
 _OFFSET_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
@@ -47,7 +49,9 @@ class ProposalSettings:
 class RegionProposals(nn.Module):
     """A small head slides over every level; 1×1 convolutions say object or not (k) and where (4k)."""
 
-    def __init__(self, channels: int, strides: tuple[int, ...], settings: ProposalSettings) -> None:
+    def __init__(
+        self, reads: Axis, hidden: Axis, strides: tuple[int, ...], settings: ProposalSettings
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.anchors = nn.ModuleList(
@@ -58,12 +62,12 @@ class RegionProposals(nn.Module):
         # Depthwise 5×5 sees as far as the classic 3×3 with its stride-16 VGG map, for a twentieth of the
         # work.
         self.slide = nn.Sequential(
-            nn.Conv2d(channels, channels, 5, padding=2, groups=channels),
-            nn.Conv2d(channels, channels, 1),
+            Conv(reads, reads, 5, padding=2, depthwise=True),
+            Conv(reads, hidden, 1),
             nn.ReLU(inplace=True),
         )
-        self.objectness = nn.Conv2d(channels, per_cell, 1)
-        self.offsets = nn.Conv2d(channels, 4 * per_cell, 1)
+        self.objectness = Conv(hidden, Axis("objectness", per_cell, pinned=True), 1)
+        self.offsets = Conv(hidden, Axis("proposal offsets", 4 * per_cell, pinned=True), 1)
         for head in (self.objectness, self.offsets):
             nn.init.normal_(head.weight, std=0.01)
             assert head.bias is not None

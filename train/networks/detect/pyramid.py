@@ -3,18 +3,21 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tombola.train.networks.axis import Axis
+from tombola.train.networks.layers.convolution import Conv
+
 
 class FeaturePyramid(nn.Module):
-    """Maps of strides 8, 16, 32 -> as many maps of `channels`, each told what the coarser ones saw.
+    """Maps of strides 8, 16, 32 -> as many maps of `writes`, each told what the coarser ones saw.
 
     1×1 laterals, nearest-neighbour top-down sums, a 3×3 convolution on each level (Lin et al. 2017, section
-    3).
+    3). The sums of all levels are one axis, and so are the maps that the heads slide over.
     """
 
-    def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
+    def __init__(self, reads: tuple[Axis, ...], merged: Axis, writes: Axis) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
-        self.smooths = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in in_channels)
+        self.laterals = nn.ModuleList(Conv(level, merged, 1) for level in reads)
+        self.smooths = nn.ModuleList(Conv(merged, writes, 3, padding=1) for _ in reads)
         for module in [*self.laterals, *self.smooths]:
             assert isinstance(module, nn.Conv2d)
             nn.init.kaiming_uniform_(module.weight, a=1)
@@ -30,12 +33,12 @@ class FeaturePyramid(nn.Module):
 
 
 class SingleMap(nn.Module):
-    """The classic neck of Faster R-CNN: the last map alone, brought to `channels` by a 1×1
+    """The classic neck of Faster R-CNN: the last map alone, brought to `writes` by a 1×1
     convolution."""
 
-    def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
+    def __init__(self, reads: Axis, writes: Axis) -> None:
         super().__init__()
-        self.lateral = nn.Conv2d(in_channels[-1], channels, 1)
+        self.lateral = Conv(reads, writes, 1)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         return [self.lateral(maps[-1]).relu()]

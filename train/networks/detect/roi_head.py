@@ -10,9 +10,11 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tombola.train.networks.axis import Axis, flattened
 from tombola.train.networks.detect.proposals import Count, Share
 from tombola.train.networks.detect.sampling import Target, match, sample
 from tombola.train.networks.layers.boxes import decode, encode, generalized_iou
+from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.operators import roi_align, roi_pool
 
 _OFFSET_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -24,6 +26,7 @@ class RoiSettings:
 
     finest_px: proposals whose √area is below it read the finest level, below twice it the next, and so on.
     width: units of the two hidden layers. box_classes: one box a proposal, or one for each class.
+    label_smoothing: share of each label that is spread over all classes (Szegedy et al. 2016, section 7).
     """
 
     pooling: Literal["align", "pool"] = "align"
@@ -37,28 +40,35 @@ class RoiSettings:
     positive_share: Share = 0.25
     positive_iou: Share = 0.5
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
 
 
 class RoiHead(nn.Module):
     """RoI Align over the pyramid, two narrow fully connected layers, class logits and box offsets."""
 
     def __init__(
-        self, channels: int, strides: tuple[int, ...], n_classes: int, settings: RoiSettings
+        self,
+        reads: Axis,
+        hidden: tuple[Axis, Axis],
+        strides: tuple[int, ...],
+        n_classes: int,
+        settings: RoiSettings,
     ) -> None:
         super().__init__()
         self.strides = strides
         self.settings = settings
         self.n_classes = n_classes
         self.n_box_classes = n_classes if settings.box_classes == "per-class" else 1
+        first, second = hidden
         self.hidden = nn.Sequential(
-            nn.Linear(channels * settings.pooled_size**2, settings.width),
+            Linear(flattened(reads, settings.pooled_size**2), first),
             nn.ReLU(inplace=True),
             nn.Dropout(settings.dropout),
-            nn.Linear(settings.width, settings.width),
+            Linear(first, second),
             nn.ReLU(inplace=True),
         )
-        self.classes = nn.Linear(settings.width, n_classes + 1)
-        self.offsets = nn.Linear(settings.width, 4 * self.n_box_classes)
+        self.classes = Linear(second, Axis("logits", n_classes + 1, pinned=True))
+        self.offsets = Linear(second, Axis("box offsets", 4 * self.n_box_classes, pinned=True))
         nn.init.normal_(self.classes.weight, std=0.01)
         nn.init.normal_(self.offsets.weight, std=0.001)
         nn.init.zeros_(self.classes.bias)
@@ -119,7 +129,10 @@ class RoiHead(nn.Module):
         all_rois = torch.cat(rois)
         order, logits, offsets = self(maps, all_rois, torch.cat(pictures))
         label, weight = torch.cat(labels)[order], torch.cat(weights)[order]
-        class_loss = (F.cross_entropy(logits, label, reduction="none") * weight).sum()
+        smoothed = F.cross_entropy(
+            logits, label, reduction="none", label_smoothing=self.settings.label_smoothing
+        )
+        class_loss = (smoothed * weight).sum()
 
         positive = (label < self.n_classes).nonzero()[:, 0]
         row = (

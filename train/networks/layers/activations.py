@@ -1,9 +1,11 @@
 """Activations by the names that recipes use."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+
+from tombola.train.networks.axis import Axis, Layout, Layouts, Part
 
 ActivationName = Literal["sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "maxout"]
 
@@ -17,6 +19,12 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first, second = x.chunk(2, dim=1)
         return torch.maximum(first, second)
+
+
+class SharedPReLU(nn.PReLU):
+    """PReLU (He et al. 2015) with one slope for all channels."""
+
+    layouts: ClassVar[Layouts] = {"weight": (None,)}
 
 
 def build_activation(name: ActivationName) -> nn.Module:
@@ -34,13 +42,13 @@ def build_activation(name: ActivationName) -> nn.Module:
         case "leaky_relu":
             return nn.LeakyReLU(0.01)
         case "prelu":
-            return nn.PReLU()
+            return SharedPReLU()
         case "elu":
             return nn.ELU()
         case "maxout":
             return Maxout()
 
 
-def units_before(name: ActivationName, width: int) -> int:
-    """How many outputs the layer before an activation needs for `width` after it."""
-    return 2 * width if name == "maxout" else width
+def units_before(name: ActivationName, axis: Axis) -> Layout:
+    """What the layer before an activation writes, so that the activation writes `axis`."""
+    return (Part(axis), Part(axis)) if name == "maxout" else (Part(axis),)

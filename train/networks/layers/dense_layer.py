@@ -4,16 +4,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tombola.train.networks.axis import Axis, Channels, Layouts, entries
 from tombola.train.networks.layers.activations import ActivationName, build_activation, units_before
+from tombola.train.networks.layers.norm import VectorNorm
+
+
+class Linear(nn.Linear):
+    """A linear layer from the channels it reads to those it writes."""
+
+    def __init__(self, reads: Channels, writes: Channels, *, bias: bool = True) -> None:
+        super().__init__(entries(reads), entries(writes), bias=bias)
+        self.layouts: Layouts = {"weight": (writes, reads), "bias": (writes,)}
 
 
 class LinearBatchNorm(nn.Module):
     """Linear without bias, batch norm (Ioffe & Szegedy 2015), activation: float [B, in] -> [B, out]."""
 
-    def __init__(self, in_width: int, out_width: int, *, activation: nn.Module) -> None:
+    def __init__(self, reads: Channels, writes: Channels, *, activation: nn.Module) -> None:
         super().__init__()
-        self.linear = nn.Linear(in_width, out_width, bias=False)
-        self.norm = nn.BatchNorm1d(out_width)
+        self.linear = Linear(reads, writes, bias=False)
+        self.norm = VectorNorm(writes)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,14 +41,14 @@ class LinearBatchNorm(nn.Module):
 
 
 def dense_layer(
-    in_width: int, width: int, *, activation: ActivationName, batch_norm: bool, dropout: float
+    reads: Channels, writes: Axis, *, activation: ActivationName, batch_norm: bool, dropout: float
 ) -> nn.Sequential:
-    """A hidden layer, float [B, in_width] -> [B, width]; dropout is the share of its outputs set to 0."""
-    units = units_before(activation, width)
+    """A hidden layer, float [B, reads] -> [B, writes]; dropout is the share of its outputs set to 0."""
+    units = units_before(activation, writes)
     layers: list[nn.Module] = (
-        [LinearBatchNorm(in_width, units, activation=build_activation(activation))]
+        [LinearBatchNorm(reads, units, activation=build_activation(activation))]
         if batch_norm
-        else [nn.Linear(in_width, units), build_activation(activation)]
+        else [Linear(reads, units), build_activation(activation)]
     )
     if dropout:
         layers.append(nn.Dropout(dropout))

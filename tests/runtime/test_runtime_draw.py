@@ -137,9 +137,26 @@ def test_ink_on_each_colour_can_be_read() -> None:
         assert contrast(colour, draw.ink_on(colour)) >= 4.5
 
 
-def test_classes_next_to_each_other_differ_in_colour() -> None:
-    assert len(set(draw.PALETTE)) == len(draw.PALETTE) == 7
-    assert draw.colour_of(8) == draw.PALETTE[1]
+def cielab(colour: draw.Colour) -> NDArray[np.float32]:
+    pixel = np.array([[colour]], np.float32) / 255
+    return np.asarray(cv2.cvtColor(pixel, cv2.COLOR_RGB2LAB)[0, 0], np.float32)
+
+
+def test_twenty_classes_have_colours_that_can_be_told_apart() -> None:
+    """In CIELAB a distance of 2.3 is just noticeable; nine times that is another colour at a glance."""
+    assert len(draw.PALETTE) == 20
+    apart = [
+        np.linalg.norm(cielab(one) - cielab(other)) for one, other in itertools.combinations(draw.PALETTE, 2)
+    ]
+    assert min(apart) > 9 * 2.3
+    assert draw.colour_of(21) == draw.PALETTE[1]
+
+
+def test_small_pictures_have_small_letters() -> None:
+    heights = [draw.tag_size("dog 0.90", (side, side))[1] for side in (40, 150, 200, 400)]
+    assert heights[0] == heights[1] < heights[2] == heights[3]
+    width, _ = draw.tag_size("person 0.90", (64, 96))
+    assert width < 64
 
 
 def test_letters_that_opencv_4_lacks_are_spelled_plainly(monkeypatch: pytest.MonkeyPatch) -> None:

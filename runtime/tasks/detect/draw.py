@@ -12,16 +12,19 @@ from tombola.runtime.tasks.detect.answer import Detection, Detections
 
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's colours (RGB), which readers with any kind of colour vision can tell apart.
+# First Okabe and Ito's colours (RGB), which readers with any kind of colour vision can tell apart; then, each
+# in its turn, the one farthest from all before it in OKLab, for normal and for red-green blind eyes.
 PALETTE: tuple[Colour, ...] = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
-    (204, 121, 167),
+    (204, 121, 167), (140, 0, 255), (140, 35, 105), (255, 210, 255), (0, 255, 175), (210, 0, 175),
+    (105, 70, 35), (175, 105, 255), (210, 175, 175), (0, 210, 105), (255, 70, 105), (70, 70, 140),
+    (0, 70, 210), (175, 70, 70),
 )  # fmt: skip
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
-SMALLEST_SCALE = 0.4  # letters 7 px high: smaller ones cannot be read
+SMALLEST_SCALE = 0.3  # capitals 7 px high: smaller ones cannot be read
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,9 @@ def draw_detections(image_rgb_u8: NDArray[np.uint8], detections: Detections) -> 
         box = box_pixels(found, detections.size_hw)
         reach = line_px // 2 + 1
         outer = (box.left - reach, box.top - reach), (box.right - 1 + reach, box.bottom - 1 + reach)
-        cv2.rectangle(canvas, *outer, BLACK, 1)  # sets the line off from a ground of its own colour
-        cv2.rectangle(
-            canvas, (box.left, box.top), (box.right - 1, box.bottom - 1), colour_of(found.label), line_px
-        )
+        colour = colour_of(found.label)
+        cv2.rectangle(canvas, *outer, ink_on(colour), 1)  # sets the line off from a ground of its own colour
+        cv2.rectangle(canvas, (box.left, box.top), (box.right - 1, box.bottom - 1), colour, line_px)
     taken: list[Rect] = []
     for found in ranked:
         tag = place_tag(found, detections.size_hw, taken)
@@ -157,7 +159,7 @@ def draw_tag(canvas: NDArray[np.uint8], tag: Tag, colour: Colour) -> None:
 
 
 def _scale(size_hw: tuple[int, int]) -> float:
-    return max(SMALLEST_SCALE, min(size_hw) / 1000)
+    return max(SMALLEST_SCALE, min(0.4, min(size_hw) / 500), min(size_hw) / 1000)
 
 
 def _stroke(scale: float) -> int:

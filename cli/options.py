@@ -40,6 +40,10 @@ SaveOption = Annotated[
         "--save", "-s", metavar="DIR", help="Write copies with the answers drawn in to this folder."
     ),
 ]
+WebmOption = Annotated[
+    bool,
+    typer.Option("--webm", help="Save videos as .webm, which browsers play; it takes longer to write."),
+]
 JsonLinesOption = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON for each picture or video frame.")
 ]

@@ -6,15 +6,16 @@ What `tombola detect` and `tombola classify` do alike; how an answer is told is 
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import typer
 
+from tombola.cli.ask.asking import Answered, AnswerT, Asked
 from tombola.cli.ask.saving import SaveFolder
-from tombola.cli.ask.streams import need_stdout, stop_signals_like_ctrl_c
+from tombola.cli.ask.streams import need_stdout, note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device
 from tombola.cli.polite import complain
 from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
@@ -24,58 +25,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tombola.runtime.model import Answer, Model
+    from tombola.runtime.model import Model
     from tombola.runtime.pictures.read_ahead import ReadAhead
     from tombola.runtime.pictures.sources import Source
 
-AnswerT = TypeVar("AnswerT", bound="Answer")
-ToldT = TypeVar("ToldT", contravariant=True)
 NAMES_SHOWN = 5
 
-
-class Tally(Protocol[ToldT]):
-    """What was seen over the frames of one video."""
-
-    def add(self, answer: ToldT) -> None:
-        """Count one frame."""
-        ...
-
-    def lines(self, columns: int | None) -> list[str]:
-        """A table of what was seen, empty where nothing was."""
-        ...
-
-
-class Telling(Protocol[ToldT]):
-    """How answers of one task are told."""
-
-    def headline(self, answer: ToldT) -> str:
-        """The answer in a few words."""
-        ...
-
-    def lines(self, answer: ToldT, columns: int | None) -> list[str]:
-        """A table of the answer, empty where the headline says all."""
-        ...
-
-    def facts(self, answer: ToldT) -> dict[str, Any]:
-        """The answer, JSON-ready."""
-        ...
-
-    def draw(self, image_rgb_u8: "NDArray[np.uint8]", answer: ToldT) -> "NDArray[np.uint8]":
-        """A copy of the picture, or of a larger one, with the answer on it."""
-        ...
-
-    def tally(self) -> Tally[ToldT]:
-        """An empty count for one video."""
-        ...
-
-
-@dataclass(frozen=True)
-class Asked(Generic[AnswerT]):
-    """A loaded model, the question that the command's options make of it, and how to tell the answer."""
-
-    model: "Model"
-    answer: "Callable[[NDArray[np.uint8]], AnswerT]"
-    telling: Telling[AnswerT]
+# What stands on stdout: tables for people, a line of JSON an answer, or only what something beside prints.
+Form = Literal["table", "json", "beside"]
 
 
 @dataclass(frozen=True)
@@ -84,25 +41,29 @@ class _Job(Generic[AnswerT]):
 
     asked: Asked[AnswerT]
     folder: SaveFolder | None
-    json: bool
+    form: "Form"
+    webm: bool
     columns: int | None
     max_pixels: int
     pictures: "ReadAhead"
+    not_for_browsers: list[Path] = field(default_factory=list)
 
 
 def answer_sources(
     sources: Sequence[str],
-    open_model: Callable[[], Asked[AnswerT]],
+    open_model: Callable[[list[Path]], Asked[AnswerT]],
     *,
     save: Path | None,
-    json: bool,
+    form: Form,
     device: Device,
     max_pixels: int | None,
+    webm: bool,
     hint: str,
 ) -> None:
     """Answer each source and print it; a bad one is named on stderr and makes the exit code 1.
 
-    open_model: called once, and not at all where no source can be read. hint: what --save would show.
+    open_model: called once, with all paths, and not at all where no source can be read.
+    hint: what --save would show.
     """
     # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -117,10 +78,12 @@ def answer_sources(
             limit = MAX_PIXELS if max_pixels is None else max_pixels
             # The first picture is read while the model is loaded.
             pictures = ReadAhead([file for file in files if file.kind != "video"], limit)
+            paths = [file.path for file in files]
             job = _Job(
-                asked=open_model(),
-                folder=None if save is None else SaveFolder(save, [file.path for file in files]),
-                json=json,
+                asked=open_model(paths),
+                folder=None if save is None else SaveFolder(save, paths),
+                form=form,
+                webm=webm,
                 columns=terminal_columns(),
                 max_pixels=limit,
                 pictures=pictures,
@@ -128,7 +91,10 @@ def answer_sources(
             _warn_of_idle_gpu(job.asked.model, device)
             done = sum(_try_one(job, file) for file in files)
             failed += len(files) - done
-            _say_at_end(done, failed, json, "" if save else hint)
+            for beside in job.asked.besides:
+                beside.end()
+            _tell_of_browsers(job.not_for_browsers)
+            _say_at_end(done, failed, form, "" if save else hint)
     if failed:
         raise typer.Exit(1)
 
@@ -151,7 +117,7 @@ def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
             continue
         files += found.sources
         if found.passed_over:
-            _note(f"{source}: passed over {_listed(found.passed_over)}")
+            note(f"{source}: passed over {_listed(found.passed_over)}")
     return list(dict.fromkeys(files)), failed
 
 
@@ -164,10 +130,6 @@ def _listed(paths: Sequence[Path]) -> str:
             shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
             parts.append(f"{counted(len(names), thing)} ({shown})")
     return " and ".join(parts)
-
-
-def _note(text: str) -> None:
-    typer.echo(f"note: {one_line(text)}", err=True)
 
 
 def _try_one(job: _Job[AnswerT], file: "Source") -> bool:
@@ -198,9 +160,12 @@ def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
 
         named = Path("stdin") if file.kind == "stdin" else path
         suffix = named.suffix if named.suffix.lower() in PICTURE_OPTIONS else ".png"
-        saved = save_picture(job.asked.telling.draw(image_rgb_u8, answer), job.folder.place(named, suffix))
-    if job.json:
-        typer.echo(_json_line(job, path, answer, {} if saved is None else {"saved": str(saved)}))
+        place = job.folder.place(named.stem, suffix)
+        saved = save_picture(job.asked.telling.draw(image_rgb_u8, answer), place)
+    more = _do_besides(job, Answered(path, None, image_rgb_u8, answer, saved))
+    if job.form == "json":
+        typer.echo(_json_line(job, path, answer, ({"saved": str(saved)} if saved else {}) | more))
+    if job.form != "table":
         return
     what = job.asked.telling.headline(answer)
     speed = f"{latency_ms:.{0 if latency_ms >= 10 else 1}f} ms on {job.asked.model.device}"
@@ -210,38 +175,48 @@ def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
 
 def _one_video(job: _Job[AnswerT], path: Path) -> None:
     from tombola.runtime.pictures.video import Video, annotate_video
-    from tombola.runtime.pictures.video_writer import CODECS
+    from tombola.runtime.pictures.video_writer import CODECS, plays_in_browsers
 
     started = perf_counter()
     tally = job.asked.telling.tally()
     frames, size_hw, claimed = 0, (0, 0), 0
+    saved: Path | None = None
+    newest_rgb_u8: NDArray[np.uint8]
+
+    def answer_frame(image_rgb_u8: "NDArray[np.uint8]") -> AnswerT:
+        nonlocal newest_rgb_u8
+        newest_rgb_u8 = image_rgb_u8
+        return job.asked.answer(image_rgb_u8)
 
     def on_frame(index: int, count: int, answer: AnswerT) -> None:
         nonlocal frames, size_hw, claimed
         frames, size_hw, claimed = frames + 1, answer.size_hw, count
         tally.add(answer)
-        if job.json:
-            typer.echo(_json_line(job, path, answer, {"frame": index}))
+        more = _do_besides(job, Answered(path, index, newest_rgb_u8, answer, saved))
+        if job.form == "json":
+            typer.echo(_json_line(job, path, answer, {"frame": index} | more))
         else:
             _show_progress(f"{path.name}: frame {index + 1}" + (f" of {count}" if count else ""))
 
-    saved, fault = None, None
+    fault = None
     try:
         if job.folder is not None:
-            suffix = path.suffix if path.suffix.lower() in CODECS else ".mp4"
-            saved = job.folder.place(path, suffix)
-            annotate_video(path, saved, job.asked.answer, on_frame=on_frame, max_pixels=job.max_pixels)
+            suffix = ".webm" if job.webm else path.suffix if path.suffix.lower() in CODECS else ".mp4"
+            saved = job.folder.place(path.stem, suffix)
+            annotate_video(path, saved, answer_frame, on_frame=on_frame, max_pixels=job.max_pixels)
         else:
             with Video(path, max_pixels=job.max_pixels) as video:
                 for index, image_rgb_u8 in enumerate(video):
-                    on_frame(index, video.frame_count, job.asked.answer(image_rgb_u8))
+                    on_frame(index, video.frame_count, answer_frame(image_rgb_u8))
     except PictureError as error:
         if frames == 0:
             raise
         fault = error  # what could be read is told first
     finally:
         _show_progress("")
-    if not job.json:
+    if saved and not plays_in_browsers(saved):
+        job.not_for_browsers.append(saved)
+    if job.form == "table":
         rate = frames / (perf_counter() - started)
         speed = f"{rate:.1f} frames/s on {job.asked.model.device}"
         what = f"{frames} of {claimed} frames" if fault and frames < claimed else counted(frames, "frame")
@@ -279,11 +254,24 @@ def _warn_of_idle_gpu(model: "Model", asked: Device) -> None:
     from tombola.runtime.session import cuda
 
     if asked is Device.auto and model.device == "cpu" and cuda.has_driver():
-        typer.echo(f"note: {one_line(model.device_note)}; `tombola doctor` says what to do", err=True)
+        note(f"{model.device_note}; `tombola doctor` says what to do")
 
 
-def _say_at_end(done: int, failed: int, json: bool, hint: str) -> None:
-    if json or done + failed > 1:
-        typer.echo(f"{done} done, {failed} failed", err=json)
-    if hint and done and not json and sys.stdout.isatty():
+def _tell_of_browsers(paths: Sequence[Path]) -> None:
+    if paths:
+        more = f" and {len(paths) - 1} more do" if len(paths) > 1 else " does"
+        note(f"{paths[0]}{more} not play in a browser; with --webm it would, written more slowly")
+
+
+def _do_besides(job: _Job[AnswerT], told: Answered[AnswerT]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for beside in job.asked.besides:
+        facts |= beside.add(told)
+    return facts
+
+
+def _say_at_end(done: int, failed: int, form: Form, hint: str) -> None:
+    if form != "table" or done + failed > 1:
+        typer.echo(f"{done} done, {failed} failed", err=form != "table")
+    if hint and done and form == "table" and sys.stdout.isatty():
         typer.echo(hint)

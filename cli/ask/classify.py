@@ -1,10 +1,12 @@
 """`tombola classify`: what pictures and videos show, as a table, as JSON, as annotated copies."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.ask.answering import Asked, answer_sources
+from tombola.cli.ask.answering import answer_sources
+from tombola.cli.ask.asking import Asked
 from tombola.cli.ask.classify_print import ClassifyTelling
 from tombola.cli.options import (
     Device,
@@ -15,6 +17,7 @@ from tombola.cli.options import (
     SaveOption,
     SourcesArgument,
     ThreadsOption,
+    WebmOption,
 )
 from tombola.cli.shipped import model_or_shipped
 
@@ -29,6 +32,7 @@ def classify(
         int, typer.Option("--top", "-k", min=1, metavar="K", help="Show this many classes, best first.")
     ] = 3,
     save: SaveOption = None,
+    webm: WebmOption = False,
     json: JsonLinesOption = False,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
@@ -47,7 +51,7 @@ def classify(
       tombola classify photos/ clip.mp4 --top 5 --json
     """
 
-    def open_model() -> Asked["Classification"]:
+    def open_model(_: list[Path]) -> Asked["Classification"]:
         from tombola.runtime.load import load
 
         classifier = load(model_or_shipped(model, "classify"), device.value, threads, task="classify")
@@ -57,8 +61,9 @@ def classify(
         sources,
         open_model,
         save=save,
-        json=json,
+        form="json" if json else "table",
         device=device,
         max_pixels=max_pixels,
+        webm=webm,
         hint="To have the names on the pictures, write annotated copies: add --save out",
     )

@@ -1,8 +1,14 @@
 """`tombola detect`: things in pictures and videos, as a table, as JSON, as annotated copies."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tombola.cli.ask.answering import Asked, answer_sources
+import typer
+
+from tombola.cli.ask.answering import answer_sources
+from tombola.cli.ask.asking import Asked, Beside
+from tombola.cli.ask.besides import CropFolder, Format, TilesHint, format_writer
 from tombola.cli.ask.detect_print import DetectTelling
 from tombola.cli.options import (
     Device,
@@ -16,6 +22,7 @@ from tombola.cli.options import (
     ScoreOption,
     SourcesArgument,
     ThreadsOption,
+    WebmOption,
 )
 from tombola.cli.shipped import model_or_shipped
 
@@ -29,7 +36,30 @@ def detect(
     score: ScoreOption = None,
     iou: IouOption = None,
     most: MaxOption = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--classes", metavar="A,B", help="Show these classes only.", show_default="all"),
+    ] = None,
+    tiles: Annotated[
+        bool,
+        typer.Option("--tiles", help="Look at pieces of the picture too: for panoramas and small things."),
+    ] = False,
     save: SaveOption = None,
+    webm: WebmOption = False,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            "--crops", metavar="DIR", help="Write each thing as a picture, in a folder for its class."
+        ),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="Print COCO's JSON or CSV instead of tables; or write YOLO's .txt files to --save.",
+            show_default="tables",
+        ),
+    ] = None,
     json: JsonLinesOption = False,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
@@ -39,33 +69,56 @@ def detect(
 
     Prints a table of what was found, boxes as x1 y1 x2 y2 in the picture's own pixels. Writes nothing
     unless --save names a folder for annotated copies. A source that cannot be read is named on stderr,
-    the others are done, and the exit code is 1.
+    the others are done, and the exit code is 1. The source - is a picture on stdin.
 
     \b
     Example:
       tombola detect photo.jpg
       tombola detect photo.jpg --save out
       tombola detect photos/ clip.mp4 --score 0.7 --json
+      tombola detect photo.jpg --classes cat,dog --crops pets --format csv
     """
 
-    def open_model() -> Asked["Detections"]:
+    if json and form is not None:
+        raise typer.BadParameter("cannot be given with --format; leave one out", param_hint="--json")
+    if form is Format.yolo and save is None:
+        raise typer.BadParameter(
+            "yolo is a file for each picture: name their folder by --save DIR", param_hint="--format"
+        )
+
+    def open_model(paths: list[Path]) -> Asked["Detections"]:
         from tombola.runtime.load import load
+        from tombola.runtime.tasks.detect.question import Question
 
         detector = load(model_or_shipped(model, "detect"), device.value, threads, task="detect")
-        return Asked(
-            detector,
-            lambda image_rgb_u8: detector(
-                image_rgb_u8, score_threshold=score, iou_threshold=iou, max_detections=most
-            ),
-            DetectTelling(),
-        )
+        besides: list[Beside[Detections]] = []
+        if form is not None:
+            besides.append(format_writer(form, detector.labels))
+        if crops is not None:
+            besides.append(CropFolder(crops, paths))
+        input_px = _input_px(detector.contract.card)
+        if input_px and not tiles:
+            besides.append(TilesHint(input_px))
+        question = Question(_names(classes), score, iou, most, input_px if tiles else None)
+        return Asked(detector, question.of(detector), DetectTelling(), besides)
 
     answer_sources(
         sources,
         open_model,
         save=save,
-        json=json,
+        form="json" if json else "table" if form in (None, Format.yolo) else "beside",
         device=device,
         max_pixels=max_pixels,
+        webm=webm,
         hint="To see the boxes, write annotated copies: add --save out",
     )
+
+
+def _input_px(card: Mapping[str, Any]) -> int:
+    """The longer side of what the network sees, in pixels, 0 where the card does not tell."""
+    sides = card.get("input_size_hw")
+    return max((side for side in sides if isinstance(side, int)), default=0) if isinstance(sides, list) else 0
+
+
+def _names(classes: list[str] | None) -> list[str]:
+    return [name.strip() for part in classes or () for name in part.split(",") if name.strip()]

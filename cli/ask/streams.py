@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import typer
+
+from tombola.cli.table import one_line
 from tombola.errors import OutputError
 
 
@@ -48,3 +51,8 @@ def stop_signals_like_ctrl_c() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def note(text: str) -> None:
+    """Print what is no fault but should be known, as a line on stderr."""
+    typer.echo(f"note: {one_line(text)}", err=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tombola.runtime.tasks.detect.answer import Detections
 
-OVERLAP = 0.25  # of a tile's side: what is smaller lies whole in some tile
+OVERLAP = 0.5  # of a tile's side: what is smaller lies whole in some tile
 PANORAMA = 2.5  # times as long as high, or more
 
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from tombola.errors import DeviceError, RecipeError, TrainingError
+from tombola.errors import RecipeError, TrainingError
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.fabric import open_fabric
 from tombola.train.loop.loop import train
 from tombola.train.recipe.recipe import to_toml
+from tombola.train.run.device import choose_device
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_recipe, open_task
 
@@ -71,18 +70,6 @@ def preflight_recipe(
     result = preflight(task, device=device, say=say)
     result.write(run.path)
     return run, result
-
-
-def choose_device(device: str) -> str:
-    """cpu or cuda for auto, cpu or cuda; DeviceError if it is not there."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise DeviceError(f"device {device!r} is not known; choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            f"PyTorch {torch.__version__} sees no CUDA device; install a CUDA build of torch and a driver, "
-            "or use --device cpu"
-        )
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _same_recipe(toml: str, run: RunFolder) -> None:

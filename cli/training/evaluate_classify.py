@@ -1,19 +1,19 @@
 """`tombola evaluate` of a classifier: the share of labels found, and a table by class."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
 
 from tombola.cli.table import counted, table, terminal_columns, wrap
-from tombola.cli.training.evaluation import Evaluated, PictureCount
-from tombola.errors import DataError
+from tombola.cli.training.evaluation import Evaluated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from tombola.train.data.labels.classification_set import ClassificationSet
+    from tombola.runtime.tasks.classify.model import Classifier
     from tombola.train.metrics.classification import ClassificationScores
 
 SHOWN_MISTAKES = 3
@@ -28,7 +28,10 @@ def report_classifier(asked: Evaluated) -> str:
         raise typer.BadParameter("--score and --pr-curve are for detectors; this is a classifier.")
     if asked.confusions is not None:
         check_place(asked.confusions, ".png")
-    scores = evaluate_classifier(asked)
+    if asked.labels is not None and asked.pictures is None:
+        raise typer.BadParameter("--labels are of pictures; give --pictures too.")
+    places = "--pictures, and --labels if they are in a file of their own"
+    scores: ClassificationScores = asked.scores("classify", _answers, places)
     if asked.confusions is not None:
         from tombola.train.tasks.classify.exhibits import confusion_matrix_png
 
@@ -37,58 +40,8 @@ def report_classifier(asked: Evaluated) -> str:
     return classifier_json(scores) if asked.json else "\n".join(classifier_lines(scores, terminal_columns()))
 
 
-def evaluate_classifier(asked: Evaluated) -> "ClassificationScores":
-    """The scores of the run folder or model file that is asked for."""
-    import numpy as np
-
-    from tombola.train.metrics.classification import score_classification
-
-    if asked.labels is not None and asked.pictures is None:
-        raise typer.BadParameter("--labels are of pictures; give --pictures too.")
-    answers, data = _of_run(asked) if asked.path.is_dir() else _of_model(asked)
-    count = PictureCount(len(data))
-    parts = []
-    for part in answers:
-        count.add(len(part))
-        parts.append(part)
-    return score_classification(np.concatenate(parts), data.labels, data.classes)
-
-
-def _of_run(asked: Evaluated) -> tuple[Iterator["NDArray[np.float32]"], "ClassificationSet"]:
-    """Answers of a run's network in PyTorch, many pictures at a time, and the pictures."""
-    import torch
-
-    from tombola.train.tasks.classify.task import judge, load_split
-    from tombola.train.tasks.table import load_network
-
-    device = asked.torch_device()
-    network, recipe = load_network(asked.path, asked.weights)
-    named = _named(asked, recipe.data.classes)
-    data = load_split(recipe, asked.split).fold(asked.folds) if named is None else named
-    answers = torch.inference_mode()(judge)(network.to(device), recipe.picture.as_input(), data)
-    return answers, data
-
-
-def _of_model(asked: Evaluated) -> tuple[Iterator["NDArray[np.float32]"], "ClassificationSet"]:
-    """Answers of a model file as it will run on the device, and the pictures named."""
-    from tombola.runtime.load import load
-
-    model = load(asked.path, asked.device.value, asked.threads, task="classify")
-    data = _named(asked, model.labels)
-    if data is None:
-        raise DataError(
-            f"{asked.path} does not say what to score it on: give --pictures, and --labels if they are in a "
-            "file of their own"
-        )
-    return (model(data.read(index)).probabilities[None] for index in range(len(data))), data
-
-
-def _named(asked: Evaluated, classes: tuple[str, ...]) -> "ClassificationSet | None":
-    from tombola.train.data.labels.classify_formats import load
-
-    if asked.pictures is None:
-        return None
-    return load(asked.pictures, asked.labels, classes, asked.format_name).fold(asked.folds)
+def _answers(model: "Classifier") -> "Callable[[NDArray[np.uint8]], NDArray[np.float32]]":
+    return lambda image_rgb_u8: model(image_rgb_u8).probabilities
 
 
 def classifier_lines(scores: "ClassificationScores", columns: int | None) -> list[str]:

@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 import typer
 
 from tombola.cli.table import counted, table, terminal_columns, wrap
-from tombola.cli.training.evaluation import Evaluated, PictureCount
-from tombola.errors import DataError
+from tombola.cli.training.evaluation import Evaluated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from tombola.train.data.boxes.detection_set import DetectionSet
-    from tombola.train.evaluate import Evaluation, PredictPicture
+    from tombola.runtime.tasks.detect.model import Detector
     from tombola.train.metrics.matching import Prediction
+    from tombola.train.tasks.detect.scoring import DetectorScores
 
 
 def report_detector(asked: Evaluated) -> str:
@@ -27,7 +28,9 @@ def report_detector(asked: Evaluated) -> str:
         raise typer.BadParameter("--confusions is for classifiers; this is a detector.")
     if asked.pr_curve is not None:
         check_place(asked.pr_curve, *SUFFIXES)
-    result = evaluate_detector(asked)
+    if (asked.labels is None) != (asked.pictures is None):
+        raise typer.BadParameter("--annotations and --pictures belong together; give both.")
+    result: DetectorScores = asked.scores("detect", _answers, "--annotations and --pictures")
     cut = best_f1_score(result.voc07) if asked.score is None else asked.score
     if asked.pr_curve is not None:
         draw_precision_recall(result.voc07, asked.pr_curve, cut)
@@ -38,65 +41,18 @@ def report_detector(asked: Evaluated) -> str:
     )
 
 
-def evaluate_detector(asked: Evaluated) -> "Evaluation":
-    """The scores of the run folder or model file that is asked for."""
-    from tombola.train.evaluate import evaluate
-
-    if (asked.labels is None) != (asked.pictures is None):
-        raise typer.BadParameter("--annotations and --pictures belong together; give both.")
-    predict, data = _of_run(asked) if asked.path.is_dir() else _of_model(asked)
-    if asked.folds:
-        data = data.fold(asked.folds)
-    count = PictureCount(len(data))
-
-    def counting(image_rgb_u8: "NDArray[np.uint8]") -> "Prediction":
-        count.add()
-        return predict(image_rgb_u8)
-
-    return evaluate(counting, data)
-
-
-def _of_run(asked: Evaluated) -> tuple["PredictPicture", "DetectionSet"]:
-    """The network of a run in PyTorch, and the pictures named or those of its recipe."""
-    import torch
-
-    from tombola.train.tasks.detect.task import load_split, predictor
-    from tombola.train.tasks.table import load_network
-
-    device = asked.torch_device()
-    network, recipe = load_network(asked.path, asked.weights)
-    named = _named(asked, recipe.data.classes)
-    data = load_split(recipe, asked.split) if named is None else named
-    return torch.inference_mode()(predictor(network.to(device), recipe)), data
-
-
-def _of_model(asked: Evaluated) -> tuple["PredictPicture", "DetectionSet"]:
-    """A model file as it will run on the device, and the pictures named."""
-    from tombola.runtime.load import load
+def _answers(model: "Detector") -> "Callable[[NDArray[np.uint8]], Prediction]":
     from tombola.train.metrics.matching import Prediction
     from tombola.train.tasks.detect.task import SCORING_THRESHOLD
 
-    model = load(asked.path, asked.device.value, asked.threads, task="detect")
-    data = _named(asked, model.labels)
-    if data is None:
-        raise DataError(f"{asked.path} does not say what to score it on: give --annotations and --pictures")
-
-    def predict(image_rgb_u8: "NDArray[np.uint8]") -> Prediction:
+    def answer(image_rgb_u8: "NDArray[np.uint8]") -> Prediction:
         found = model(image_rgb_u8, score_threshold=SCORING_THRESHOLD)
         return Prediction(found.boxes_xyxy, found.scores, found.labels)
 
-    return predict, data
+    return answer
 
 
-def _named(asked: Evaluated, classes: tuple[str, ...]) -> "DetectionSet | None":
-    from tombola.train.data.boxes.formats import load
-
-    if asked.labels is None or asked.pictures is None:
-        return None
-    return load(asked.labels, asked.pictures, classes, asked.format_name)
-
-
-def detector_lines(result: "Evaluation", cut: float, columns: int | None) -> list[str]:
+def detector_lines(result: "DetectorScores", cut: float, columns: int | None) -> list[str]:
     """A table by class, precision and recall at the score `cut`, and the means below it."""
     from tombola.train.metrics.score import percent
     from tombola.train.metrics.table import as_rows, class_rows, total_row
@@ -115,7 +71,7 @@ def detector_lines(result: "Evaluation", cut: float, columns: int | None) -> lis
     ]
 
 
-def detector_json(result: "Evaluation", cut: float) -> str:
+def detector_json(result: "DetectorScores", cut: float) -> str:
     """The same as one line of JSON; shares are 0..1, null where there is nothing to find."""
     from json import dumps
 

@@ -1,12 +1,13 @@
 """What `tombola evaluate` is asked, whatever the task."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tombola.cli.options import Device
-from tombola.errors import DeviceError
+from tombola.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -32,30 +33,42 @@ class Evaluated:
     confusions: Path | None
     json: bool
 
-    def torch_device(self) -> str:
-        """cuda or cpu, for a run, on the threads asked for. DeviceError if CUDA is asked for and absent."""
-        import torch
+    def scores(self, task: str, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
+        """Scores of a run's network in PyTorch, or of a model file as it will run on the device.
 
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        available = torch.cuda.is_available()
-        if self.device is Device.cuda and not available:
-            raise DeviceError(
-                "PyTorch sees no CUDA device; install a CUDA build of torch, or use --device cpu"
+        answers: a loaded model -> the function of a picture that is scored. places: the options that say what
+        to score a file on. Raises DataError without them.
+        """
+        from tombola.train.evaluate import Named, evaluate_model, evaluate_run
+
+        named = None
+        if self.pictures is not None:
+            named = Named(self.pictures, self.labels, self.format_name, self.folds)
+        if self.path.is_dir():
+            if self.threads is not None:
+                import torch
+
+                torch.set_num_threads(self.threads)
+            return evaluate_run(
+                self.path,
+                weights=self.weights,
+                split=self.split,
+                folds=self.folds,
+                named=named,
+                device=self.device.value,
+                tell=tell_pictures,
             )
-        return "cuda" if available and self.device is not Device.cpu else "cpu"
+        from tombola.runtime.load import load
+
+        model = load(self.path, self.device.value, self.threads)
+        if named is None:
+            raise DataError(f"{self.path} does not say what to score it on: give {places}")
+        return evaluate_model(task, answers(model), model.labels, named, tell=tell_pictures)
 
 
-class PictureCount:
-    """Tells a terminal how many of `total` pictures are done."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = 0
-
-    def add(self, pictures: int = 1) -> None:
-        self.done += pictures
-        if sys.stderr.isatty():
-            text = f"picture {self.done} of {self.total}" if self.done < self.total else ""
-            sys.stderr.write(f"\r\x1b[2K{text}")
-            sys.stderr.flush()
+def tell_pictures(done: int, total: int) -> None:
+    """Tell a terminal how many pictures are done."""
+    if sys.stderr.isatty():
+        text = f"picture {done} of {total}" if done < total else ""
+        sys.stderr.write(f"\r\x1b[2K{text}")
+        sys.stderr.flush()

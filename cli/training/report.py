@@ -25,9 +25,9 @@ def report(
       tombola report runs/first
     """
     from tombola.train.doctor.report import write_report
+    from tombola.train.run.device import choose_device
     from tombola.train.run.folder import RunFolder
     from tombola.train.tasks.table import open_task
-    from tombola.train.train import choose_device
 
     check_run(run)
     folder = RunFolder(run)

@@ -15,15 +15,15 @@ import torch
 
 from tombola.errors import DataError, DeviceError, RecipeError, TrainingError
 from tombola.train.data.boxes.detection_set import DetectionRecord
-from tombola.train.evaluate import evaluate
+from tombola.train.evaluate import evaluate_run
 from tombola.train.loop.loader import load_batches
 from tombola.train.metrics.matching import Prediction
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.batches import Request, collate, plan_epoch
+from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
 from tombola.train.tasks.detect.task import (
     DetectTask,
     load_split,
-    predictor,
     truths,
 )
 from tombola.train.tasks.moment import Moment
@@ -147,8 +147,8 @@ def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path)
     network, recipe = load_network(run.path)
     assert recipe.data.classes == ("red", "blue")
     assert not network.training
-    with torch.inference_mode():
-        scores = evaluate(predictor(network, recipe), load_split(recipe, "test"))
+    scores = evaluate_run(run.path, device="cpu")
+    assert isinstance(scores, DetectorScores)
     assert scores.pictures == 4
     assert 0 <= scores.voc07.mean_average_precision <= 1
     assert run.read_lineage() == {"parent": None, "early_steps": [1]}
@@ -157,8 +157,8 @@ def test_a_trained_run_is_read_back_and_scored(toy_recipe: Path, tmp_path: Path)
 
 def test_a_perfect_detector_scores_one(toy_recipe: Path) -> None:
     data = load_split(load_recipe(toy_recipe), "test")
-    answers = iter([Prediction(t.boxes_xyxy, np.ones(len(t.labels)), t.labels) for t in truths(data)])
-    scores = evaluate(lambda _: next(answers), data)
+    answers = [Prediction(t.boxes_xyxy, np.ones(len(t.labels)), t.labels) for t in truths(data)]
+    scores = score_detector(answers, data)
     assert scores.voc07.mean_average_precision == pytest.approx(1.0)
     assert scores.coco.mean_average_precision == pytest.approx(1.0)
 

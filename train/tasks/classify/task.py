@@ -1,7 +1,7 @@
 """Classification: what a batch, a loss and a score are for it."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from tombola.train.data.labels.classification_set import ClassificationSet, merg
 from tombola.train.data.present import check_present
 from tombola.train.metrics.score import Score
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
-from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
@@ -122,11 +121,10 @@ class ClassifyTask:
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
             return {}
-        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data, tell)))
-        labels = self.valid_data.labels
-        likelihoods = np.clip(answers[np.arange(len(labels)), labels], 1e-12, None)
+        probabilities, labels = answers(network, self.recipe, self.valid_data, tell), self.valid_data.labels
+        likelihoods = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, None)
         return {
-            self.score.name: float((answers.argmax(axis=1) == labels).mean()),
+            self.score.name: float((probabilities.argmax(axis=1) == labels).mean()),
             "cross_entropy": float(-np.log(likelihoods).mean()),
         }
 
@@ -154,8 +152,7 @@ class ClassifyTask:
     def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
         if self.valid_data is None:
             return ()
-        answers = np.concatenate(list(judge(network, self.picture_input, self.valid_data, tell)))
-        return classify_exhibits(self.valid_data, answers)
+        return classify_exhibits(self.valid_data, answers(network, self.recipe, self.valid_data, tell))
 
     def _seen(self, batch: Batch) -> Tensor:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
@@ -190,20 +187,21 @@ def load_split(recipe: ClassifyRecipe, split: str, classes: Sequence[str] | None
     return merge(sets)
 
 
-def judge(
-    network: nn.Module, picture_input: ClassifierInput, data: ClassificationSet, tell: Tell = silent
-) -> Iterator[NDArray[np.float32]]:
-    """Probabilities float32 [b, classes] of the pictures of `data` in order, some at a time."""
+def answers(
+    network: nn.Module, recipe: ClassifyRecipe, data: ClassificationSet, tell: Tell = silent
+) -> NDArray[np.float32]:
+    """Probabilities float32 [n, classes] of the pictures of `data` in order."""
     device = next(network.parameters()).device
-    picture_input = picture_input.to(device)
+    picture_input, parts = recipe.picture.as_input().to(device), []
     for start in range(0, len(data), JUDGED_TOGETHER):
         indices = range(start, min(start + JUDGED_TOGETHER, len(data)))
         images = torch.cat(
             [picture_input(torch.from_numpy(data.read(index)).to(device)) for index in indices]
         )
         logits = network(images.contiguous(memory_format=torch.channels_last))
-        yield logits.softmax(dim=1).float().cpu().numpy()
+        parts.append(logits.softmax(dim=1).float().cpu().numpy())
         tell(indices.stop, len(data))
+    return np.concatenate(parts)
 
 
 def predictor(network: nn.Module, recipe: ClassifyRecipe) -> PredictProbabilities:

@@ -129,7 +129,7 @@ class DetectTask:
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
             return {}
-        predictions = self._predictions(network, self.valid_data, tell)
+        predictions = answers(network, self.recipe, self.valid_data, tell)
         scores = voc07_map(predictions, truths(self.valid_data), self.classes)
         return {self.score.name: scores.mean_average_precision}
 
@@ -181,16 +181,8 @@ class DetectTask:
             return ()
         from tombola.train.tasks.detect.exhibits import detect_exhibits
 
-        predictions = self._predictions(network, self.valid_data, tell)
+        predictions = answers(network, self.recipe, self.valid_data, tell)
         return detect_exhibits(self.valid_data, predictions, self.recipe.answer.score_threshold)
-
-    def _predictions(self, network: nn.Module, data: DetectionSet, tell: Tell) -> list[Prediction]:
-        assert isinstance(network, FasterRCNN)
-        predict, predictions = predictor(network, self.recipe), []
-        for index in range(len(data)):
-            predictions.append(predict(data.read(index)))
-            tell(index + 1, len(data))
-        return predictions
 
 
 def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:
@@ -273,3 +265,15 @@ def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np
         )
 
     return predict
+
+
+def answers(
+    network: nn.Module, recipe: DetectRecipe, data: DetectionSet, tell: Tell = silent
+) -> list[Prediction]:
+    """What the network finds in each picture of `data`, in order."""
+    assert isinstance(network, FasterRCNN)
+    predict, predictions = predictor(network, recipe), []
+    for index in range(len(data)):
+        predictions.append(predict(data.read(index)))
+        tell(index + 1, len(data))
+    return predictions

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, overload
@@ -86,23 +87,50 @@ def load(
     Raises ModelError where the file is missing, damaged, too large, of another task than the one asked for,
     or not a Tombola model of this version.
     """
-    name, model = read_model(source, max_bytes)
+    return check_model(source, max_bytes, task=task).open(device, threads, deadline_s=deadline_s)
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """A model file that was read and found to be ours, and is not open yet."""
+
+    source: ModelSource
+    name: str
+    content: bytes
+    contract: Contract
+    max_bytes: int
+
+    def open(
+        self, device: str = "auto", threads: int | None = None, *, deadline_s: float | None = None
+    ) -> Model:
+        """What `load` gives. Python is free while onnxruntime works: other threads can load what is next."""
+        row = TASKS[self.contract.task]
+        try:
+            session = open_session(
+                self.content,
+                device,
+                threads,
+                deadline_s=deadline_s,
+                trial_feeds=lambda: row.example_feeds(TRIAL_SIZE_HW),
+            )
+        except ModelError as error:
+            raise _of(self.name, error) from error
+        options = {"max_bytes": self.max_bytes, "deadline_s": deadline_s, "task": self.contract.task}
+        again = partial(load, _lasting(self.source), device, threads, **options)
+        return row.model(session, self.contract, again)
+
+
+def check_model(
+    source: ModelSource, max_bytes: int = MAX_MODEL_BYTES, *, task: Task | None = None
+) -> CheckedModel:
+    """The first half of `load`, with its errors: read the file and check all that can be checked unopened."""
+    name, content = read_model(source, max_bytes)
     try:
-        contract = check_contract(read_graph(model))
+        contract = check_contract(read_graph(content))
         _check_task(contract.task, task)
-        row = TASKS[contract.task]
-        session = open_session(
-            model,
-            device,
-            threads,
-            deadline_s=deadline_s,
-            trial_feeds=lambda: row.example_feeds(TRIAL_SIZE_HW),
-        )
     except ModelError as error:
         raise _of(name, error) from error
-    options = {"max_bytes": max_bytes, "deadline_s": deadline_s, "task": contract.task}
-    again = partial(load, _lasting(source), device, threads, **options)
-    return row.model(session, contract, again)
+    return CheckedModel(source, name, content, contract, max_bytes)
 
 
 def _lasting(source: ModelSource) -> ModelSource:

@@ -18,6 +18,7 @@ from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.ask.streams import need_stdout, note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device
 from tombola.cli.polite import complain
+from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
 from tombola.errors import OutputError, PictureError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tombola.runtime.load import Task
     from tombola.runtime.model import Model
     from tombola.runtime.pictures.read_ahead import ReadAhead
     from tombola.runtime.pictures.sources import Source
@@ -51,24 +53,28 @@ class _Job(Generic[AnswerT]):
 
 def answer_sources(
     sources: Sequence[str],
-    open_model: Callable[[list[Path]], Asked[AnswerT]],
+    task: "Task",
+    ask: Callable[[Any, list[Path]], Asked[AnswerT]],
     *,
+    model: Path | None,
     save: Path | None,
     form: Form,
     device: Device,
+    threads: int | None,
     max_pixels: int | None,
     webm: bool,
     hint: str,
 ) -> None:
     """Answer each source and print it; a bad one is named on stderr and makes the exit code 1.
 
-    open_model: called once, with all paths, and not at all where no source can be read.
-    hint: what --save would show.
+    model: the file, which is opened once, and not at all where no source can be read; None is the one of the
+    task that ships. ask: is given it, loaded, and all paths. hint: what --save would show.
     """
     # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     need_stdout()
     with stop_signals_like_ctrl_c():
+        from tombola.runtime.load import check_model
         from tombola.runtime.pictures.picture import MAX_PIXELS
         from tombola.runtime.pictures.read_ahead import ReadAhead
 
@@ -76,11 +82,12 @@ def answer_sources(
         done = 0
         if files:
             limit = MAX_PIXELS if max_pixels is None else max_pixels
-            # The first picture is read while the model is loaded.
+            file = check_model(model_or_shipped(model, task), task=task)
+            # OpenCV is imported and the first picture read while onnxruntime opens the model.
             pictures = ReadAhead([file for file in files if file.kind != "video"], limit)
             paths = [file.path for file in files]
             job = _Job(
-                asked=open_model(paths),
+                asked=ask(file.open(device.value, threads), paths),
                 folder=None if save is None else SaveFolder(save, paths),
                 form=form,
                 webm=webm,

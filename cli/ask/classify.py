@@ -19,10 +19,10 @@ from tombola.cli.options import (
     ThreadsOption,
     WebmOption,
 )
-from tombola.cli.shipped import model_or_shipped
 
 if TYPE_CHECKING:
     from tombola.runtime.tasks.classify.answer import Classification
+    from tombola.runtime.tasks.classify.model import Classifier
 
 
 def classify(
@@ -51,18 +51,18 @@ def classify(
       tombola classify photos/ clip.mp4 --top 5 --json
     """
 
-    def open_model(_: list[Path]) -> Asked["Classification"]:
-        from tombola.runtime.load import load
-
-        classifier = load(model_or_shipped(model, "classify"), device.value, threads, task="classify")
+    def ask(classifier: "Classifier", _: list[Path]) -> Asked["Classification"]:
         return Asked(classifier, classifier, ClassifyTelling(top))
 
     answer_sources(
         sources,
-        open_model,
+        "classify",
+        ask,
+        model=model,
         save=save,
         form="json" if json else "table",
         device=device,
+        threads=threads,
         max_pixels=max_pixels,
         webm=webm,
         hint="To have the names on the pictures, write annotated copies: add --save out",

@@ -24,10 +24,10 @@ from tombola.cli.options import (
     ThreadsOption,
     WebmOption,
 )
-from tombola.cli.shipped import model_or_shipped
 
 if TYPE_CHECKING:
     from tombola.runtime.tasks.detect.answer import Detections
+    from tombola.runtime.tasks.detect.model import Detector
 
 
 def detect(
@@ -86,11 +86,9 @@ def detect(
             "yolo is a file for each picture: name their folder by --save DIR", param_hint="--format"
         )
 
-    def open_model(paths: list[Path]) -> Asked["Detections"]:
-        from tombola.runtime.load import load
+    def ask(detector: "Detector", paths: list[Path]) -> Asked["Detections"]:
         from tombola.runtime.tasks.detect.question import Question
 
-        detector = load(model_or_shipped(model, "detect"), device.value, threads, task="detect")
         besides: list[Beside[Detections]] = []
         if form is not None:
             besides.append(format_writer(form, detector.labels))
@@ -104,10 +102,13 @@ def detect(
 
     answer_sources(
         sources,
-        open_model,
+        "detect",
+        ask,
+        model=model,
         save=save,
         form="json" if json else "table" if form in (None, Format.yolo) else "beside",
         device=device,
+        threads=threads,
         max_pixels=max_pixels,
         webm=webm,
         hint="To see the boxes, write annotated copies: add --save out",

@@ -5,12 +5,13 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import PictureError
 from tombola.runtime.pictures.header import read_header
+
+# OpenCV is imported where it is used: while a model is opened, and not at all by who has pictures as arrays.
 
 MAX_PIXELS = 100_000_000
 
@@ -58,6 +59,8 @@ def _read_file(path: Path) -> bytes:
 
 
 def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
+    import cv2
+
     if not data:
         raise PictureError(f"{name}: is empty (0 bytes).")
     try:
@@ -84,6 +87,8 @@ def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
 
 
 def _array_to_rgb(image: NDArray[Any], *, bgr: bool) -> NDArray[np.uint8]:
+    import cv2
+
     if image.dtype != np.uint8:
         raise PictureError(
             f"a picture array must be uint8 with values 0 to 255, but its dtype is {image.dtype}."

@@ -1,5 +1,6 @@
 """A classifier's file: its answers beside PyTorch's, its form, and what it refuses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ from tombola.export.tasks.classify.exportable import exportable_classifier
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
 from tombola.runtime.verify import verify
-from tombola.train.networks.classify.backbone_classifier import ResNet20Settings, ResNetSettings
+from tombola.train.networks.classify.backbone_classifier import (
+    InvertedResidualSettings,
+    ResNet20Settings,
+    ResNetSettings,
+)
 from tombola.train.networks.classify.classifiers import Classifier, NetworkSettings, build_classifier
 from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.classify.densenet import DenseNetSettings
@@ -33,10 +38,18 @@ LABELS = ("apple", "brick", "candle", "drum")
 SMALL = CnnSettings(blocks=((8,), (16,)), dense=(16,), batch_norm=True)
 
 
-def small_network(settings: NetworkSettings = SMALL, *, channels: int = 3, side: int = 32) -> Classifier:
+def small_network(
+    settings: NetworkSettings = SMALL,
+    *,
+    channels: int = 3,
+    side: int = 32,
+    widths: Mapping[str, int] | None = None,
+) -> Classifier:
     """Random weights and statistics, and a head that tells pictures apart."""
     torch.manual_seed(0)
-    network = build_classifier(settings, channels=channels, size_hw=(side, side), n_classes=len(LABELS))
+    network = build_classifier(
+        settings, channels=channels, size_hw=(side, side), n_classes=len(LABELS), widths=widths
+    )
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -212,6 +225,8 @@ def test_a_grey_perceptron_on_stretched_pictures_exports(tmp_path: Path) -> None
         ResNetSettings(kind="resnet18", width=0.25),
         ResNetSettings(kind="resnet50", width=0.25, stem="small"),
         ResNet20Settings(),
+        InvertedResidualSettings(kind="mobilenet_v2", width=0.25),
+        InvertedResidualSettings(kind="efficientnet_lite0", width=0.25),
         DenseNetSettings(blocks=(3, 3)),
         HighwaySettings(),
     ],
@@ -224,3 +239,25 @@ def test_every_kind_of_network_exports(settings: NetworkSettings, tmp_path: Path
     kinds = {node.op_type for node in onnx.load(report.path).graph.node}
     # A DenseNet normalises before it activates and convolves, where nothing can take the norm in.
     assert ("BatchNormalization" in kinds) == (settings.kind == "densenet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "widths"),
+    [
+        (InvertedResidualSettings(kind="mobilenet_v2", width=0.25), {"stem": 5, "stages.2": 3, "last": 70}),
+        (ResNet20Settings(), {"stem": 7, "stages.2": 11, "stages.3.0.hidden": 1}),
+        (DenseNetSettings(blocks=(2, 2)), {"stem": 3, "stages.0.1": 5, "stages.1.0.squeezed": 9}),
+        (
+            CnnSettings(blocks=((8,), (16,)), dense=(16,), activation="maxout"),
+            {"blocks.1.0": 9, "dense.0": 3},
+        ),
+    ],
+    ids=["mobilenet_v2", "resnet20", "densenet", "cnn"],
+)
+def test_networks_of_odd_widths_export(
+    settings: NetworkSettings, widths: dict[str, int], tmp_path: Path
+) -> None:
+    network = small_network(settings, widths=widths)
+    report = export_network(exportable_classifier(network, small_input(), LABELS), tmp_path / "m.onnx")
+    assert verify(report.path, "cpu").ok

@@ -17,6 +17,7 @@ from tombola.export.exportable import Exportable
 from tombola.export.question import drawn_picture
 from tombola.export.run import export_run
 from tombola.export.tasks.detect.exportable import exportable_detector
+from tombola.train.networks.axis import Axes
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.classify.classifiers import build_classifier
 from tombola.train.networks.classify.mlp import MlpSettings
@@ -233,6 +234,31 @@ def test_every_kind_of_network_exports(
     )
     report = export_network(exportable, tmp_path / "m.onnx")
     assert report.parity.count > 100
+
+
+@pytest.mark.slow
+def test_a_detector_of_odd_widths_exports(enliven: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    axes = Axes(
+        {"stem": 7, "stages.3": 5, "stages.4.1.hidden": 13, "neck": 9, "proposals": 6, "roi_head.0": 3}
+    )
+    network = FasterRCNN(
+        build_backbone("efficientnet_lite0", width=0.25, axes=axes),
+        2,
+        channels=16,
+        pyramid=True,
+        proposals=ProposalSettings(),
+        roi=RoiSettings(width=16, pooled_size=3),
+        axes=axes,
+    )
+    enliven(network)
+    exportable = exportable_detector(
+        network.eval(),
+        PictureInput(160, FasterRCNN.size_divisor, (127.0,) * 3, (1 / 128,) * 3),
+        ("a", "b"),
+        {"score_threshold": 0.2, "iou_threshold": 0.5, "max_detections": 50},
+    )
+    assert export_network(exportable, tmp_path / "m.onnx").parity.count > 100
 
 
 @pytest.mark.slow

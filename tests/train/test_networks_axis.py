@@ -19,9 +19,7 @@ from tombola.train.networks.axis import (
     Part,
     flattened,
     members,
-    read_widths,
     widths,
-    write_widths,
 )
 from tombola.train.networks.backbones.backbones import BACKBONES, build_backbone
 from tombola.train.networks.backbones.mobilenet import InvertedResidual
@@ -343,17 +341,3 @@ def test_a_layer_without_axes_is_named() -> None:
 def test_depthwise_layers_write_what_they_read() -> None:
     with pytest.raises(AssertionError):
         Conv(Axis("a", 4), Axis("b", 4), 3, depthwise=True)
-
-
-def test_widths_survive_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "widths.json"
-    assert read_widths(path) == {}
-    path.write_bytes(write_widths(classifier("cnn")))
-    assert read_widths(path) == {"blocks.0.0": 4, "blocks.0.1": 6, "blocks.1.0": 8, "dense.0": 12}
-
-
-@pytest.mark.parametrize("content", ["", "[1]", '{"stem": 2.5}', '{"stem": true}', "\x00"])
-def test_a_damaged_file_of_widths_is_named(content: str, tmp_path: Path) -> None:
-    (tmp_path / "widths.json").write_text(content)
-    with pytest.raises(TrainingError, match=r"widths\.json"):
-        read_widths(tmp_path / "widths.json")

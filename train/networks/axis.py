@@ -4,10 +4,8 @@ Every layer with weights records in `layouts` what the dimensions of its tensors
 an axis can be found, counted and cut out wherever they lie.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -118,25 +116,6 @@ def members(network: nn.Module) -> dict[Axis, tuple[Member, ...]]:
 def widths(network: nn.Module) -> dict[str, int]:
     """Name -> width of each axis that is not pinned: what `Axes` builds the same network from."""
     return {axis.name: axis.width for axis in members(network) if not axis.pinned}
-
-
-def write_widths(network: nn.Module) -> bytes:
-    """`widths` as the content of a JSON file."""
-    return json.dumps(widths(network), indent=1).encode()
-
-
-def read_widths(path: Path) -> dict[str, int]:
-    """The widths in a JSON file; empty if there is no such file, for then the recipe's hold. Raises
-    TrainingError."""
-    if not path.exists():
-        return {}
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} is damaged ({error}); restore it from the run it came with") from None
-    if not isinstance(stored, dict) or not all(type(width) is int for width in stored.values()):
-        raise TrainingError(f"{path} is not a table of whole numbers; restore it from the run it came with")
-    return stored
 
 
 def _own_tensors(module: nn.Module) -> dict[str, Tensor]:

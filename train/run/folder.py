@@ -48,7 +48,8 @@ class RunFolder:
 
     recipe.toml (as resolved), checkpoint.safetensors (weights, average, optimiser and progress in one file,
     so that they cannot disagree), last / best / initial / early-K.safetensors (weights alone), metrics.csv,
-    curves.png, lineage.json, watch.csv and watch.txt.
+    curves.png, lineage.json, watch.csv and watch.txt; widths.json if the network is not as wide as its recipe
+    says.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +58,10 @@ class RunFolder:
     @property
     def recipe_path(self) -> Path:
         return self.path / "recipe.toml"
+
+    @property
+    def widths_path(self) -> Path:
+        return self.path / "widths.json"
 
     @property
     def is_run(self) -> bool:
@@ -166,6 +171,23 @@ class RunFolder:
 
     def write_lineage(self, lineage: Mapping[str, Any]) -> None:
         write_atomic(self.path / "lineage.json", json.dumps(lineage, indent=2).encode())
+
+    def write_widths(self, widths: Mapping[str, int]) -> None:
+        """widths.json: how wide each axis of the network is."""
+        write_atomic(self.widths_path, json.dumps(widths, indent=1).encode())
+
+    def read_widths(self) -> dict[str, int]:
+        """What `write_widths` wrote; empty where the recipe's widths hold. TrainingError if it is damaged."""
+        path = self.widths_path
+        if not path.exists():
+            return {}
+        try:
+            widths = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{path} is damaged ({error}); restore it beside the weights") from None
+        if not isinstance(widths, dict) or not all(type(width) is int for width in widths.values()):
+            raise TrainingError(f"{path} is no table of whole numbers; restore it beside the weights")
+        return widths
 
     def read_lineage(self) -> dict[str, Any]:
         """What the weights descend from; empty for a run that has not written it."""

@@ -19,7 +19,8 @@ from tombola.train.tasks.task import ExaminedTask
 @dataclass(frozen=True)
 class Row:
     """One task: what its recipe says, what a batch and a loss are for it, how its network is built from a
-    recipe and a number of classes, with fresh weights, and the score that decides which weights are best."""
+    recipe, a number of classes and stored widths, with fresh weights, and the score that decides which
+    weights are best."""
 
     recipe: type[Recipe]
     task: Callable[[Any], ExaminedTask]
@@ -59,6 +60,6 @@ def load_network(run: Path, weights: str = "best") -> tuple[Any, Any]:
     """
     folder = RunFolder(run)
     recipe = load_recipe(folder.recipe_path)
-    network = TASKS[recipe.task].build(recipe, len(recipe.data.classes))
+    network = TASKS[recipe.task].build(recipe, len(recipe.data.classes), folder.read_widths())
     folder.load(network, weights)
     return network.eval(), recipe

@@ -159,11 +159,12 @@ class ClassifyTask:
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def build(recipe: ClassifyRecipe, n_classes: int) -> Classifier:
-    """The network of the recipe with fresh weights."""
+def build(recipe: ClassifyRecipe, n_classes: int, widths: Mapping[str, int] | None = None) -> Classifier:
+    """The network of the recipe with fresh weights; `widths` by the name of an axis stand in for the
+    recipe's. Raises TrainingError for widths of another network."""
     picture = recipe.picture
     return build_classifier(
-        recipe.network, channels=picture.channels, size_hw=picture.size, n_classes=n_classes
+        recipe.network, channels=picture.channels, size_hw=picture.size, n_classes=n_classes, widths=widths
     )
 
 

@@ -19,6 +19,7 @@ from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction, Truth
 from tombola.train.metrics.score import Score
+from tombola.train.networks.axis import Axes
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.sampling import Target, Targets
@@ -193,20 +194,26 @@ def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: T
     return np.asarray(hits.any(axis=0), np.bool_)
 
 
-def build(recipe: DetectRecipe, n_classes: int) -> FasterRCNN:
-    """The network of the recipe with fresh weights."""
-    return FasterRCNN(
+def build(recipe: DetectRecipe, n_classes: int, widths: Mapping[str, int] | None = None) -> FasterRCNN:
+    """The network of the recipe with fresh weights; `widths` by the name of an axis stand in for the
+    recipe's. Raises TrainingError for widths of another network."""
+    axes = Axes(widths)
+    network = FasterRCNN(
         build_backbone(
             recipe.network.backbone,
             width=recipe.network.width,
             strides=(8, 16, 32) if recipe.network.pyramid else (16,),
+            axes=axes,
         ),
         n_classes,
         channels=recipe.network.channels,
         pyramid=recipe.network.pyramid,
         proposals=recipe.proposals,
         roi=recipe.roi,
+        axes=axes,
     )
+    axes.check_all_used()
+    return network
 
 
 def trains_batch_norm(recipe: DetectRecipe) -> bool:

@@ -7,9 +7,8 @@ import typer
 from tombola.cli.polite import PoliteGroup
 from tombola.cli.tasks import TASKS, Place, fetch
 
-# Name -> module and what it has there: a function, or a Typer with commands of its own.
+# Name -> where it is: a function, or a Typer with commands of its own. Those of the tasks come before them.
 COMMANDS: dict[str, Place] = {
-    **{task: row.command for task, row in TASKS.items()},
     "webcam": ("tombola.cli.ask.webcam", "webcam"),
     "train": ("tombola.cli.training.train", "train"),
     "search": ("tombola.cli.training.search", "search"),
@@ -25,19 +24,24 @@ COMMANDS: dict[str, Place] = {
 
 
 class CommandGroup(PoliteGroup):
-    """The group of COMMANDS. To import them all takes longer than to detect in a picture."""
+    """The group of all commands. To import them all takes longer than to detect in a picture."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands.update(dict.fromkeys(COMMANDS))  # type: ignore[arg-type]  # names, to suggest one
+        self.commands.update(dict.fromkeys(_commands()))  # type: ignore[arg-type]  # names, to suggest one
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """The command of that name, None where there is none."""
-        if cmd_name not in COMMANDS:
+        places = _commands()
+        if cmd_name not in places:
             return None
-        found = fetch(COMMANDS[cmd_name])
+        found = fetch(places[cmd_name])
         if not isinstance(found, typer.Typer):
             function = found
             found = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
             found.command(cmd_name)(function)
         return typer.main.get_command(found)
+
+
+def _commands() -> dict[str, Place]:
+    return {**{task: row.command for task, row in TASKS.items()}, **COMMANDS}

@@ -21,6 +21,7 @@ from tombola.cli.polite import complain
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
 from tombola.errors import OutputError, PictureError
+from tombola.terminal_line import TerminalLine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,6 +187,7 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
 
     started = perf_counter()
     tally = job.asked.telling.tally()
+    progress = TerminalLine(every_s=0.0)
     frames, size_hw, claimed = 0, (0, 0), 0
     saved: Path | None = None
     newest_rgb_u8: NDArray[np.uint8]
@@ -203,7 +205,8 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
         if job.form == "json":
             typer.echo(_json_line(job, path, answer, {"frame": index} | more))
         else:
-            _show_progress(f"{path.name}: frame {index + 1}" + (f" of {count}" if count else ""))
+            of_all = f" of {count}" if count else ""
+            progress.show(shorten(one_line(f"{path.name}: frame {index + 1}{of_all}"), 60))
 
     fault = None
     try:
@@ -220,7 +223,7 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
             raise
         fault = error  # what could be read is told first
     finally:
-        _show_progress("")
+        progress.clear()
     if saved and not plays_in_browsers(saved):
         job.not_for_browsers.append(saved)
     if job.form == "table":
@@ -248,13 +251,6 @@ def _json_line(job: _Job[AnswerT], source: Path, answer: AnswerT, more: dict[str
     from json import dumps
 
     return dumps({"source": str(source), **more, **job.asked.telling.facts(answer)})
-
-
-def _show_progress(text: str) -> None:
-    """Rewrite one line of the terminal; nothing where stderr is no terminal."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[2K{shorten(one_line(text), 60)}")
-        sys.stderr.flush()
 
 
 def _warn_of_idle_gpu(model: "Model", asked: Device) -> None:

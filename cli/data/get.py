@@ -1,7 +1,5 @@
 """`tombola data get`: well-known data sets, downloaded and held to their hashes."""
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +7,7 @@ import typer
 
 from tombola.cli.sizes import size_text
 from tombola.cli.table import table, terminal_columns
-
-ON_A_TERMINAL_S, IN_A_LOG_S = 0.2, 30.0
+from tombola.terminal_line import TerminalLine
 
 
 def data_get(
@@ -44,11 +41,15 @@ def data_get(
 
     data_set = find(name)
     folder = Path("data") / name if to is None else to
-    progress = _Progress()
+    line = TerminalLine(every_s=0.2, in_a_log_s=30.0)
+
+    def tell(file: str, done: int, whole: int) -> None:
+        line.show(f"{file}: {size_text(done)} of {size_text(whole)}")
+
     try:
-        get(data_set, folder, progress.tell)
+        get(data_set, folder, tell)
     finally:
-        progress.clear()
+        line.clear()
     typer.echo(f"{data_set.name} is in {folder}. In a recipe:\n")
     from json import dumps  # a JSON string is a TOML string
 
@@ -66,25 +67,3 @@ def _list() -> list[str]:
         for row in ((one.name, size_text(one.size_bytes), one.what), ("", "", one.rights))
     ]
     return table(("name", "size", "what, and its rights"), rows, "<><", columns=terminal_columns())
-
-
-class _Progress:
-    """One line about the file that is coming: rewritten in place on a terminal, now and then in a log."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._last = time.monotonic()
-
-    def tell(self, name: str, done: int, whole: int) -> None:
-        now = time.monotonic()
-        if now - self._last < (ON_A_TERMINAL_S if self._terminal else IN_A_LOG_S):
-            return
-        self._last = now
-        line = f"{name}: {size_text(done)} of {size_text(whole)}"
-        sys.stderr.write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._terminal:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tombola.errors import DisplayError
 from tombola.runtime.model import Answer
+from tombola.runtime.pictures.lettering import draw_caption
 from tombola.runtime.pictures.output import save_picture
-from tombola.runtime.tasks.detect.draw import draw_caption
 
 TITLE = "Tombola - s saves, q quits"
 RATE_FRAMES = 30

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tombola.cli.data.get import _Progress
 from tombola.train.data.download import get
 from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
 
@@ -66,15 +65,3 @@ def test_what_cannot_be_had_is_named(tombola: Tombola) -> None:
     result = tombola("data", "get")
     assert result.exit_code == 2
     assert "--list shows the data sets" in result.stderr
-
-
-def test_progress_is_told_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    seconds = iter([0.0, 1.0, 31.0, 32.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
-    progress = _Progress()
-    for done in (10, 2_000_000, 3_000_000):
-        progress.tell("a.tar", done, 4_000_000)
-    progress.clear()
-    assert capsys.readouterr().err == "a.tar: 2.0 MB of 4.0 MB\n"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError, PictureError
+from tombola.runtime.pictures import lettering
 from tombola.runtime.tasks.classify.answer import Classification, Prediction
 from tombola.runtime.tasks.classify.draw import enlarge_for_name
-from tombola.runtime.tasks.detect import draw
 
 
 def classification(*probabilities: float, names: str = "abcdefgh") -> Classification:
@@ -90,15 +90,18 @@ def test_the_name_stands_in_the_top_left_corner_in_its_colour() -> None:
     found = classification(0.25, 0.75)
     drawn = found.draw(image)
     np.testing.assert_array_equal(image, before)
-    width, height = draw.tag_size("b 0.75", (200, 300))
+    width, height = lettering.tag_size("b 0.75", (200, 300))
     assert changed(image, drawn) == (slice(0, height), slice(0, width))
     tag = drawn[:height, :width].reshape(-1, 3)
-    assert (tag == draw.colour_of(1)).all(axis=1).mean() > 0.4
+    assert (tag == lettering.colour_of(1)).all(axis=1).mean() > 0.4
 
 
 def test_a_picture_without_room_gets_the_name_only_or_nothing() -> None:
     found = of_name("sandal")
-    (both, height), (name, _) = draw.tag_size("sandal 1.00", (60, 60)), draw.tag_size("sandal", (60, 60))
+    (both, height), (name, _) = (
+        lettering.tag_size("sandal 1.00", (60, 60)),
+        lettering.tag_size("sandal", (60, 60)),
+    )
     assert name < both - 10
     image = np.full((60, both - 1, 3), 90, np.uint8)
     assert changed(image, found.draw(image)) == (slice(0, height), slice(0, name))
@@ -118,7 +121,7 @@ def test_a_small_picture_is_enlarged_until_its_name_has_room() -> None:
     factor = large.shape[0] // 28
     assert factor > 1
     np.testing.assert_array_equal(large, image.repeat(factor, axis=0).repeat(factor, axis=1))
-    width, _ = draw.tag_size("Ankle boot 1.00", large.shape[:2])
+    width, _ = lettering.tag_size("Ankle boot 1.00", large.shape[:2])
     assert 28 * (factor - 1) < width <= 28 * factor  # no larger than needed
     assert changed(large, of_name("Ankle boot").draw(large)) is not None
 

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import PictureError
+from tombola.runtime.pictures.lettering import Rect, Tag, colour_of, draw_tag, printable, tag_size
 from tombola.runtime.tasks.classify.answer import Classification
-from tombola.runtime.tasks.detect.draw import Rect, Tag, colour_of, draw_tag, printable, tag_size
 
 LONGEST_SIDE_PX = 640  # no picture is enlarged beyond
 

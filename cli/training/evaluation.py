@@ -1,6 +1,5 @@
 """What `tombola evaluate` is asked, whatever the task."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from tombola.cli.options import Device
 from tombola.errors import DataError
+from tombola.terminal_line import TerminalLine
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,24 @@ class Evaluated:
                 folds=self.folds,
                 named=named,
                 device=self.device.value,
-                tell=tell_pictures,
+                tell=_picture_count(),
             )
         from tombola.runtime.load import load
 
         model = load(self.path, self.device.value, self.threads)
         if named is None:
             raise DataError(f"{self.path} does not say what to score it on: give {places}")
-        return evaluate_model(task, answers(model), model.labels, named, tell=tell_pictures)
+        return evaluate_model(task, answers(model), model.labels, named, tell=_picture_count())
 
 
-def tell_pictures(done: int, total: int) -> None:
-    """Tell a terminal how many pictures are done."""
-    if sys.stderr.isatty():
-        text = f"picture {done} of {total}" if done < total else ""
-        sys.stderr.write(f"\r\x1b[2K{text}")
-        sys.stderr.flush()
+def _picture_count() -> Callable[[int, int], None]:
+    """A function that tells a terminal how many pictures of how many are done."""
+    line = TerminalLine()
+
+    def tell(done: int, total: int) -> None:
+        if done < total:
+            line.show(f"picture {done} of {total}")
+        else:
+            line.clear()
+
+    return tell

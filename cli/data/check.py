@@ -41,9 +41,10 @@ def data_check(
     annotations: Annotated[
         Path,
         typer.Argument(
-            metavar="ANNOTATIONS",
-            help="COCO's .json, the folder of VOC's .xml or YOLO's .txt, or idx labels; or, alone, CIFAR "
-            "batches or a folder with a folder per class.",
+            metavar="DATA",
+            help="A recipe; a YOLO data.yaml; a VOC or COCO root, or an export with a folder a set; a folder "
+            "with a folder per class; CIFAR batches. Or, with PICTURES: COCO's .json, the folder of VOC's "
+            ".xml or YOLO's .txt, or idx labels.",
         ),
     ],
     pictures: Annotated[
@@ -72,11 +73,14 @@ def data_check(
     """Find the faults of a data set: pictures, boxes, labels, classes.
 
     Opens every picture. Reports missing and unreadable pictures, wrong sizes, boxes outside or without
-    area, unknown classes, duplicates, one picture in two classes, classes without pictures or boxes. Exits 1
-    if training would refuse the data.
+    area, unknown classes, duplicates, one picture in two classes, classes without pictures or boxes; of a
+    recipe or a divided folder, pictures that two sets share. Exits 1 if training would refuse the data.
 
     \b
     Example:
+      tombola data check recipe.toml
+      tombola data check dataset/data.yaml
+      tombola data check VOC2007
       tombola data check annotations.json photos
       tombola data check photos-by-class
     """
@@ -100,12 +104,20 @@ def _look(
     annotations: Path, pictures: Path | None, format_: DataFormat | None, classes: list[str] | None
 ) -> tuple[list[tuple[str, str]], list["Finding"]]:
     """What is in the data, as rows of a table, and what is wrong with it."""
-    from tombola.train.data.boxes import formats
+    from tombola.train.data.boxes import formats, layouts
     from tombola.train.data.boxes.check import check
+    from tombola.train.data.boxes.sets import Part, look_at_sets
     from tombola.train.data.boxes.summary import summarize
     from tombola.train.data.labels import classify_formats, idx
     from tombola.train.data.labels.labelled_check import look_at
 
+    if pictures is None and annotations.suffix.lower() == ".toml":
+        return _look_at_recipe(annotations)
+    if pictures is None and (format_ is None or format_.has_boxes):
+        sets = layouts.find_sets(annotations)
+        if sets:
+            classes = classes or list(layouts.classes_of(annotations)) or None
+            return look_at_sets([Part(split, one) for split, own in sets.items() for one in own], classes)
     name = None if format_ is None else format_.value
     if format_ is not None:
         has_boxes = format_.has_boxes
@@ -122,6 +134,46 @@ def _look(
         raise typer.BadParameter("PICTURES is missing; boxes are in files beside their pictures.")
     entries = formats.read(annotations, pictures, classes, name)
     return summarize(entries).rows(), check(entries)
+
+
+def _look_at_recipe(path: Path) -> tuple[list[tuple[str, str]], list["Finding"]]:
+    """The same of all sets that a recipe names."""
+    from tombola.train.data.boxes import sets as box_sets
+    from tombola.train.data.boxes.layouts import BoxSource
+    from tombola.train.data.labels import sets as label_sets
+    from tombola.train.tasks.table import load_recipe
+
+    recipe = load_recipe(path)
+    data = recipe.data
+    named = [(split, one) for split in ("train", "valid", "test") for one in getattr(data, split)]
+    classes = data.classes or None
+    if recipe.task == "detect":
+        boxes = [
+            box_sets.Part(
+                split,
+                BoxSource(
+                    data.format,
+                    data.root / one.annotations,
+                    data.root / one.pictures,
+                    data.root / one.list if one.list else None,
+                ),
+                one.folds,
+                one.without,
+            )
+            for split, one in named
+        ]
+        return box_sets.look_at_sets(boxes, classes)
+    labels = [
+        label_sets.Part(
+            split,
+            data.format,
+            data.root / one.pictures,
+            data.root / one.labels if one.labels else None,
+            one.folds,
+        )
+        for split, one in named
+    ]
+    return label_sets.look_at_sets(labels, classes)
 
 
 def _report(findings: list["Finding"], most: int | None, columns: int | None) -> list[str]:

@@ -103,6 +103,9 @@ def test_training_refuses_what_stops_it_and_check_says_which(broken: Path) -> No
     harmless = {
         Kind.DUPLICATE_BOX,
         Kind.DUPLICATE_PICTURE,
+        Kind.IN_TWO_SETS,
+        Kind.NEAR_TWIN,
+        Kind.NOT_ANNOTATED,
         Kind.TWO_CLASSES,
         Kind.CLASS_WITHOUT_BOXES,
         Kind.CLASS_WITHOUT_PICTURES,

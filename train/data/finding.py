@@ -20,6 +20,9 @@ class Kind(StrEnum):
     BOX_OUTSIDE = "box outside"
     DUPLICATE_BOX = "duplicate box"
     DUPLICATE_PICTURE = "duplicate picture"
+    IN_TWO_SETS = "one picture in two sets"
+    NEAR_TWIN = "near twins in two sets"
+    NOT_ANNOTATED = "pictures without annotation"
     TWO_CLASSES = "one picture in two classes"
     CLASS_WITHOUT_BOXES = "class without boxes"
     CLASS_WITHOUT_PICTURES = "class without pictures"
@@ -35,6 +38,9 @@ class Kind(StrEnum):
         return self not in (
             Kind.DUPLICATE_BOX,
             Kind.DUPLICATE_PICTURE,
+            Kind.IN_TWO_SETS,
+            Kind.NEAR_TWIN,
+            Kind.NOT_ANNOTATED,
             Kind.TWO_CLASSES,
             Kind.CLASS_WITHOUT_BOXES,
             Kind.CLASS_WITHOUT_PICTURES,

@@ -19,6 +19,7 @@ from tombola.train.data.boxes.annotations import (
 )
 from tombola.train.data.boxes.picture_size import size_differs
 from tombola.train.data.finding import Finding, Kind
+from tombola.train.data.leaks import Look, look
 from tombola.train.data.pictures.pictures import PictureStore, decode_rgb
 from tombola.train.data.text import quoted
 
@@ -28,6 +29,11 @@ def check(annotations: Annotations) -> list[Finding]:
 
     Read the annotations with `formats.read`. Faults that a training refuses have `kind.stops_training`.
     """
+    return look_over(annotations)[0]
+
+
+def look_over(annotations: Annotations) -> tuple[list[Finding], dict[str, Look]]:
+    """Return every fault, as `check` does, and by its name how each picture that can be read looks."""
     opened = _open_all(annotations)
     findings = [*annotations.findings, *missing_pictures(annotations), *annotated_twice(annotations)]
     for picture in annotations.pictures_annotated:
@@ -38,16 +44,18 @@ def check(annotations: Annotations) -> list[Finding]:
     findings += _duplicate_pictures(opened)
     findings += _classes_without_boxes(annotations)
     findings += emptiness(annotations)
-    return list(dict.fromkeys(findings))
+    looks = {name: one.look for name, one in opened.items() if one.look is not None}
+    return list(dict.fromkeys(findings)), looks
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """One picture file: its upright size, or why it cannot be read, and a hash of its bytes."""
+    """One picture file: its upright size, or why it cannot be read, a hash of its bytes, and how it looks."""
 
     size_hw: tuple[int, int] | None
     trouble: str
     digest: bytes
+    look: Look | None = None
 
 
 def _open_all(annotations: Annotations) -> dict[str, _Opened]:
@@ -69,7 +77,8 @@ def _open(pictures: PictureStore, name: str) -> _Opened:
         image_rgb_u8 = decode_rgb(data, name)
     except PictureError as error:
         return _Opened(None, str(error), digest)
-    return _Opened((image_rgb_u8.shape[0], image_rgb_u8.shape[1]), "", digest)
+    size_hw = image_rgb_u8.shape[0], image_rgb_u8.shape[1]
+    return _Opened(size_hw, "", digest, look(name, digest, image_rgb_u8))
 
 
 def _picture_against_annotation(picture: AnnotatedPicture, opened: _Opened) -> Iterator[Finding]:

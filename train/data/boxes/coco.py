@@ -16,8 +16,10 @@ from tombola.train.data.boxes.annotations import (
 )
 from tombola.train.data.boxes.coco_segmentation import Box, bounding_box
 from tombola.train.data.boxes.detection_set import DetectionSet
+from tombola.train.data.boxes.passed_over import not_annotated
 from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.finding import Finding, Kind
+from tombola.train.data.pictures.picture_list import listed_pictures
 from tombola.train.data.pictures.picture_names import PictureNames
 from tombola.train.data.pictures.pictures import open_pictures
 from tombola.train.data.text import LONGEST_NAME, flag, number, quoted, whole
@@ -27,17 +29,21 @@ MOST_BYTES = 4_000_000_000
 Identity = int | str
 
 
-def load(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> DetectionSet:
+def load(
+    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, listed: Path | None = None
+) -> DetectionSet:
     """Load a COCO JSON file and its folder or tar of pictures.
 
     Classes are the categories ordered by id unless `classes` says otherwise. `difficult: 1` and
     `iscrowd: 1` both make a box difficult. An object without `bbox` has the bounding box of its
     `segmentation`. DataError names the first faults.
     """
-    return to_detection_set(read(annotations, pictures, classes))
+    return to_detection_set(read(annotations, pictures, classes, listed))
 
 
-def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> Annotations:
+def read(
+    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, listed: Path | None = None
+) -> Annotations:
     """Read the file with all its faults, for `check`. DataError only if it is not COCO JSON at all."""
     content = _content(annotations)
     findings: list[Finding] = []
@@ -56,9 +62,12 @@ def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None
         boxes[image_id].append(box)
     store = open_pictures(pictures)
     spelt = PictureNames(store)
+    chosen = None if listed is None else listed_pictures(listed, spelt, findings)
     annotated = []
     for image_id, image in images.items():
         file_name = spelt.find(image["file_name"]) or image["file_name"].removeprefix("./")
+        if chosen is not None and file_name not in chosen:
+            continue
         where = f"{annotations.name}, image {image_id} ({image['file_name'][:LONGEST_NAME]})"
         annotated.append(
             AnnotatedPicture(
@@ -70,6 +79,7 @@ def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None
                 size_hw=checked_size_hw(store, file_name, where, _size_hw(image, where, findings), findings),
             )
         )
+    findings += not_annotated(chosen, spelt, {one.file_name for one in annotated})
     return Annotations(
         source=str(annotations),
         classes=choose_classes(classes, list(names.values())),

@@ -12,23 +12,33 @@ READERS = {"coco": coco.read, "voc": voc.read, "yolo": yolo.read}
 
 
 def read(
-    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, format_name: str | None = None
+    annotations: Path,
+    pictures: Path,
+    classes: Sequence[str] | None = None,
+    format_name: str | None = None,
+    listed: Path | None = None,
 ) -> Annotations:
     """Read annotations with all their faults, for `check`; the format is guessed unless it is named.
+
+    listed: a file that names, a line each, the pictures that are meant (VOC's ImageSets, YOLO's train.txt).
 
     DataError if nothing of that format is there.
     """
     name = format_name or guess_format(annotations)
     if name not in READERS:
         raise DataError(f"format {name!r} is not known; use one of {', '.join(READERS)}")
-    return READERS[name](annotations, pictures, classes)
+    return READERS[name](annotations, pictures, classes, listed)
 
 
 def load(
-    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, format_name: str | None = None
+    annotations: Path,
+    pictures: Path,
+    classes: Sequence[str] | None = None,
+    format_name: str | None = None,
+    listed: Path | None = None,
 ) -> DetectionSet:
     """Load what training uses. DataError names the first faults."""
-    return to_detection_set(read(annotations, pictures, classes, format_name))
+    return to_detection_set(read(annotations, pictures, classes, format_name, listed))
 
 
 def guess_format(annotations: Path) -> str:

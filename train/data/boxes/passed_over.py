@@ -34,3 +34,18 @@ def passed_over(folder: Path, suffix: str, names: PictureNames, labelled: set[st
         else:
             others.append(relative)
     return [*faults, *unread_files(others)]
+
+
+def not_annotated(chosen: set[str] | None, names: PictureNames, annotated: set[str]) -> list[Finding]:
+    """Return a fault per chosen picture that is not annotated; or, without a choice, one finding for all
+    pictures that no annotation speaks of."""
+    without = sorted(set(names if chosen is None else chosen) - annotated)
+    if chosen is not None:
+        cure = "annotate it, or take it out of the list"
+        return [
+            Finding(Kind.BAD_ANNOTATION, name, "it is listed, but not annotated", cure) for name in without
+        ]
+    if not without:
+        return []
+    what = f"pictures that no annotation speaks of: {len(without)}, this one the first"
+    return [Finding(Kind.NOT_ANNOTATED, without[0], what, "annotate them, or leave them: they are not used")]

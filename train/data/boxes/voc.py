@@ -15,12 +15,14 @@ from tombola.train.data.boxes.annotations import (
     to_detection_set,
 )
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.data.boxes.passed_over import annotation_files, passed_over
+from tombola.train.data.boxes.passed_over import annotation_files, not_annotated, passed_over
 from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.finding import Finding, Kind
+from tombola.train.data.pictures.picture_list import listed_pictures
 from tombola.train.data.pictures.picture_names import PictureNames, stem_key
 from tombola.train.data.pictures.pictures import PictureStore, open_pictures
-from tombola.train.data.text import flag, listed, number, quoted
+from tombola.train.data.text import flag, number, quoted
+from tombola.train.data.text import listed as shown
 
 MOST_BYTES = 64_000_000
 MOST_BOXES = 100_000  # in one picture
@@ -29,16 +31,20 @@ _KNOWN = frozenset({"folder", "filename", "path", "source", "owner", "size", "se
 Box = tuple[tuple[float, float, float, float], str, bool]
 
 
-def load(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> DetectionSet:
+def load(
+    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, listed: Path | None = None
+) -> DetectionSet:
     """Load a folder of VOC XML files and their folder or tar of pictures.
 
     VOC counts pixels from 1 and includes the last: x1 = xmin - 1, x2 = xmax. Classes are the names found,
     in alphabetical order, unless `classes` says otherwise. DataError names the first faults.
     """
-    return to_detection_set(read(annotations, pictures, classes))
+    return to_detection_set(read(annotations, pictures, classes, listed))
 
 
-def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> Annotations:
+def read(
+    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, listed: Path | None = None
+) -> Annotations:
     """Read the folder with all its faults, for `check`. DataError only if it holds no XML at all."""
     files = annotation_files(annotations, SUFFIX)
     if not files:
@@ -46,12 +52,17 @@ def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None
     store = open_pictures(pictures)
     names = PictureNames(store)
     findings: list[Finding] = []
+    chosen = None if listed is None else listed_pictures(listed, names, findings)
+    stems = None if chosen is None else {stem_key(name) for name in chosen}
     read_files = [
         one
         for relative, path in files.items()
+        if stems is None or stem_key(relative) in stems
         if (one := _read_file(path, relative, store, names, findings)) is not None
     ]
     findings += passed_over(annotations, SUFFIX, names, {stem_key(relative) for relative in files})
+    unread = {name for relative in files for name in names.with_stem(stem_key(relative))}
+    findings += not_annotated(chosen, names, {one.file_name for one in read_files} | unread)
     written = sorted({name for one in read_files for name in one.class_names})
     return Annotations(
         source=str(annotations),
@@ -175,7 +186,7 @@ def _file_name(root: ElementTree.Element, relative: str, names: PictureNames) ->
     if named is not None and beside:
         raise ValueError(f"it names {named}, but {beside[0]} is there too, which is named like it")
     if len(beside) > 1:
-        raise ValueError(f"{listed(beside)} are all named like it")
+        raise ValueError(f"{shown(beside)} are all named like it")
     return named or (beside[0] if beside else written or str(stem_key(relative)) + ".jpg")
 
 

@@ -18,9 +18,10 @@ from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.boxes.yolo_line import Line, parse_line
 from tombola.train.data.boxes.yolo_names import NAME_FILES, YoloNames, find_names
 from tombola.train.data.finding import Finding, Kind
+from tombola.train.data.pictures.picture_list import listed_pictures
 from tombola.train.data.pictures.picture_names import PictureNames, stem_key
 from tombola.train.data.pictures.pictures import PictureStore, open_pictures
-from tombola.train.data.text import listed
+from tombola.train.data.text import listed as shown
 from tombola.train.recipe.text_file import read_text
 
 MOST_BYTES = 64_000_000
@@ -28,7 +29,9 @@ MOST_BOXES = 100_000  # in one picture
 SUFFIX = ".txt"
 
 
-def load(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> DetectionSet:
+def load(
+    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, listed: Path | None = None
+) -> DetectionSet:
     """Load a folder of YOLO txt files and their folder or tar of pictures.
 
     a/b.txt belongs to the picture a/b.jpg (or any other ending); a picture without txt has no boxes. Class
@@ -36,10 +39,12 @@ def load(annotations: Path, pictures: Path, classes: Sequence[str] | None = None
     orders them, and names them where there is no such file. Lines with a polygon become its bounding box,
     lines with key points their box. DataError names the first faults.
     """
-    return to_detection_set(read(annotations, pictures, classes))
+    return to_detection_set(read(annotations, pictures, classes, listed))
 
 
-def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None) -> Annotations:
+def read(
+    annotations: Path, pictures: Path, classes: Sequence[str] | None = None, listed: Path | None = None
+) -> Annotations:
     """Read the folder with all its faults, for `check`. DataError if it holds no txt, or has no names."""
     findings: list[Finding] = []
     files = _label_files(annotations, findings)
@@ -50,11 +55,12 @@ def read(annotations: Path, pictures: Path, classes: Sequence[str] | None = None
     store = open_pictures(pictures)
     names = PictureNames(store)
     reader = _Reader(annotations, store, said, findings)
-    annotated = [reader.read(files.get(stem_key(picture)), picture) for picture in sorted(names)]
+    chosen = names if listed is None else listed_pictures(listed, names, findings)
+    annotated = [reader.read(files.get(stem_key(picture)), picture) for picture in sorted(chosen)]
     for stem, path in files.items():
         own, where = names.with_stem(stem), path.relative_to(annotations).as_posix()
         if len(own) > 1:
-            what = f"it is named like {listed(own)}: whose are the labels?"
+            what = f"it is named like {shown(own)}: whose are the labels?"
             cure = "keep one of the pictures, or give each a name and a txt file of its own"
             findings.append(Finding(Kind.BAD_ANNOTATION, where, what, cure))
         elif not own and not path.name.lower().startswith("readme"):

@@ -75,7 +75,7 @@ def yaml_names(text: str) -> YoloNames:
     names = _names(table["names"]) if "names" in table else {}
     if "nc" in table:
         try:
-            count = whole(_text(table["nc"]))
+            count = whole(scalar(table["nc"]))
         except ValueError as error:
             raise ValueError(f"nc: {error}") from None
         if names and count not in (len(names), max(names) + 1):
@@ -83,7 +83,7 @@ def yaml_names(text: str) -> YoloNames:
     shape = None
     if "kpt_shape" in table:
         try:
-            points, each = (whole(_text(one)) for one in _items(table["kpt_shape"]))
+            points, each = (whole(scalar(one)) for one in items(table["kpt_shape"]))
         except ValueError as error:
             raise ValueError(f"kpt_shape should be two numbers, as [17, 3]: {error}") from None
         shape = points, each
@@ -104,20 +104,22 @@ def _pairs(node: yaml.Node) -> dict[str, yaml.Node]:
         raise ValueError("a table of `key: value` is expected; correct it")
     table: dict[str, yaml.Node] = {}
     for key, value in node.value:
-        name = _text(key)
+        name = scalar(key)
         if name in table:
             raise ValueError(f"the key {quoted(name)} is there twice; remove one")
         table[name] = value
     return table
 
 
-def _items(node: yaml.Node) -> list[yaml.Node]:
+def items(node: yaml.Node) -> list[yaml.Node]:
+    """Return the items of a list. ValueError if it is none."""
     if not isinstance(node, yaml.SequenceNode):
         raise ValueError("a list is expected")
     return list(node.value)
 
 
-def _text(node: yaml.Node) -> str:
+def scalar(node: yaml.Node) -> str:
+    """Return a single value as written. ValueError for a list or table."""
     if not isinstance(node, yaml.ScalarNode):
         raise ValueError("a single value is expected, not a list or table")
     return str(node.value)
@@ -132,9 +134,9 @@ def _names(node: yaml.Node) -> dict[int, str]:
             for key, value in _pairs(node).items():
                 if whole(key) in names:
                     raise ValueError(f"number {quoted(key)} is there twice")
-                names[whole(key)] = _text(value).strip()
+                names[whole(key)] = scalar(value).strip()
         else:
-            names = {place: _text(value).strip() for place, value in enumerate(_items(node))}
+            names = {place: scalar(value).strip() for place, value in enumerate(items(node))}
     except ValueError as error:
         raise ValueError(f"names should be a list, or a table of numbers and names: {error}") from None
     empty = [number for number, name in names.items() if not name]

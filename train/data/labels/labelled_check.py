@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tombola.errors import DataError, PictureError
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.labels.labelled import LabelledPictures, label_faults, no_pictures
+from tombola.train.data.leaks import Look, look
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class _Seen:
     mean_rgb: NDArray[np.float64] | None = None
     spread_rgb: NDArray[np.float64] | None = None
     is_grey: bool = True
+    look: Look | None = None
 
 
 def look_at(labelled: LabelledPictures) -> tuple[LabelledSummary, list[Finding]]:
@@ -69,6 +71,12 @@ def look_at(labelled: LabelledPictures) -> tuple[LabelledSummary, list[Finding]]
     All pictures are decoded. Read them with `classify_formats.read`. Faults that a training refuses have
     `kind.stops_training`.
     """
+    summary, findings, _ = look_over(labelled)
+    return summary, findings
+
+
+def look_over(labelled: LabelledPictures) -> tuple[LabelledSummary, list[Finding], list[Look | None]]:
+    """Return what `look_at` does, and how each picture looks, None if it cannot be read."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         seen = list(threads.map(lambda place: _see(labelled, place), range(len(labelled.labels))))
     known = (labelled.labels >= 0) & (labelled.labels < len(labelled.classes))
@@ -82,7 +90,7 @@ def look_at(labelled: LabelledPictures) -> tuple[LabelledSummary, list[Finding]]
         *_classes_without_pictures(labelled, by_class),
         *no_pictures(labelled),
     ]
-    return _summary(len(labelled.labels), by_class, seen), findings
+    return _summary(len(labelled.labels), by_class, seen), findings, [one.look for one in seen]
 
 
 def _see(labelled: LabelledPictures, place: int) -> _Seen:
@@ -92,12 +100,14 @@ def _see(labelled: LabelledPictures, place: int) -> _Seen:
         return _Seen(None, trouble=str(error))
     height, width = image_rgb_u8.shape[:2]
     mean, spread = cv2.meanStdDev(image_rgb_u8)
+    digest = hashlib.sha256(f"{height}×{width}".encode() + image_rgb_u8.tobytes()).digest()
     return _Seen(
         size_hw=(height, width),
-        digest=hashlib.sha256(f"{height}×{width}".encode() + image_rgb_u8.tobytes()).digest(),
+        digest=digest,
         mean_rgb=mean[:, 0].astype(np.float64),
         spread_rgb=spread[:, 0].astype(np.float64),
         is_grey=bool((image_rgb_u8 == image_rgb_u8[..., :1]).all()),
+        look=look(labelled.names[place], digest, image_rgb_u8),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from tombola.train.data.boxes.layouts import classes_of, find_sets
 from tombola.train.data.pictures.augment import AugmentSettings
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.proposals import ProposalSettings
@@ -14,21 +15,61 @@ from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Re
 
 class DetectSource(Section):
     """One labelled set: paths under data.root, and the folds of it that are meant ("0/5": every fifth
-    picture by file name, starting with the first; "!0/5": all others), without the pictures named."""
+    picture by file name, starting with the first; "!0/5": all others), without the pictures named. `list` is
+    a file that names the pictures that are meant: "ImageSets/Main/train.txt"."""
 
     annotations: str
     pictures: str
+    list: str = ""
     folds: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
 
 class DetectData(DataSettings):
-    """Where the pictures are. `valid` chooses the best weights; `test` is touched by `evaluate` alone."""
+    """Where the pictures are. `valid` chooses the best weights; `test` is touched by `evaluate` alone.
+
+    Without train, valid and test they are what `root` holds: a YOLO data.yaml, a VOC or COCO root, a folder
+    with a folder a set.
+    """
 
     format: Literal["coco", "voc", "yolo"] = "coco"
-    train: tuple[DetectSource, ...] = Field(min_length=1)
+    train: tuple[DetectSource, ...] = ()
     valid: tuple[DetectSource, ...] = ()
     test: tuple[DetectSource, ...] = ()
+
+    @model_validator(mode="after")
+    def _sets_of_root(self) -> "DetectData":
+        if self.train:
+            return self
+        sets = {} if self.valid or self.test else find_sets(self.root)
+        if not sets:
+            raise ValueError(
+                f"train is missing, and {self.root} is no data.yaml, VOC or COCO root, nor a folder with a "
+                "folder a set; add [[data.train]] with annotations and pictures"
+            )
+        if "train" not in sets:
+            raise ValueError(
+                f"{self.root} holds the sets {', '.join(sets)} but no train; name them in [[data.train]]"
+            )
+        found = {
+            split: tuple(
+                DetectSource(
+                    annotations=str(one.annotations),
+                    pictures=str(one.pictures),
+                    list=str(one.listed or ""),
+                )
+                for one in sources
+            )
+            for split, sources in sets.items()
+        }
+        return self.model_copy(
+            update={
+                **found,
+                "root": self.root if self.root.is_dir() else self.root.parent,
+                "classes": self.classes or classes_of(self.root),
+                "format": sets["train"][0].format_name,
+            }
+        )
 
 
 class DetectNetwork(Section):

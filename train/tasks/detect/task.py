@@ -62,7 +62,12 @@ class DetectTask:
 
     def check_test(self) -> None:
         data = self.recipe.data
-        named = [name for source in data.test for name in (source.annotations, source.pictures)]
+        named = [
+            name
+            for source in data.test
+            for name in (source.annotations, source.pictures, source.list)
+            if name
+        ]
         check_present(data.root, named, "data.test")
 
     def check_shares(self) -> None:
@@ -233,7 +238,13 @@ def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None =
     root = recipe.data.root
     wanted = classes or recipe.data.classes or None
     sets = [
-        formats.load(root / source.annotations, root / source.pictures, wanted, recipe.data.format)
+        formats.load(
+            root / source.annotations,
+            root / source.pictures,
+            wanted,
+            recipe.data.format,
+            root / source.list if source.list else None,
+        )
         .fold(source.folds)
         .without(source.without)
         for source in sources

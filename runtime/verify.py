@@ -1,5 +1,7 @@
 """Does this copy of a model, on this machine, still answer as it did when it was exported?"""
 
+import json
+import os
 from dataclasses import dataclass
 
 from tombola.errors import ModelError
@@ -7,8 +9,18 @@ from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import ModelSource, load
 from tombola.runtime.model import Model
 from tombola.runtime.pictures.picture import read_rgb
+from tombola.runtime.session.child import run_child
 from tombola.runtime.tasks.difference import Arrays, Difference
 from tombola.runtime.tasks.table import TASKS
+
+MOST_SECONDS = 600.0
+
+CHILD = """
+import json
+from dataclasses import asdict
+from tombola.runtime.verify import verify
+print(json.dumps(asdict(verify(*sys.argv[1:]))))
+"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,19 @@ def verify(model: ModelSource, device: str = "auto") -> VerifyReport:
         counted=TASKS[loaded.contract.task].yardstick.counted,
         probes=tuple(_check(loaded, probe) for probe in loaded.contract.probes),
     )
+
+
+def verify_apart(path: str | os.PathLike[str], device: str = "auto") -> VerifyReport:
+    """As `verify`, in a process of its own: a file of a stranger that crashes it is a ModelError here.
+
+    So is one that takes more than ten minutes.
+    """
+    told = json.loads(run_child(CHILD, str(path), device, name=str(path), seconds=MOST_SECONDS))
+    probes = (
+        ProbeResult(**{**probe, "differences": tuple(Difference(**one) for one in probe["differences"])})
+        for probe in told["probes"]
+    )
+    return VerifyReport(**{**told, "probes": tuple(probes)})
 
 
 def probe_feeds(probe: Probe, task: str) -> Arrays:

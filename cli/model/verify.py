@@ -17,14 +17,15 @@ def verify(
     """Test a model file on the pictures and answers it carries.
 
     Exits 1 if an answer differs: the file is damaged, or this machine computes something else.
+    It runs in a process of its own, for ten minutes at most: a file that crashes it ends with a message.
 
     \b
     Example:
       tombola verify detector.onnx
     """
-    from tombola.runtime.verify import verify
+    from tombola.runtime.verify import verify_apart
 
-    report = verify(file, device.value)
+    report = verify_apart(file, device.value)
     kinds = max((probe.differences for probe in report.probes), key=len, default=())
     rows = [
         (

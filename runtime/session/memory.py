@@ -1,11 +1,9 @@
 """The most memory a process held, told by a process of its own."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tombola.errors import ModelError
+from tombola.runtime.session.child import run_child
 from tombola.runtime.tasks.difference import Arrays
 
 STATUS = Path("/proc/self/status")
@@ -48,10 +46,4 @@ def peak_memory_mib(
         return None
     inputs = {name: (array.shape, array.dtype.name) for name, array in feeds.items()}
     arguments = [str(model), json.dumps(inputs), device, str(threads or 0)]
-    child = subprocess.run(  # the code is ours, the arguments are not read by a shell
-        [sys.executable, "-P", "-c", CHILD, *arguments], capture_output=True, text=True, check=False
-    )
-    if child.returncode != 0:
-        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"{model}: the process that measures its memory failed: {last}")
-    return float(child.stdout)
+    return float(run_child(CHILD, *arguments, name=str(model)))

@@ -54,6 +54,21 @@ toy (uint8[height, width, 3] image, float score_threshold = {0.5}, float iou_thr
 """
 
 
+ENDLESS = """
+<ir_version: 10, opset_import: ["" : 20]>
+endless (uint8[height, width, 3] image) => (float[classes] probabilities)
+<int64 rounds = {4611686018427387904}, bool go = {1}, float[3] thirds = {0.25, 0.25, 0.5}>
+{
+  probabilities = Loop (rounds, go, thirds)
+    <body = body (int64 i, bool go_in, float[3] x) => (bool go_out, float[3] y)
+    {
+      go_out = Identity (go_in)
+      y = Identity (x)
+    }>
+}
+"""
+
+
 def _contract(**changes: object) -> Contract:
     _, png = cv2.imencode(".png", np.zeros((8, 10, 3), np.uint8))
     expected: dict[str, list[Any]] = {"boxes": [[5.0, 4.0, 10.0, 7.2]], "scores": [0.8], "labels": [1]}
@@ -131,3 +146,9 @@ def ordinary_user() -> Iterator[Callable[[], None]]:
     yield give_up
     if was_root:
         os.seteuid(0)
+
+
+@pytest.fixture(scope="session")
+def endless_text() -> str:
+    """The graph of a classifier that never answers, for `make_classifier`."""
+    return ENDLESS

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 
-from tombola import errors
 from tombola.errors import ModelError, TombolaError
 
 # Ours are handed over by name on the last line of stderr.
@@ -36,9 +35,9 @@ def run_child(code: str, *arguments: str, name: str, seconds: float | None = Non
         return done.stdout
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     kind, _, message = last.partition(": ")
-    known = getattr(errors, kind, None)
-    if isinstance(known, type) and issubclass(known, TombolaError):
-        raise known(message)
+    for ours in TombolaError.__subclasses__():
+        if ours.__name__ == kind:
+            raise ours(message)
     if done.returncode < 0:
         ended = signal.Signals(-done.returncode).name
         raise ModelError(f"{name}: crashed the process that ran it ({ended}); do not run it in your own.")

@@ -19,6 +19,7 @@ def make_card(
     rounding: Mapping[str, Any] | None,
     sizes: Sequence[PartSize],
     input_size_hw: tuple[int, int] | None,
+    input_sides: str | None = None,
 ) -> dict[str, Any]:
     """JSON-ready facts of a model file.
 
@@ -31,6 +32,7 @@ def make_card(
     return {
         **facts,
         **({} if input_size_hw is None else {"input_size_hw": list(input_size_hw)}),
+        **({} if input_sides is None else {"input_sides": input_sides}),
         "parity": {"of": STORED, **parity},
         **(
             {}

@@ -86,6 +86,7 @@ def export_network(
             rounding=None if lost is None else lost.summary(),
             sizes=parts,
             input_size_hw=exportable.input_size_hw,
+            input_sides=exportable.input_sides,
         ),
         probes=make_probes(model, task, asking, photos),
     )

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.question import Asking, Options
+from tombola.runtime.pictures.shrink import Sides
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Exportable:
     asking:  what parity is checked on and what the file carries as probes.
     labels, vocabulary, defaults: the contract's.
     input_size_hw: what the card says of the network's picture, in pixels; None where it takes none.
+    input_sides: of which sides it depends that the graph halves a picture first; None where it does not.
     example: the inputs that the exporter traces with.
     parity_sizes_hw: sizes of pictures at which parity is checked beyond those of every file.
     """
@@ -34,6 +36,7 @@ class Exportable:
     vocabulary: Sequence[str] = ()
     defaults: Options | None = None
     input_size_hw: tuple[int, int] | None = None
+    input_sides: Sides | None = None
     parity_sizes_hw: Sequence[tuple[int, int]] = ()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.runtime.tasks.difference import Arrays
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ class Model(ABC):
     def contract(self) -> "Contract":
         """What the file says about itself: task, labels, default thresholds, card, probes."""
         return self._contract
+
+    @property
+    def shrink(self) -> Shrink | None:
+        """How a picture may be halved before the graph gets it, for the same answer sooner; None where the
+        file does not say so."""
+        card = self._contract.card
+        if "input_sides" not in card:
+            return None
+        height, width = card["input_size_hw"]
+        return Shrink((height, width), card["input_sides"])
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 # From 1.29 on onnxruntime sends usage data to Microsoft unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+# OpenCV reads these when it is imported: a picture that hides its size from our own limit stops there.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 28))
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_WIDTH", str(1 << 20))
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_HEIGHT", str(1 << 20))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it complains of is told once, as our error
+
 __version__ = "0.1.0"
 
 __all__ = [

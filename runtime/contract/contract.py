@@ -73,6 +73,8 @@ class Contract:
     defaults: one value for each optional input of the task, equal to its initializer.
     card:     JSON-ready facts (licence, data, metrics, parity, lineage). Keys with a meaning here:
               `input_size_hw` [height, width] of the network's picture, repeated as the plain key `imgsz`;
+              `input_sides` "longer" or "both": the graph halves a picture while its longer side, or both,
+              are at least twice `input_size_hw`, so whoever feeds it may do that before (see `Shrink`);
               `probe_tolerance` >= 1 widens what `verify` allows, for files whose answers differ a little
               between processors (int8).
     probes:   questions and expected answers for `tombola verify`.
@@ -208,6 +210,12 @@ def _check_card(card: Mapping[str, Any]) -> None:
         and all(isinstance(side, int) and side >= 1 for side in size_hw)
     ):
         raise ModelError(f"tombola.card: input_size_hw must be [height, width], but is {size_hw!r}.")
+    if card.get("input_sides", "both") not in ("longer", "both"):
+        raise ModelError(
+            f"tombola.card: input_sides must be 'longer' or 'both', but is {card['input_sides']!r}."
+        )
+    if "input_sides" in card and "input_size_hw" not in card:
+        raise ModelError("tombola.card: input_sides needs input_size_hw beside it.")
     tolerance = card.get("probe_tolerance", 1)
     if not _is_finite(tolerance) or tolerance < 1:
         raise ModelError(

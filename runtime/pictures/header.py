@@ -1,4 +1,7 @@
-"""What a picture file says before it is decoded: format, size, and whether all of it is there."""
+"""What a picture file says before it is decoded: format, size, and whether all of it is there.
+
+Read for limits and for sizes; whether the pixels are good is the decoder's verdict.
+"""
 
 import re
 import struct
@@ -6,25 +9,38 @@ from dataclasses import dataclass
 
 from tombola.errors import PictureError
 
-FORMATS = "JPEG, PNG, WebP or BMP"
+FORMATS = "JPEG, PNG, WebP, BMP, TIFF or GIF"
+MOST_SCANS = 100  # of a progressive JPEG; each is a pass over all pixels, and encoders write about ten
 
-# In a scan, FF 00 is a data byte, FF D0-D7 a restart and FF FF padding: anything else after FF is a marker.
-JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# libjpeg passes over what is no marker: bytes that are not FF, padding, FF 00 (a data byte), 01 and restarts.
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
+_JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ORIENTATION, _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 274, 256, 257, 322, 323
+_TIFF_WORDS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types of a single whole number
 
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """Format name and stored size in pixels (before EXIF rotation); is_whole is False for a cut-off file."""
+    """Format name and stored size in pixels; is_whole is False for a file that is cut off.
+
+    orientation: EXIF's 1 … 8 of a JPEG; 5 and more exchange height and width. Other formats tell 1.
+    """
 
     format: str
     size_hw: tuple[int, int]
-    is_whole: bool
+    is_whole: bool = True
+    orientation: int = 1
+
+    @property
+    def upright_hw(self) -> tuple[int, int]:
+        """Height and width of the upright picture."""
+        return self.size_hw[::-1] if self.orientation >= 5 else self.size_hw
 
 
 def read_header(data: bytes) -> PictureHeader:
     """Read the header of an encoded picture; PictureError where it is no picture or its header is cut off."""
     try:
-        if data.startswith(b"\xff\xd8\xff"):
+        if data.startswith(b"\xff\xd8"):
             return _jpeg(data)
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             return _png(data)
@@ -32,36 +48,43 @@ def read_header(data: bytes) -> PictureHeader:
             return _webp(data)
         if data.startswith(b"BM"):
             return _bmp(data)
+        if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+            return _tiff(data)
+        if data.startswith((b"GIF87a", b"GIF89a")):
+            width, height = struct.unpack_from("<HH", data, 6)
+            return PictureHeader("GIF", (height, width))
     except (struct.error, IndexError) as error:
         raise PictureError("the picture is cut off within its header; copy or save it again.") from error
     raise PictureError(f"not a picture that Tombola reads ({FORMATS}); convert it to one of these.")
 
 
 def _jpeg(data: bytes) -> PictureHeader:
-    position, size_hw = 2, None
-    while True:
-        while data[position] == 0xFF and data[position + 1] == 0xFF:  # padding before a marker
-            position += 1
-        if data[position] != 0xFF:
-            raise PictureError("damaged JPEG: no marker where one must be.")
-        marker = data[position + 1]
+    position, size_hw, orientation, scans = 2, None, 1, 0
+    while found := _JPEG_MARKER.search(data, position):
+        marker, position = found[1][0], found.end()
+        if marker == 0xD9 and size_hw and scans:
+            return PictureHeader("JPEG", size_hw, True, orientation)
         if marker == 0xD9:
+            raise PictureError("damaged JPEG: it ends before any picture data.")
+        if position + 2 > len(data):
             break
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size_hw = struct.unpack_from(">HH", data, position + 5)
-        position += 2 + length
-        if marker != 0xDA:
-            continue
-        if size_hw is None:
-            raise PictureError("damaged JPEG: its data starts before its size is told.")
-        found = JPEG_MARKER.search(data, position)
-        if found is None:
-            return PictureHeader("JPEG", size_hw, is_whole=False)
-        position = found.start()
-        if data[position + 1] == 0xD9:
-            return PictureHeader("JPEG", size_hw, is_whole=True)
-    raise PictureError("damaged JPEG: it ends before any picture data.")
+        (length,) = struct.unpack_from(">H", data, position)
+        if marker in _JPEG_SIZES:
+            if size_hw:
+                raise PictureError("damaged JPEG: it tells its size twice.")
+            size_hw = struct.unpack_from(">HH", data, position + 3)
+        elif marker == 0xE1 and data[position + 2 : position + 8] == b"Exif\0\0":
+            orientation = _orientation(data[position + 8 : position + length])
+        elif marker == 0xDA:
+            scans += 1
+            if size_hw is None:
+                raise PictureError("damaged JPEG: its data starts before its size is told.")
+            if scans > MOST_SCANS:
+                raise PictureError(f"its JPEG has more than {MOST_SCANS} scans; save it again.")
+        position += length
+    if size_hw is None:
+        raise PictureError("the picture is cut off within its header; copy or save it again.")
+    return PictureHeader("JPEG", size_hw, False, orientation)
 
 
 def _png(data: bytes) -> PictureHeader:
@@ -72,7 +95,7 @@ def _png(data: bytes) -> PictureHeader:
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
         if data[position + 4 : position + 8] == b"IEND":
-            return PictureHeader("PNG", (height, width), is_whole=True)
+            return PictureHeader("PNG", (height, width))
         position += 12 + length
     return PictureHeader("PNG", (height, width), is_whole=False)
 
@@ -98,3 +121,41 @@ def _bmp(data: bytes) -> PictureHeader:
     return PictureHeader(
         "BMP", (abs(height), abs(width)), is_whole=len(data) >= max(file_bytes, pixels_at + 1)
     )
+
+
+def _tiff(data: bytes) -> PictureHeader:
+    tags = _tiff_tags(data)
+    if not {_WIDTH, _HEIGHT} <= tags.keys():
+        raise PictureError("damaged TIFF: it does not tell its size.")
+    # A tile is decoded whole, however little of it the picture uses.
+    width, height = max(tags[_WIDTH], tags.get(_TILE_WIDTH, 0)), max(tags[_HEIGHT], tags.get(_TILE_HEIGHT, 0))
+    return PictureHeader("TIFF", (height, width))
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation 1 … 8 that an EXIF block tells, 1 if it tells none."""
+    try:
+        orientation = _tiff_tags(exif).get(_ORIENTATION, 1)
+    except (struct.error, IndexError):
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """Tag -> value for the whole numbers in the first directory of a TIFF, or of EXIF, which is one."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        return {}
+    (version,) = struct.unpack_from(order + "H", data, 2)
+    count_type, offset_type, entry_bytes = ("Q", "Q", 20) if version == 43 else ("H", "I", 12)
+    (start,) = struct.unpack_from(order + offset_type, data, 8 if version == 43 else 4)
+    (count,) = struct.unpack_from(order + count_type, data, start)
+    first = start + struct.calcsize(count_type)
+    tags: dict[int, int] = {}
+    for entry in range(first, min(first + entry_bytes * count, len(data)), entry_bytes):
+        tag, kind = struct.unpack_from(order + "HH", data, entry)
+        if kind in _TIFF_WORDS:
+            (tags[tag],) = struct.unpack_from(
+                order + _TIFF_WORDS[kind], data, entry + (12 if version == 43 else 8)
+            )
+    return tags

@@ -9,7 +9,6 @@ its pixels, and n halvings make 2**n pixels of a side one.
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +41,8 @@ class Shrink:
 
 def halve(image_rgb_u8: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """Return the picture uint8 [h, w, 3] halved `count` times: [h >> count, w >> count, 3]; itself for 0."""
+    if count:
+        import cv2  # here, because it takes its time to load
     for _ in range(count):
         height, width = image_rgb_u8.shape[0] // 2, image_rgb_u8.shape[1] // 2
         even = image_rgb_u8[: 2 * height, : 2 * width]

@@ -11,8 +11,8 @@ from typing import Literal
 
 from tombola.errors import PictureError
 from tombola.runtime.pictures.container import container
+from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp"})
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts"}
     | {".webm", ".wmv"}

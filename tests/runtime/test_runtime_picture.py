@@ -1,7 +1,10 @@
 """Every kind of picture file, good and bad, against pixels known beforehand."""
 
 import base64
+import io
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,8 @@ from numpy.typing import NDArray
 
 from tombola.errors import PictureError
 from tombola.runtime.pictures.header import read_header
-from tombola.runtime.pictures.picture import read_rgb
+from tombola.runtime.pictures.picture import MAX_PIXELS, read_picture, read_rgb
+from tombola.runtime.pictures.shrink import Shrink, halve
 
 Image = NDArray[np.uint8]
 
@@ -81,7 +85,7 @@ def difference(one: NDArray[Any], other: NDArray[Any]) -> int:
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
 def test_lossless_formats_keep_every_pixel(photo: Image, suffix: str) -> None:
     assert difference(read_rgb(encode(photo, suffix)), photo) == 0
 
@@ -157,7 +161,7 @@ def test_cmyk_jpeg() -> None:
     assert difference(image_rgb_u8[:, 9:], np.full((8, 7, 3), 255)) < 6
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
 def test_one_pixel(suffix: str) -> None:
     pixel = np.full((1, 1, 3), 200, np.uint8)
     assert difference(read_rgb(encode(pixel, suffix)), pixel) <= 3
@@ -227,11 +231,13 @@ def test_file_without_permission(tmp_path: Path, ordinary_user: Callable[[], Non
     [
         (b"", "is empty"),
         (b"Dear reader, I am no picture.", "not a picture that Tombola reads"),
-        (b"GIF89a\x01\x00\x01\x00", "JPEG, PNG, WebP or BMP"),
+        (b"GIF89a\x01\x00\x01\x00", "damaged GIF"),
+        (b"qoif\0\0\0\x05", "JPEG, PNG, WebP, BMP, TIFF or GIF"),
         (b"\xff\xd8\xff", "cut off within its header"),
         (b"\xff\xd8\xff\xd9", "ends before any picture data"),
         (b"\xff\xd8\xff\xda\x00\x02", "before its size is told"),
-        (b"\xff\xd8\xff\xe0\x00\x04ab-", "no marker"),
+        (b"\xff\xd8\xff\xe0\x00\x04ab-", "cut off within its header"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "does not tell its size"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIDAT", "does not start with its header"),
         (b"BM", "cut off within its header"),
         (b"RIFF\x04\0\0\0WEBP", "cut off within its header"),
@@ -255,6 +261,8 @@ def test_content_that_is_no_picture(content: bytes, message: str, tmp_path: Path
         (".webp", ()),
         (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)),
         (".bmp", ()),
+        (".tif", ()),
+        (".gif", ()),
     ],
 )
 def test_every_cut_of_a_picture_is_an_error(suffix: str, options: tuple[int, ...]) -> None:
@@ -288,6 +296,50 @@ def test_jpeg_with_a_thumbnail_is_not_ended_by_it(photo: Image) -> None:
         read_rgb(whole[:-20])
 
 
+def jpeg_parts(data: bytes) -> tuple[bytes, bytes]:
+    """What stands before the frame header (SOF0) of a baseline JPEG, and the rest."""
+    at = data.index(b"\xff\xc0")
+    return data[:at], data[at:]
+
+
+@pytest.mark.parametrize(
+    "between", [b"\0\0\0", b"junk", b"\xff\x00\xff\x00", b"\xff\xff\xff", b"\xff\xd0", b"a\xff\x01b"]
+)
+def test_jpeg_with_bytes_between_its_headers_is_read_as_libjpeg_reads_it(
+    photo: Image, between: bytes
+) -> None:
+    data = encode(photo, ".jpg")
+    before, rest = jpeg_parts(data)
+    assert difference(read_rgb(before + between + rest), read_rgb(data)) == 0
+
+
+def test_jpeg_that_hides_its_size_behind_a_marker_without_length(photo: Image) -> None:
+    """FF 01 has no length: read as if it had one, it hides the true size from a limit."""
+    before, rest = jpeg_parts(encode(photo, ".jpg"))
+    true_size = bytearray(rest[: 2 + struct.unpack_from(">H", rest, 2)[0]])
+    true_size[5:9] = struct.pack(">HH", 20000, 20000)
+    hidden = before + b"\xff\x01" + bytes(true_size) + rest
+    with pytest.raises(PictureError, match="tells its size twice"):
+        read_rgb(hidden)
+    with pytest.raises(PictureError, match="400,000,000 pixels"):
+        read_rgb(before + b"\xff\x01" + bytes(true_size) + rest[len(true_size) :])
+
+
+def test_progressive_jpeg_has_a_bound_on_its_scans(photo: Image) -> None:
+    data = encode(photo, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert read_rgb(data).shape == photo.shape
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(PictureError, match="more than 100 scans"):
+        read_rgb(data[:-2] + 200 * scan + data[-2:])
+
+
+def test_motion_photo_with_any_bytes_behind_its_end(photo: Image) -> None:
+    data = encode(photo, ".jpg")
+    for seed in range(20):
+        video = np.random.default_rng(seed).bytes(20_000)
+        assert difference(read_rgb(data + video), read_rgb(data)) == 0
+
+
 def test_damaged_png_is_an_error(photo: Image) -> None:
     data = bytearray(encode(photo, ".png"))
     data[len(data) // 2] ^= 0xFF
@@ -304,12 +356,17 @@ def giant(suffix: str) -> bytes:
     if suffix == ".jpg":
         at = data.index(b"\xff\xc0")
         data[at + 5 : at + 9] = struct.pack(">HH", 20000, 20000)
+    elif suffix == ".gif":
+        data[6:10] = struct.pack("<HH", 20000, 20000)
+    elif suffix == ".tif":
+        tags = struct.pack("<HHHIIHHII", 2, 256, 4, 1, 20000, 257, 4, 1, 20000)
+        return b"II*\0\x08\0\0\0" + tags + bytes(4)
     elif suffix == ".bmp":
         data[18:26] = struct.pack("<ii", 20000, -20000)
     return bytes(data)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".gif"])
 def test_giant_picture_is_refused_before_decoding(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_decoding(*_: object) -> None:
         raise AssertionError("decoded before its size was checked")
@@ -335,6 +392,8 @@ def test_limit_is_raised_and_lowered_by_the_option(photo: Image) -> None:
         (".jpg", ()),
         (".png", ()),
         (".bmp", ()),
+        (".tif", ()),
+        (".gif", ()),
         (".webp", ()),
         (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)),
     ],
@@ -359,3 +418,97 @@ SIGNATURES = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WEBP"
 def test_noise_is_a_picture_error_and_nothing_else(start: bytes, rest: bytes) -> None:
     with pytest.raises(PictureError):
         read_rgb(start + rest)
+
+
+SHRINKS = [Shrink((20, 20), "longer"), Shrink((10, 24), "both")]
+
+
+@pytest.mark.parametrize("shrink", SHRINKS)
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("size_hw", [(160, 240), (161, 240), (164, 236), (24, 400), (15, 15)])
+def test_a_jpeg_is_shrunk_as_its_pixels_are(
+    size_hw: tuple[int, int], orientation: int, shrink: Shrink
+) -> None:
+    """Decoded at a fraction where its sides allow it, and then the same picture within a few levels."""
+    soft = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (*size_hw, 3), np.uint8), (0, 0), 9)
+    data = with_exif(encode(soft, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 98), orientation)
+    whole = read_rgb(data)
+    picture = read_picture(data, shrink)
+    count = shrink.halvings((whole.shape[0], whole.shape[1]))
+    assert (picture.size_hw, picture.halvings) == (whole.shape[:2], count)
+    assert difference(picture.image_rgb_u8, halve(whole, count)) <= 6
+    again = read_picture(picture, shrink)
+    assert again is picture
+
+
+def test_other_formats_and_arrays_are_halved_exactly(photo: Image) -> None:
+    large = np.tile(photo, (3, 3, 1))
+    count = SHRINKS[0].halvings((large.shape[0], large.shape[1]))
+    assert count == 3
+    for source in (large, encode(large, ".png"), encode(large, ".bmp"), read_picture(large, None)):
+        picture = read_picture(source, SHRINKS[0])
+        assert (picture.size_hw, picture.halvings) == (large.shape[:2], 3)
+        np.testing.assert_array_equal(picture.image_rgb_u8, halve(large, 3))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_picture_of_pillow_is_what_its_file_is(photo: Image, orientation: int) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    data = with_exif(encode(photo, ".png"), orientation)
+    assert difference(read_rgb(pillow.open(io.BytesIO(data))), read_rgb(data)) == 0
+
+
+def test_modes_of_pillow(photo: Image) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    grey = np.ascontiguousarray(photo[..., 0])
+    alpha = np.concatenate([photo, photo[..., :1]], axis=2)
+    wanted = np.repeat(grey[..., None], 3, axis=2)
+    assert difference(read_rgb(pillow.fromarray(photo)), photo) == 0
+    assert difference(read_rgb(pillow.fromarray(alpha)), photo) == 0
+    assert difference(read_rgb(pillow.fromarray(grey)), wanted) == 0
+    assert difference(read_rgb(pillow.fromarray(grey.astype(np.uint16) * 256 + 77)), wanted) == 0
+    with pytest.raises(PictureError, match="80x60 is not between 1 and 100 pixels"):
+        read_rgb(pillow.fromarray(photo), max_pixels=100)
+    with pytest.raises(PictureError, match="the Pillow picture: cannot be decoded"):
+        read_rgb(pillow.open(io.BytesIO(encode(photo, ".png")[:-2000])))
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/a.jpg", "http://x/y", "rtsp://camera/1", "s3://b/k"]
+)
+def test_an_address_is_refused_and_never_downloaded(address: str) -> None:
+    with pytest.raises(PictureError, match="is an address, and nothing is downloaded"):
+        read_rgb(address)
+
+
+def test_a_tile_larger_than_the_limit_is_refused() -> None:
+    tags = [(256, 10), (257, 10), (322, 20000), (323, 20000)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    with pytest.raises(PictureError, match="400,000,000 pixels"):
+        read_rgb(b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+def test_a_big_tiff_tells_its_size() -> None:
+    entries = b"".join(struct.pack("<HHQQ", tag, 16, 1, value) for tag, value in [(256, 70), (257, 30)])
+    data = struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, 2) + entries + bytes(8)
+    assert read_header(data).size_hw == (30, 70)
+
+
+def test_a_file_larger_than_a_gigabyte_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    with path.open("wb") as file:
+        file.truncate((1 << 30) + 1)  # takes no room on the disk
+    with pytest.raises(PictureError, match=r"huge\.jpg: has 1\.0 GiB"):
+        read_rgb(path)
+
+
+def test_opencv_has_a_wall_of_its_own(photo: Image, tmp_path: Path) -> None:
+    """A header that passes our limit by mistake stops at OpenCV's, which it reads when it is imported."""
+    (tmp_path / "a.png").write_bytes(encode(photo, ".png"))
+    read = "import os, tombola; print(os.environ[NAME]); os.environ[NAME] = '100'; import cv2, sys;" + (
+        "print(cv2.imread(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", f"NAME = 'OPENCV_IO_MAX_IMAGE_PIXELS'; {read}", str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert MAX_PIXELS < int(done.stdout.split()[0]) < 2**29
+    assert done.stdout.split()[1:] == ["None"] or "cv2.error" in done.stderr

@@ -33,6 +33,7 @@ def exportable_classifier(
         example=(torch.zeros((2 * height + 37, 2 * width + 11, 3), dtype=torch.uint8),),
         labels=labels,
         input_size_hw=picture_input.size_hw,
+        input_sides="both",
         parity_sizes_hw=((height, width), (height, 3 * width), (3 * height, width)),
     )
 

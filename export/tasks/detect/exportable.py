@@ -34,6 +34,7 @@ def exportable_detector(
         labels=labels,
         defaults=defaults,
         input_size_hw=(picture_input.size, picture_input.size),
+        input_sides="longer",
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any, overload
 
 from tombola.runtime.model import Model
-from tombola.runtime.pictures.picture import MAX_PIXELS, PictureSource, read_rgb
+from tombola.runtime.pictures.picture import MAX_PIXELS, Picture, PictureSource, read_picture
 from tombola.runtime.tasks.classify.answer import Classification
 from tombola.runtime.tasks.classify.signature import check_probabilities
 from tombola.runtime.tasks.difference import Arrays
@@ -31,7 +31,8 @@ class Classifier(Model):
     ) -> Classification | list[Classification]:
         """Classify one picture, or each of a list.
 
-        source: a path, the bytes of a picture file, or an array uint8 [height, width, 3]; or a list of these.
+        source: a path, the bytes of a picture file, an array uint8 [height, width, 3] or a picture of
+        Pillow's; or a list of these.
         bgr:    arrays are BGR (OpenCV's order) instead of RGB.
         max_pixels: refuse picture files with more.
 
@@ -39,12 +40,14 @@ class Classifier(Model):
         """
 
         def classify(one: PictureSource) -> Classification:
-            return self.answer({"image": read_rgb(one, bgr=bgr, max_pixels=max_pixels)})
+            return self._answer(read_picture(one, self.shrink, bgr=bgr, max_pixels=max_pixels))
 
         return [classify(one) for one in source] if isinstance(source, list | tuple) else classify(source)
 
     def answer(self, feeds: Arrays) -> Classification:
-        found = self.outputs(feeds)
+        return self._answer(read_picture(feeds["image"], self.shrink))
+
+    def _answer(self, picture: Picture) -> Classification:
+        found = self.outputs({"image": picture.image_rgb_u8})
         check_probabilities(found, len(self.labels))
-        height, width = feeds["image"].shape[:2]
-        return Classification(found["probabilities"], self.labels, (height, width))
+        return Classification(found["probabilities"], self.labels, picture.size_hw)

@@ -2,8 +2,10 @@
 
 from typing import Any, overload
 
+import numpy as np
+
 from tombola.runtime.model import Model
-from tombola.runtime.pictures.picture import MAX_PIXELS, PictureSource, read_rgb
+from tombola.runtime.pictures.picture import MAX_PIXELS, Picture, PictureSource, read_picture
 from tombola.runtime.tasks.detect.answer import Detections
 from tombola.runtime.tasks.detect.signature import DETECT, check_detections
 from tombola.runtime.tasks.difference import Arrays
@@ -48,7 +50,8 @@ class Detector(Model):
     ) -> Detections | list[Detections]:
         """Detect in one picture, or in each of a list.
 
-        source: a path, the bytes of a picture file, or an array uint8 [height, width, 3]; or a list of these.
+        source: a path, the bytes of a picture file, an array uint8 [height, width, 3] or a picture of
+        Pillow's; or a list of these.
         bgr:    arrays are BGR (OpenCV's order) instead of RGB.
         score_threshold: 0..1, boxes must score higher; iou_threshold: 0..1, of boxes of a class that overlap
         more only the best stays; max_detections: how many boxes at most. None is the model's own default.
@@ -65,14 +68,20 @@ class Detector(Model):
         )
 
         def detect(one: PictureSource) -> Detections:
-            return self.answer({"image": read_rgb(one, bgr=bgr, max_pixels=max_pixels), **options})
+            return self._answer(read_picture(one, self.shrink, bgr=bgr, max_pixels=max_pixels), options)
 
         return [detect(one) for one in source] if isinstance(source, list | tuple) else detect(source)
 
     def answer(self, feeds: Arrays) -> Detections:
-        found = self.outputs(feeds)
+        return self._answer(read_picture(feeds["image"], self.shrink), feeds)
+
+    def _answer(self, picture: Picture, options: Arrays) -> Detections:
+        found = self.outputs({**options, "image": picture.image_rgb_u8})
         check_detections(found, len(self.labels))
         boxes_xyxy, scores, labels = found["boxes"], found["scores"], found["labels"]
-        height, width = feeds["image"].shape[:2]
+        if picture.halvings:
+            height, width = picture.size_hw
+            whole_xyxy = boxes_xyxy * np.float32(2**picture.halvings)
+            boxes_xyxy = np.minimum(whole_xyxy, np.array([width, height, width, height], np.float32))
         names = tuple(self.labels[label] for label in labels.tolist())
-        return Detections(boxes_xyxy, scores, labels, names, (height, width))
+        return Detections(boxes_xyxy, scores, labels, names, picture.size_hw)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_names import PictureNames, stem_key
-from tombola.train.data.pictures.pictures import PICTURE_SUFFIXES, files_in
+from tombola.train.data.pictures.pictures import files_in
 from tombola.train.data.unread import LABEL_SUFFIXES, unread_files
 
 _NOTES = ("readme", "license", "licence", "classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")

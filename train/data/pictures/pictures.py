@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.errors import DataError, PictureError
+from tombola.errors import DataError
+from tombola.runtime.pictures.picture import decode
+from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
 from tombola.train.data.pictures.clutter import is_clutter
 from tombola.train.data.pictures.tar_index import read_tar_index
 
-PICTURE_SUFFIXES = frozenset({".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # Pictures too, but nothing here decodes them.
 UNREAD_SUFFIXES = frozenset(
-    {".avif", ".cr2", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
+    {".avif", ".cr2", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
 )
 
 
@@ -172,27 +172,11 @@ def open_pictures(path: Path) -> PictureStore:
 
 
 def decode_rgb(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Decode a picture file's bytes to image_rgb_u8 [h, w, 3], upright (EXIF applied).
+    """Decode a picture file's bytes to image_rgb_u8 [h, w, 3], upright, exactly as the runtime does.
 
-    Grey, 16-bit, CMYK and pictures with alpha become 8-bit RGB; alpha is dropped. PictureError if the
-    bytes are empty, not a picture or cut off.
+    PictureError, which begins with `name`, if they are empty, too large, cut off or no picture.
     """
-    if not data:
-        raise PictureError(f"{name}: the file is empty; copy it again")
-    if _jpeg_is_cut_off(data):
-        raise PictureError(f"{name}: the JPEG is cut off; copy it again")
-    try:
-        image_bgr_u8 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise PictureError(f"{name}: OpenCV refuses it: {error.err}; save it anew or shrink it") from error
-    if image_bgr_u8 is None:
-        raise PictureError(f"{name}: not a picture that OpenCV reads; save it as JPEG or PNG")
-    return np.asarray(cv2.cvtColor(image_bgr_u8, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _jpeg_is_cut_off(data: bytes) -> bool:
-    # libjpeg fills the lost part with grey and only warns. Coded pixels hold no end marker (FF is stuffed).
-    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    return decode(data, name).image_rgb_u8
 
 
 def merge_pictures(stores: Sequence[PictureStore], names: Sequence[Sequence[str]]) -> PictureStore:

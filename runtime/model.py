@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
+from tombola.runtime.pictures.picture import read_picture
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.runtime.tasks.difference import Arrays
 
@@ -53,6 +54,12 @@ class Model(ABC):
 
         An optional input that is left out takes the file's default. ModelError for an answer that is none.
         """
+
+    def prepared(self, feeds: Arrays) -> Arrays:
+        """The inputs as the graph gets them: a large picture halved, where the file allows it."""
+        if self.shrink is None:
+            return feeds
+        return {**feeds, "image": read_picture(feeds["image"], self.shrink).image_rgb_u8}
 
     def outputs(self, feeds: Arrays) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name, as they come."""

@@ -74,7 +74,7 @@ def bench(
                 latency_p95_ms=float(np.percentile(times, 95)) * 1e3,
                 throughput_fps=len(times) / sum(times),
                 peak_memory_mib=peak_memory_mib(path, feeds, one.device, threads),
-                outside_share=outside_share(path, feeds, one.device, threads),
+                outside_share=outside_share(path, one.prepared(feeds), one.device, threads),
             )
         )
     return results

@@ -66,13 +66,13 @@ def test_the_folder_of_one_class_is_one_finding(tmp_path: Path) -> None:
 
 
 def test_files_of_other_formats_are_told_and_stop_nothing(animals: Path) -> None:
-    for name in ("dog/c.gif", "cat/d.HEIC", "cat/.hidden.gif"):
+    for name in ("dog/c.avif", "cat/d.HEIC", "cat/.hidden.gif"):
         (animals / name).write_bytes(b"?")
     (finding,) = read(animals).findings
     assert not finding.kind.stops_training
     assert (finding.where, finding.what) == (
         "cat/d.HEIC",
-        "files that are not read (.gif, .heic, .txt): 3, this one the first",
+        "files that are not read (.avif, .heic, .txt): 3, this one the first",
     )
     assert len(load(animals)) == 3
 

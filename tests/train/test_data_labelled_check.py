@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
+from tombola.runtime.pictures.header import FORMATS
 from tombola.train.data.finding import Kind
 from tombola.train.data.labels.classify_formats import load, read
 from tombola.train.data.labels.labelled_check import look_at
@@ -39,7 +40,7 @@ def test_every_fault_is_found_at_once_with_its_place(tmp_path: Path) -> None:
         (
             "unreadable picture",
             "dog/text.jpg",
-            "not a picture that OpenCV reads; save it as JPEG or PNG",
+            f"not a picture that Tombola reads ({FORMATS}); convert it to one of these.",
         ),
     ]
     assert all(one.cure for one in findings)

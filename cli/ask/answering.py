@@ -188,7 +188,7 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
     started = perf_counter()
     tally = job.asked.telling.tally()
     progress = TerminalLine(every_s=0.0)
-    frames, size_hw, claimed = 0, (0, 0), 0
+    frames, size_hw = 0, (0, 0)
     saved: Path | None = None
     newest_rgb_u8: NDArray[np.uint8]
 
@@ -198,8 +198,8 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
         return job.asked.answer(image_rgb_u8)
 
     def on_frame(index: int, count: int, answer: AnswerT) -> None:
-        nonlocal frames, size_hw, claimed
-        frames, size_hw, claimed = frames + 1, answer.size_hw, count
+        nonlocal frames, size_hw
+        frames, size_hw = frames + 1, answer.size_hw
         tally.add(answer)
         more = _do_besides(job, Answered(path, index, newest_rgb_u8, answer, saved))
         if job.form == "json":
@@ -229,8 +229,7 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
     if job.form == "table":
         rate = frames / (perf_counter() - started)
         speed = f"{rate:.1f} frames/s on {job.asked.model.device}"
-        what = f"{frames} of {claimed} frames" if fault and frames < claimed else counted(frames, "frame")
-        headline = _headline(path, size_hw, what, speed, saved)
+        headline = _headline(path, size_hw, counted(frames, "frame"), speed, saved)
         if saved:
             headline += ", without sound"
         typer.echo("\n".join([headline, *tally.lines(job.columns)]))

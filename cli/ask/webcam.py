@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.ask.streams import need_stdout, stop_signals_like_ctrl_c
+from tombola.cli.ask.streams import need_stdout, note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import counted
@@ -57,7 +57,7 @@ def webcam(
     from tombola.runtime.load import load
     from tombola.runtime.pictures.camera import Camera
     from tombola.runtime.pictures.recording import record, until
-    from tombola.runtime.pictures.video_writer import check_video_target
+    from tombola.runtime.pictures.video_writer import check_video_target, plays_in_browsers
     from tombola.runtime.pictures.window import check_display, show
 
     need_stdout()
@@ -77,6 +77,8 @@ def webcam(
             typer.echo(
                 f"{save}: {done.duration_s:.1f} s, {counted(done.frames, 'frame')} seen on {loaded.device}"
             )
+            if not plays_in_browsers(save):
+                note(f"{save} does not play in a browser; a name that ends in .webm does")
 
 
 def _answer(model: "Model", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":

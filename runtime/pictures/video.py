@@ -85,13 +85,13 @@ class Video:
 
     def _check_all_read(self, count: int) -> None:
         cure = "copy or save it again."
-        of_all = f" of {self.frame_count}" if self.frame_count > count else ""
+        # Elsewhere the count is an estimate from the sound's length, too.
+        is_counted = container(self.path) in ("MP4", "AVI") and self.frame_count > count
+        frames = f"{count} of {self.frame_count} frames" if is_counted else f"frame {count}"
         if not is_whole(self.path):
-            raise PictureError(
-                f"{self.path}: cut off after {count}{of_all} frames: its end is missing; {cure}"
-            )
+            raise PictureError(f"{self.path}: cut off after {frames}: its end is missing; {cure}")
         if count < self.frame_count and shows_all_frames(self.path):
-            raise PictureError(f"{self.path}: damaged: {count}{of_all} frames could be read; {cure}")
+            raise PictureError(f"{self.path}: damaged: {frames} could be read; {cure}")
 
 
 _HEIGHT_WIDTH = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)

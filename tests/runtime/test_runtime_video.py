@@ -112,7 +112,10 @@ def test_video_that_is_whole_and_video_that_is_cut_off(tmp_path: Path, suffix: s
         return
     spoilt(path, lambda data: data[: len(data) // 2 | 1])
     frames: list[object] = []
-    with Video(path) as video, pytest.raises(PictureError, match=r"cut off after \d+( of 30)? frames"):
+    with (
+        Video(path) as video,
+        pytest.raises(PictureError, match=r"cut off after (\d+ of 30 frames|frame \d+)"),
+    ):
         frames.extend(video)
     assert 1 < len(frames) < 25
 
@@ -170,7 +173,7 @@ def test_cut_off_gif(tmp_path: Path) -> None:
     with Video(tmp_path / "a.gif") as video:
         assert [frame.shape for frame in video] == [(1, 1, 3)] * 2
     (tmp_path / "a.gif").write_bytes(gif)
-    with Video(tmp_path / "a.gif") as video, pytest.raises(PictureError, match="cut off after 2 frames"):
+    with Video(tmp_path / "a.gif") as video, pytest.raises(PictureError, match="cut off after frame 2"):
         list(video)
 
 

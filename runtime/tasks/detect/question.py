@@ -31,8 +31,6 @@ class Question:
 
         ModelError for a class that it does not know.
         """
-        from tombola.runtime.tasks.detect.tiles import detect_in_tiles
-
         numbers = _class_numbers(self.classes, detector.labels)
         defaults = detector.contract.defaults
         most = int(defaults["max_detections"] if self.max_detections is None else self.max_detections)
@@ -51,6 +49,8 @@ class Question:
             if self.tiles_px is None:
                 found = detect(image_rgb_u8)
             else:
+                from tombola.runtime.tasks.detect.tiles import detect_in_tiles
+
                 iou = defaults["iou_threshold"] if self.iou_threshold is None else self.iou_threshold
                 found = detect_in_tiles(detect, image_rgb_u8, input_px=self.tiles_px, iou_threshold=iou)
             return (_only(found, numbers) if self.classes else found)[:most]

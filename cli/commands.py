@@ -12,6 +12,7 @@ COMMANDS: dict[str, Place] = {
     "webcam": ("tombola.cli.ask.webcam", "webcam"),
     "train": ("tombola.cli.training.train", "train"),
     "search": ("tombola.cli.training.search", "search"),
+    "prune": ("tombola.cli.training.prune", "prune"),
     "report": ("tombola.cli.training.report", "report"),
     "evaluate": ("tombola.cli.training.evaluate", "evaluate"),
     "export": ("tombola.cli.model.export", "export"),

@@ -137,12 +137,14 @@ def digits_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def digits_recipe(digits_data: Path, tmp_path: Path) -> Path:
-    """A recipe that trains a small convolutional network on them in seconds."""
-    path = tmp_path / "digits.toml"
-    path.write_text(
-        f"""
+@pytest.fixture(scope="session")
+def make_digits_recipe(digits_data: Path) -> Callable[[Path], Path]:
+    """Write a recipe that trains a small convolutional network on them in seconds to a folder."""
+
+    def make(folder: Path) -> Path:
+        path = folder / "digits.toml"
+        path.write_text(
+            f"""
 task = "classify"
 name = "digits"
 seed = 5
@@ -175,5 +177,13 @@ ema_decay = 0.9
 early_steps = [1]
 workers = 0
 """
-    )
-    return path
+        )
+        return path
+
+    return make
+
+
+@pytest.fixture
+def digits_recipe(make_digits_recipe: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """The recipe in a folder of the test's own."""
+    return make_digits_recipe(tmp_path)

@@ -23,8 +23,9 @@ class GradientLearner:
     """One network, one optimiser, the losses of the task and the penalties of the settings.
 
     settings: other than the task's. rate: the learning rate at a moment, other than that of the schedule.
-    mask: parameter's name -> bool tensor of its shape; where it is False the weight is 0 and stays so, in the
-    network and in the average. It is part of the state, and a restored one replaces it.
+    weights: to begin with, other than the task's. mask: parameter's name -> bool tensor of its shape; where
+    it is False the weight is 0 and stays so, in the network and in the average. It is part of the state, and
+    a restored one replaces it.
     """
 
     def __init__(
@@ -34,11 +35,15 @@ class GradientLearner:
         *,
         settings: TrainingSettings | None = None,
         rate: Callable[[Moment], float] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
         mask: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.task, self.fabric, self.settings = task, fabric, settings or task.settings
         self._rate = rate or self._scheduled_rate
-        network = task.build_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = task.build_network(start=weights is None)
+        if weights is not None:
+            network.load_state_dict(weights)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = task.parameter_groups(network)
         self._rates = [group.pop("rate") for group in groups]
         self.wrapped, self.optimizer = fabric.setup(network, build_optimizer(self.settings, groups))

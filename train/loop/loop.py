@@ -37,13 +37,15 @@ def train(
     resume: bool,
     fabric: Fabric,
     learner: Learner | None = None,
+    first_step: int = 0,
     quiet: bool = False,
 ) -> None:
     """Train until the epochs are done or the score no longer rises; everything lands in `run`.
 
     learner: how; by gradient descent if none is given. The result depends on the recipe and its seed, not on
     interruptions; nor on the number of processes, unless the network has parts that look at a whole batch or
-    draw random numbers.
+    draw random numbers. first_step: begin at this step of the schedule and of the pictures' order, as if the
+    steps before had been trained; a resumed run is told it again.
     Raises TrainingError (loss not finite, damaged checkpoint, a run that exists already) and Interrupted.
     """
     if task.settings.batch_size % fabric.world_size:
@@ -52,21 +54,31 @@ def train(
             "processes; choose a multiple"
         )
     learner = learner or GradientLearner(task, fabric)
-    _Training(task, learner, run, fabric, resume=resume, quiet=quiet).run_all()
+    _Training(task, learner, run, fabric, first_step, resume=resume, quiet=quiet).run_all()
 
 
 class _Training:
     def __init__(
-        self, task: Task, learner: Learner, run: RunFolder, fabric: Fabric, *, resume: bool, quiet: bool
+        self,
+        task: Task,
+        learner: Learner,
+        run: RunFolder,
+        fabric: Fabric,
+        first_step: int,
+        *,
+        resume: bool,
+        quiet: bool,
     ) -> None:
         self.task, self.learner, self.run, self.fabric = task, learner, run, fabric
         self.settings = task.settings
         self.watch = Watch(learner.network, self.settings.watch_every, sum(task.expected_losses().values()))
-        self.step, self.epoch, self.epoch_step = 0, 0, 0
+        steps = len(task.plan_epoch(0))
+        self.first_step = self.step = first_step
+        self.epoch, self.epoch_step = divmod(first_step, max(steps, 1))
         self.epoch_ended = False  # by the learner; it may not be judged yet
         self.history: list[dict[str, float]] = []
         self.sums: defaultdict[str, float] = defaultdict(float)
-        self.total_steps = self.settings.epochs * len(task.plan_epoch(0))
+        self.total_steps = self.settings.epochs * steps
         if self.total_steps == 0:
             raise TrainingError(
                 f"training.batch_size = {self.settings.batch_size} is more than there are training pictures; "
@@ -132,7 +144,8 @@ class _Training:
     def _judge_epoch(self) -> None:
         """Score the averaged weights, keep them if they are the best so far, and write the row."""
         row = {"epoch": float(self.epoch + 1), "step": float(self.step)}
-        row |= {name: value / self.epoch_step for name, value in self._mean_sums().items()}
+        trained = min(self.epoch_step, self.step - self.first_step)
+        row |= {name: value / trained for name, value in self._mean_sums().items()}
         last = self.epoch + 1 == self.settings.epochs
         if last or (self.epoch + 1) % self.settings.evaluate_every == 0:
             scores = self._scores().items()

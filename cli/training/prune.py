@@ -86,10 +86,10 @@ def prune(
     settings = PruneSettings(
         sparsity=sparsity,
         rounds=rounds,
-        schedule=schedule.value,  # type: ignore[arg-type]  # the enums hold the same words
-        rewind=rewind.value,  # type: ignore[arg-type]
+        schedule=schedule.value,
+        rewind=rewind.value,
         step=step,
-        scope=scope.value,  # type: ignore[arg-type]
+        scope=scope.value,
         leave_out=tuple(leave_out or ()),
         half_rate=tuple(half_rate or ()),
         biases=biases,

@@ -81,7 +81,7 @@ def prune(
     from tombola.train.loop.loop import Interrupted
     from tombola.train.prune.rounds import find_tickets
     from tombola.train.prune.settings import PruneSettings
-    from tombola.train.train import choose_device
+    from tombola.train.run.device import choose_device
 
     settings = PruneSettings(
         sparsity=sparsity,

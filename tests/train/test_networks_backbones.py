@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
 from tombola.train.networks.axis import Axis
-from tombola.train.networks.backbones.backbones import BACKBONES, build_backbone, load_imagenet_weights
+from tombola.train.networks.backbones.backbones import BACKBONES, build_backbone
 from tombola.train.networks.backbones.mobilenet import round_channels
 from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.start.start import load_start
 
 
 @pytest.mark.parametrize("name", [name for name in BACKBONES if name != "resnet20"])
@@ -108,7 +109,7 @@ def test_public_resnet_weights_land_in_their_places(tmp_path: Path) -> None:
     source = torchvision_resnet18()
     save_file(source, tmp_path / "resnet18.safetensors")
     backbone = build_backbone("resnet18")
-    load_imagenet_weights(backbone, tmp_path / "resnet18.safetensors")
+    load_start(backbone, tmp_path / "resnet18.safetensors", of_more=True)
     own = backbone.state_dict()
     assert own["stages.0.0.conv.weight"].unique().item() == source["conv1.weight"].unique().item()
     assert own["stages.3.0.shortcut.conv.weight"].unique().item() == (
@@ -121,13 +122,32 @@ def test_public_resnet_weights_land_in_their_places(tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     save_file(torchvision_resnet18(), tmp_path / "resnet18.safetensors")
-    with pytest.raises(TrainingError, match=r"network\.width"):
-        load_imagenet_weights(build_backbone("resnet18", width=0.5), tmp_path / "resnet18.safetensors")
-    with pytest.raises(TrainingError, match="20 convolutions, the backbone 36"):
-        load_imagenet_weights(build_backbone("resnet34"), tmp_path / "resnet18.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(b"not safetensors")
-    with pytest.raises(TrainingError, match="cannot be read as safetensors"):
-        load_imagenet_weights(build_backbone("resnet18"), tmp_path / "cut.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "strange.safetensors")
-    with pytest.raises(TrainingError, match="no known origin"):
-        load_imagenet_weights(build_backbone("resnet18"), tmp_path / "strange.safetensors")
+    for name, width, file, words in (
+        (
+            "resnet18",
+            0.5,
+            "resnet18",
+            r"\[64, 3, 7, 7\] for stages\.0\.0\.conv\.weight, .* wants \[32",
+        ),
+        ("resnet34", 1.0, "resnet18", r"the network wants \[64, 64, 3, 3\]"),
+        ("resnet18", 1.0, "cut", "cannot be read"),
+        ("resnet18", 1.0, "strange", r"nothing for stages\.0\.0\.conv\.weight"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            load_start(build_backbone(name, width=width), tmp_path / f"{file}.safetensors", of_more=True)
+
+
+def test_a_file_of_more_than_the_network_is_refused_unless_it_is_said(tmp_path: Path) -> None:
+    save_file(torchvision_resnet18(), tmp_path / "resnet18.safetensors")
+    with pytest.raises(TrainingError, match=r"2 tensors that the network has not"):
+        load_start(build_backbone("resnet18"), tmp_path / "resnet18.safetensors")
+
+
+def test_mobilenet_without_its_classifier_keeps_its_names(tmp_path: Path) -> None:
+    """All of its names begin with "features.", which is no wrapper's."""
+    backbone = build_backbone("mobilenet_v2", width=0.25)
+    save_file({"features.0.0.weight": torch.ones(8, 3, 3, 3)}, tmp_path / "first.safetensors")
+    with pytest.raises(TrainingError, match=r"nothing for stages\.0\.norm\.weight"):
+        load_start(backbone, tmp_path / "first.safetensors", of_more=True)

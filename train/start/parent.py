@@ -8,7 +8,6 @@ from typing import Any
 from torch import nn
 
 from tombola.errors import RecipeError
-from tombola.train.networks.backbones.backbones import load_imagenet_weights
 from tombola.train.recipe.recipe import Recipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.start.freeze import freeze_up_to
@@ -46,7 +45,7 @@ def start_network(network: nn.Module, recipe: Recipe, classes: tuple[str, ...], 
     """
     parent = find_parent(recipe, classes, layers)
     if parent is not None and parent.of_body:
-        load_imagenet_weights(network.get_submodule(layers.body), parent.file)  # type: ignore[arg-type]
+        load_start(network.get_submodule(layers.body), parent.file, of_more=True)
     elif parent is not None:
         load_start(network, parent.file, fresh=() if parent.keeps_last else layers.last)
         _check_seen_alike(recipe, parent)

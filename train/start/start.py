@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tombola.errors import TrainingError
+from tombola.train.networks.backbones.public_names import public_units
 from tombola.train.start.torchvision_names import own_names
 
 # Under these keys public training scripts keep the weights of a checkpoint.
@@ -33,13 +34,14 @@ def weights_file(path: Path) -> Path:
     )
 
 
-def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = ()) -> None:
+def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = (), of_more: bool = False) -> None:
     """Copy weights into a network.
 
     file: a .safetensors file, or a .pth or .pt file, which is read without running any code in it. Names are
     ours, torchvision's for ResNet, DenseNet and MobileNetV2, or lukemelas' for EfficientNet-Lite, behind any
     prefix that all have in common. fresh: prefixes of names that are not taken over. Every other tensor must
-    fit. A file that holds more than the network is refused, for it is of another network.
+    fit. A file that holds more than the network is refused, for it is of another one, unless it is `of_more`:
+    of a network whose body this one is.
     Raises TrainingError that names the file, the tensor and its shapes.
     """
     source = _without_prefix(read_tensors(file), {name for name, _ in network.named_children()})
@@ -59,7 +61,7 @@ def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = ()) -
                 f"start.weights: {file} has NaN or infinite numbers in {name}; take other weights"
             )
     extra = [name for name in given if name not in own and not name.endswith("num_batches_tracked")]
-    if extra:
+    if extra and not of_more:
         raise TrainingError(
             f"start.weights: {file} has {len(extra)} tensors that the network has not, {extra[0]} the first; "
             "make network that of the weights"
@@ -74,7 +76,12 @@ def _without_prefix(tensors: dict[str, Tensor], layers: set[str]) -> dict[str, T
     `layers` are the network's own parts, which are no wrappers."""
     while True:
         prefixes = {name.partition(".")[0] for name in tensors if "." in name}
-        if len(prefixes) != 1 or prefixes <= layers or not all("." in name for name in tensors):
+        if (
+            public_units(tensors)
+            or len(prefixes) != 1
+            or prefixes <= layers
+            or not all("." in name for name in tensors)
+        ):
             return tensors
         tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
 

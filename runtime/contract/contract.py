@@ -9,6 +9,7 @@ import binascii
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -187,7 +188,7 @@ def _check_names(key: str, names: tuple[str, ...], need: str) -> None:
     if (need == "required" and not names) or not all(isinstance(one, str) and one.strip() for one in names):
         raise ModelError(f"{key}: must be a list of one or more names, none of them empty.")
     if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(names).most_common(1)[0][0]
         raise ModelError(f"{key}: {twice!r} is there twice; names must differ.")
 
 

@@ -316,3 +316,12 @@ def test_card_reaches_the_file_as_readable_text(make_contract: MakeContract) -> 
     metadata = make_contract(card={"author": "Zoë"}).to_metadata()
     assert json.loads(metadata["tombola.card"]) == {"author": "Zoë"}
     assert "Zoë" in metadata["tombola.card"]
+
+
+def test_a_hundred_thousand_names_are_held_against_each_other_at_once(
+    make_contract: MakeContract,
+) -> None:
+    names = tuple(f"class {number}" for number in range(100_000))
+    assert len(make_contract(labels=names).labels) == 100_000
+    with pytest.raises(ModelError, match="'class 99999' is there twice"):
+        make_contract(labels=(*names, "class 99999"))

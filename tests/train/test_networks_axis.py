@@ -283,6 +283,12 @@ def test_maxout_joins_two_halves_and_flatten_makes_blocks() -> None:
     assert axis_named(network, "picture") == (Member("layers.0.0.linear.weight", 1, 0, SIDE * SIDE),)
     axis, other = Axis("a", 2), Axis("b", 3)
     assert flattened((Part(axis), Part(other, 2)), 6) == (Part(axis, 6), Part(other, 12))
+    out = Axis("out", 4, pinned=True)
+    assert members(Linear(flattened((Part(axis), Part(other)), 6), out, bias=False)) == {
+        out: (Member("weight", 0, 0, 1),),
+        axis: (Member("weight", 1, 0, 6),),
+        other: (Member("weight", 1, 12, 6),),
+    }
 
 
 def test_a_concatenation_reads_axis_after_axis() -> None:

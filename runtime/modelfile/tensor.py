@@ -59,9 +59,11 @@ class Tensor:
         """Whether one of its values is not a number. Infinities are allowed: masks are made of them."""
         values = self._values()
         if self.dtype in ("bfloat16", "float16"):
-            # On the bits: NumPy computes in float16 ten times slower than in integers.
-            largest_number = 0x7F80 if self.dtype == "bfloat16" else 0x7C00
-            return bool(np.any((values.view("<u2") & np.uint16(0x7FFF)) > largest_number))
+            # On the bits, where NumPy is ten times faster than in float16: a NaN is above infinity, and with
+            # the sign bit, which makes the largest of all unsigned numbers, above minus infinity.
+            infinity = 0x7F80 if self.dtype == "bfloat16" else 0x7C00
+            signed, unsigned = values.view("<i2"), values.view("<u2")
+            return values.size > 0 and bool(signed.max() > infinity or unsigned.max() > infinity | 0x8000)
         # min() hands a NaN on and makes no array of the same size.
         return values.dtype.kind == "f" and values.size > 0 and bool(np.isnan(values.min()))
 

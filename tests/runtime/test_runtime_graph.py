@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tombola.errors import ModelError
 from tombola.runtime.modelfile.graph import check_contract, read_graph
 from tombola.runtime.modelfile.protobuf import Budget, fields, varints
-from tombola.runtime.modelfile.tensor import read_tensor
+from tombola.runtime.modelfile.tensor import Tensor, read_tensor
 from tombola.runtime.tasks.signature import TensorSpec
 
 MakeToy = Callable[..., onnx.ModelProto]
@@ -94,6 +94,18 @@ def test_zeros_and_nan_agree_with_numpy(values: NDArray[np.float32]) -> None:
     tensor = read_tensor(memoryview(numpy_helper.from_array(values, "w").SerializeToString()), Budget())
     assert tensor.zeros == int((values == 0).sum())
     assert tensor.has_nan == bool(np.isnan(values).any())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_pattern_of_two_bytes_that_is_not_a_number(dtype: str) -> None:
+    """All 65,536 of them, against float32, whose upper half bfloat16 is."""
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    wide = bits.view(np.float16) if dtype == "float16" else (bits.astype(np.uint32) << 16).view(np.float32)
+    kind = TensorProto.FLOAT16 if dtype == "float16" else TensorProto.BFLOAT16
+    for one, is_nan in zip(bits, np.isnan(wide), strict=True):
+        assert Tensor("w", dtype, (1,), memoryview(one.tobytes()), False).has_nan == is_nan
+    proto = TensorProto(name="w", data_type=kind, dims=[0])
+    assert not read_tensor(memoryview(proto.SerializeToString()), Budget()).has_nan
 
 
 def test_sparsity_of_a_graph(make_toy: MakeToy) -> None:

@@ -16,12 +16,20 @@ class TaskCommands:
     command:  answers sources; `tombola` has it under the task's name.
     shipped:  the file that runs where none is named; empty where none ships.
     evaluate: `Evaluated` -> the scores of a run or a file, as text or JSON.
+    formats:  how its data may be written down, the names of --format.
+    look:     what lies in such data, and what is wrong with it.
+    holds:    whether data of no named format are the task's.
+    look_at_recipe: the same as look, of all sets that a recipe of the task names.
     """
 
     noun: str
     command: Place
     shipped: str
     evaluate: Place
+    formats: tuple[str, ...]
+    look: Place
+    holds: Place
+    look_at_recipe: Place
 
 
 TASKS = {
@@ -30,12 +38,20 @@ TASKS = {
         ("tombola.cli.ask.detect", "detect"),
         "voc-detector.onnx",
         ("tombola.cli.training.evaluate_detect", "report_detector"),
+        ("coco", "voc", "yolo"),
+        ("tombola.cli.data.look", "boxes"),
+        ("tombola.cli.data.look", "are_boxes"),
+        ("tombola.cli.data.look", "boxes_of_recipe"),
     ),
     "classify": TaskCommands(
         "classifier",
         ("tombola.cli.ask.classify", "classify"),
         "fashion-mnist-classifier.onnx",
         ("tombola.cli.training.evaluate_classify", "report_classifier"),
+        ("idx", "cifar", "folder"),
+        ("tombola.cli.data.look", "labels"),
+        ("tombola.cli.data.look", "are_labels"),
+        ("tombola.cli.data.look", "labels_of_recipe"),
     ),
 }
 

@@ -148,6 +148,14 @@ def evaluate(asked: Any) -> str:
     return f"{asked.path} is good"
 
 
+def look(asked: Any, *_: Any) -> tuple[list[tuple[str, str]], list[Any]]:
+    return [("things", asked.name)], []
+
+
+def holds(things: Path, pictures: Path | None) -> bool:
+    return pictures is None and things.suffix == ".things"
+
+
 RECIPE = """
 task = "weigh"
 name = "balance"
@@ -172,9 +180,9 @@ def third(monkeypatch: pytest.MonkeyPatch) -> None:
         runtime.Task(WEIGH, check_points, Scales, PointYardstick(), lambda _: {"things": things(10)}),
     )
     here = __name__
-    monkeypatch.setitem(
-        cli.TASKS, "weigh", cli.TaskCommands("scales", (here, "weigh"), "", (here, "evaluate"))
-    )
+    weigh, evaluate, look, holds = ((here, name) for name in ("weigh", "evaluate", "look", "holds"))
+    commands = cli.TaskCommands("scales", weigh, "", evaluate, (), look, holds, look)
+    monkeypatch.setitem(cli.TASKS, "weigh", commands)
 
 
 @pytest.fixture
@@ -216,8 +224,9 @@ def test_a_third_task_needs_four_rows(run: Path, tmp_path: Path) -> None:
 
 
 def test_every_command_takes_it(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It asks another process, to which the rows of this test are unknown.
+    # They ask another process, to which the rows of this test are unknown.
     monkeypatch.setattr("tombola.runtime.session.bench.peak_memory_mib", lambda *_: None)
+    monkeypatch.setattr("tombola.runtime.verify.verify_apart", verify)
     path = tmp_path / "scales.onnx"
     assert "5 points" not in tombola_says("export", run, "-o", path)
     assert json.loads(tombola_says("weigh", path)) == [1.25, 2.25, 4.25]
@@ -227,6 +236,8 @@ def test_every_command_takes_it(run: Path, tmp_path: Path, monkeypatch: pytest.M
     measured = json.loads(tombola_says("bench", path, "--rounds", 1, "--device", "cpu", "--json"))
     assert measured["latency_p50_ms"] > 0
     assert tombola_says("evaluate", path) == f"{path} is good\n"
+    assert "things  a.things" in tombola_says("data", "check", tmp_path / "a.things")
+    assert "things  balance" in tombola_says("data", "check", run / "recipe.toml")
     assert "weigh" in tombola_says("--help")
 
 

@@ -1,39 +1,39 @@
 """`tombola data check`: what is wrong with a data set, before an hour of training is lost on it."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from tombola.cli.options import JsonOption
 from tombola.cli.table import counted, one_line, table, terminal_columns, wrap
+from tombola.cli.tasks import TASKS, fetch
 
 if TYPE_CHECKING:
+    from tombola.cli.data.look import Look
     from tombola.train.data.finding import Finding
 
 SHOWN_PER_KIND = 5
 
 
-class DataFormat(StrEnum):
-    """How boxes (coco, voc, yolo) or labels (idx, cifar, folder) are written down."""
+FORMATS = {name: task for task, row in TASKS.items() for name in row.formats}
 
-    coco = "coco"
-    voc = "voc"
-    yolo = "yolo"
-    idx = "idx"
-    cifar = "cifar"
-    folder = "folder"
 
-    @property
-    def has_boxes(self) -> bool:
-        """Whether it is a format for detection."""
-        return self in (DataFormat.coco, DataFormat.voc, DataFormat.yolo)
+def _check_format(name: str | None) -> str | None:
+    if name is not None and name not in FORMATS:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")
+    return name
 
 
 FormatOption = Annotated[
-    DataFormat | None,
-    typer.Option("--format", help="How the data are written down.", show_default="seen from the files"),
+    str | None,
+    typer.Option(
+        "--format",
+        metavar=f"[{'|'.join(FORMATS)}]",
+        callback=_check_format,
+        help="How the data are written down.",
+        show_default="seen from the files",
+    ),
 ]
 
 
@@ -85,7 +85,7 @@ def data_check(
       tombola data check photos-by-class
     """
     names = None if classes is None else [name.strip() for name in classes.split(",")]
-    summary_rows, findings = _look(annotations, pictures, format_, names)
+    summary_rows, findings = _look(annotations, pictures, names, format_)
     if json:
         from json import dumps
 
@@ -100,80 +100,19 @@ def data_check(
         raise typer.Exit(1)
 
 
-def _look(
-    annotations: Path, pictures: Path | None, format_: DataFormat | None, classes: list[str] | None
-) -> tuple[list[tuple[str, str]], list["Finding"]]:
-    """What is in the data, as rows of a table, and what is wrong with it."""
-    from tombola.train.data.boxes import formats, layouts
-    from tombola.train.data.boxes.check import check
-    from tombola.train.data.boxes.sets import Part, look_at_sets
-    from tombola.train.data.boxes.summary import summarize
-    from tombola.train.data.labels import classify_formats, idx
-    from tombola.train.data.labels.labelled_check import look_at
-
+def _look(annotations: Path, pictures: Path | None, classes: list[str] | None, format_: str | None) -> "Look":
+    """What is in the data, as rows of a table, and what is wrong with it: by the row of their task."""
     if pictures is None and annotations.suffix.lower() == ".toml":
-        return _look_at_recipe(annotations)
-    if pictures is None and (format_ is None or format_.has_boxes):
-        sets = layouts.find_sets(annotations)
-        if sets:
-            classes = classes or list(layouts.classes_of(annotations)) or None
-            return look_at_sets([Part(split, one) for split, own in sets.items() for one in own], classes)
-    name = None if format_ is None else format_.value
+        from tombola.train.tasks.table import load_recipe
+
+        recipe = load_recipe(annotations)
+        return cast("Look", fetch(TASKS[recipe.task].look_at_recipe)(recipe))
     if format_ is not None:
-        has_boxes = format_.has_boxes
-    elif pictures is None:
-        has_boxes = annotations.suffix.lower() == ".json"
+        row = TASKS[FORMATS[format_]]
     else:
-        has_boxes = not idx.is_idx(annotations)
-    if not has_boxes:
-        labels = None if pictures is None else annotations
-        labelled = classify_formats.read(pictures or annotations, labels, classes, name)
-        summary, findings = look_at(labelled)
-        return summary.rows(), findings
-    if pictures is None:
-        raise typer.BadParameter("PICTURES is missing; boxes are in files beside their pictures.")
-    entries = formats.read(annotations, pictures, classes, name)
-    return summarize(entries).rows(), check(entries)
-
-
-def _look_at_recipe(path: Path) -> tuple[list[tuple[str, str]], list["Finding"]]:
-    """The same of all sets that a recipe names."""
-    from tombola.train.data.boxes import sets as box_sets
-    from tombola.train.data.boxes.layouts import BoxSource
-    from tombola.train.data.labels import sets as label_sets
-    from tombola.train.tasks.table import load_recipe
-
-    recipe = load_recipe(path)
-    data = recipe.data
-    named = [(split, one) for split in ("train", "valid", "test") for one in getattr(data, split)]
-    classes = data.classes or None
-    if recipe.task == "detect":
-        boxes = [
-            box_sets.Part(
-                split,
-                BoxSource(
-                    data.format,
-                    data.root / one.annotations,
-                    data.root / one.pictures,
-                    data.root / one.list if one.list else None,
-                ),
-                one.folds,
-                one.without,
-            )
-            for split, one in named
-        ]
-        return box_sets.look_at_sets(boxes, classes)
-    labels = [
-        label_sets.Part(
-            split,
-            data.format,
-            data.root / one.pictures,
-            data.root / one.labels if one.labels else None,
-            one.folds,
-        )
-        for split, one in named
-    ]
-    return label_sets.look_at_sets(labels, classes)
+        # Last rows first: detect and classify share what no later task claims, and say what is wrong with it.
+        row = next(row for row in reversed(TASKS.values()) if fetch(row.holds)(annotations, pictures))
+    return cast("Look", fetch(row.look)(annotations, pictures, classes, format_))
 
 
 def _report(findings: list["Finding"], most: int | None, columns: int | None) -> list[str]:

@@ -104,7 +104,7 @@ def evaluate(
         path=model,
         labels=annotations,
         pictures=pictures,
-        format_name=None if format_ is None else format_.value,
+        format_name=format_,
         folds=folds or (),
         split=split or "test",
         weights=weights or "best",

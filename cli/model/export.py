@@ -12,6 +12,8 @@ from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.run_path import check_run
 from tombola.errors import ExportError
 
+MOST_CARD_BYTES = 4_000_000
+
 if TYPE_CHECKING:
     from tombola.export.export import ExportReport
     from tombola.export.parity import Parity
@@ -77,16 +79,19 @@ def _read_card(path: Path | None) -> dict[str, Any]:
     import tomllib
     from json import dumps
 
+    from tombola.train.recipe.text_file import read_text
+
     if path is None:
         return {}
     try:
-        facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        dumps(facts, allow_nan=False)
+        facts = tomllib.loads(read_text(path, MOST_CARD_BYTES))
     except FileNotFoundError:
         raise ExportError(f"--card {path} does not exist; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExportError(f"--card {path} is not valid TOML: {error}") from None
-    except (TypeError, ValueError):
+    try:
+        dumps(facts, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
         raise ExportError(
             f"--card {path} holds a date, NaN or infinity, which no card can; put it in quotes"
         ) from None

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from tombola.errors import OutputError, TrainingError
 from tombola.runtime.pictures.output import write_beside
+from tombola.train.recipe.text_file import read_text
 from tombola.train.run.watch_row import WatchRow, from_csv, to_csv
+
+MOST_BYTES = 100_000_000  # of a table that a run writes
 
 # What a run would write over. A preflight's files, a log and a lineage alone are no run's yet.
 OWN_FILES = frozenset(
@@ -179,28 +182,39 @@ class RunFolder:
     def read_widths(self) -> dict[str, int]:
         """What `write_widths` wrote; empty where the recipe's widths hold. TrainingError if it is damaged."""
         path = self.widths_path
-        if not path.exists():
-            return {}
-        try:
-            widths = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"{path} is damaged ({error}); restore it beside the weights") from None
-        if not isinstance(widths, dict) or not all(type(width) is int for width in widths.values()):
+        widths = _read_table(path)
+        if not all(type(width) is int for width in widths.values()):
             raise TrainingError(f"{path} is no table of whole numbers; restore it beside the weights")
         return widths
 
     def read_lineage(self) -> dict[str, Any]:
-        """What the weights descend from; empty for a run that has not written it."""
-        path = self.path / "lineage.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+        """What the weights descend from; empty for a run that has not written it. TrainingError if it is
+        damaged."""
+        return _read_table(self.path / "lineage.json")
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv; empty if nothing was measured yet."""
+        """The rows of metrics.csv; empty if nothing was measured yet. TrainingError if it is damaged."""
         path = self.path / "metrics.csv"
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        try:
+            rows = csv.DictReader(io.StringIO(read_text(path, MOST_BYTES)))
+            return [{k: float(v) for k, v in row.items() if v} for row in rows]
+        except (OSError, ValueError, TypeError, csv.Error) as error:  # TypeError: more values than columns
+            raise TrainingError(f"{path} is damaged ({error}); restore it, or remove it") from None
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """The JSON object in the file, empty if there is none. TrainingError if it is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        table = json.loads(read_text(path, MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); restore it beside the weights") from None
+    if not isinstance(table, dict):
+        raise TrainingError(f"{path} is no JSON object; restore it beside the weights")
+    return table
 
 
 def _pack(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> bytes:

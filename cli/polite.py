@@ -44,7 +44,8 @@ def polite_errors() -> Iterator[None]:
     """Turn expected errors into a line on stderr and exit code 1."""
     try:
         yield
-        sys.stdout.flush()  # here, so that a closed pipe shows where it is still handled
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, so that a closed pipe shows where it is still handled
     except (TombolaError, ModuleNotFoundError, OSError) as error:
         message = _expected(error)
         if message is None or os.environ.get("TOMBOLA_DEBUG"):

@@ -11,10 +11,17 @@ from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.fabric import open_fabric
 from tombola.train.loop.loop import train
+from tombola.train.loop.progress import ProgressLine
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.run.device import choose_device
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_recipe, open_task
+
+# What of a recipe may differ where a run goes on: how its work is done, where its files lie now (a checkpoint
+# has the weights, and knows its pictures), and more epochs than before.
+OF_NO_CONSEQUENCE = ("training.workers", "training.checkpoint_minutes")
+PLACES = ("data.root", "start.weights")
+EPOCHS = "training.epochs"
 
 
 def train_recipe(
@@ -44,7 +51,9 @@ def train_recipe(
     fabric = open_fabric(task.settings.precision, device=device, processes=processes)
     train(task, run, resume=resume, fabric=fabric, quiet=quiet)
     if fabric.is_global_zero:
-        write_report(run, task, device=device)
+        progress = ProgressLine(0, quiet=quiet)
+        write_report(run, task, device=device, tell=progress.judge)
+        progress.clear()
     return run
 
 
@@ -73,11 +82,18 @@ def preflight_recipe(
 
 
 def _same_recipe(toml: str, run: RunFolder) -> None:
-    """A resumed run ends as an uninterrupted one only if nothing of its recipe has changed."""
+    """A resumed run ends as an uninterrupted one only if nothing of its recipe has changed that counts."""
     if not run.recipe_path.exists():
         return
     now, before = (_flat(tomllib.loads(text)) for text in (toml, to_toml(load_recipe(run.recipe_path))))
-    changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
+    changed = [
+        key
+        for key in sorted(now.keys() | before.keys())
+        if now.get(key) != before.get(key)
+        and key not in OF_NO_CONSEQUENCE
+        and not (key in PLACES and now.get(key) and before.get(key))
+        and not (key == EPOCHS and now[key] > before[key])
+    ]
     if changed:
         raise RecipeError(
             f"{run.path} was started with another recipe ({', '.join(changed)} differ); resume with "

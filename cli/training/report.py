@@ -25,6 +25,7 @@ def report(
       tombola report runs/first
     """
     from tombola.train.doctor.report import write_report
+    from tombola.train.loop.progress import ProgressLine
     from tombola.train.run.device import choose_device
     from tombola.train.run.folder import RunFolder
     from tombola.train.tasks.table import open_task
@@ -32,4 +33,7 @@ def report(
     check_run(run)
     folder = RunFolder(run)
     task = open_task(folder.recipe_path)
-    typer.echo(str(write_report(folder, task, device=choose_device(device.value))))
+    progress = ProgressLine(0, quiet=False)
+    path = write_report(folder, task, device=choose_device(device.value), tell=progress.judge)
+    progress.clear()
+    typer.echo(str(path))

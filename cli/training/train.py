@@ -9,6 +9,7 @@ import typer
 
 from tombola.cli.options import Device
 from tombola.cli.training.recipe_path import find_recipe
+from tombola.errors import OutputError
 
 if TYPE_CHECKING:
     from tombola.train.run.folder import RunFolder
@@ -40,7 +41,9 @@ def train(
     """Train a model by a recipe.
 
     Writes weights, metrics.csv and curves.png to the run folder. Ctrl-C saves the state first; --resume
-    goes on to the same result as if nothing had happened. Several processes: start it under torchrun.
+    goes on to the same result as if nothing had happened, also with other training.workers or with
+    pictures that have moved (data.root), and goes on longer with more training.epochs; RECIPE may then be
+    the run folder. Several processes: start it under torchrun.
 
     --preflight examines labels, inputs, first weights, gradients, learning rate and augmentation in
     seconds to minutes, writes preflight.json and range_test.png, and exits 1 if it finds a fault.
@@ -60,6 +63,9 @@ def train(
     from tombola.train.loop.loop import Interrupted
     from tombola.train.train import train_recipe
 
+    _keep_streams_open()
+    if resume and recipe.is_dir():
+        recipe, out = recipe / "recipe.toml", out or recipe
     try:
         run = train_recipe(
             find_recipe(recipe), out, overrides=changes or (), resume=resume, device=device.value, quiet=quiet
@@ -68,7 +74,25 @@ def train(
         typer.echo(str(stop), err=True)
         raise typer.Exit(130) from None
     if os.environ.get("RANK", "0") == "0":
+        _print_told(run)
+
+
+def _keep_streams_open() -> None:
+    """A standard stream that is closed would give its number to the next file, and that what is printed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def _print_told(run: "RunFolder") -> None:
+    try:
         typer.echo(_told(run))
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still holds goes there when it ends
+        raise OutputError(
+            f"{run.path} is trained, but stdout takes no more ({error.strerror}); see "
+            f"{run.path / 'report.html'}"
+        ) from None
 
 
 def _told(run: "RunFolder") -> str:

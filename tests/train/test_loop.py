@@ -26,6 +26,7 @@ from tombola.train.loop.schedule import learning_rate_factor
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder, write_atomic
+from tombola.train.run.lock import lock_folder
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Tell, silent
 
@@ -70,6 +71,7 @@ class LineTask:
     score: Score = CLOSENESS
     broken_at: int = -1
     interrupt_at: int = -1
+    interrupt_judging_at: int = -1
     scores: list[float] = field(default_factory=list)
     calls: int = 0
     moments: list[Moment] = field(default_factory=list)
@@ -118,6 +120,8 @@ class LineTask:
         return {}
 
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
+        if len(self.moments) >= self.interrupt_judging_at > 0:
+            signal.raise_signal(signal.SIGINT)
         tell(1, 1)
         assert isinstance(network, Line)
         if self.scores:
@@ -195,6 +199,47 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, optimizer:
         for key, tensor in whole.read_weights(name).items():
             assert torch.equal(tensor, parts.read_weights(name)[key]), (name, key)
     assert (whole.path / "metrics.csv").read_bytes() == (parts.path / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("steps", "epoch"), [(1, 1), (6, 2), (20, 4)])
+def test_interrupted_while_an_epoch_is_judged(
+    tmp_path: Path, steps: int, epoch: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = run_to_end(LineTask(settings()), tmp_path / "whole")
+    with pytest.raises(Interrupted, match=f"epoch {epoch} was judged; continue with --resume"):
+        run_to_end(LineTask(settings(), interrupt_judging_at=steps), tmp_path / "parts")
+    assert capfd.readouterr().err.startswith("stopping after this step")
+    assert len(RunFolder(tmp_path / "parts").read_metrics()) == epoch - 1
+    parts = run_to_end(LineTask(settings()), tmp_path / "parts", resume=True)
+    for name in ("last", "best"):
+        assert torch.equal(whole.read_weights(name)["w"], parts.read_weights(name)["w"])
+    assert (whole.path / "metrics.csv").read_bytes() == (parts.path / "metrics.csv").read_bytes()
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    for resume in (False, True):
+        with lock_folder(tmp_path), pytest.raises(TrainingError, match="in use by process"):
+            run_to_end(LineTask(settings()), tmp_path, resume=resume)
+        run_to_end(LineTask(settings()), tmp_path, resume=resume)
+
+
+def test_more_epochs_go_on_and_say_what_that_means(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_to_end(LineTask(settings(epochs=2)), tmp_path)
+    before = run.read_metrics()
+    train(LineTask(settings(epochs=5)), run, resume=True, fabric=fabric())
+    assert run.read_metrics()[:2] == before
+    assert len(run.read_metrics()) == 5
+    assert capsys.readouterr().err.startswith("5 epochs are planned now: ")
+
+
+def test_other_pictures_than_before_are_refused(tmp_path: Path) -> None:
+    run_to_end(LineTask(settings()), tmp_path)
+    other = LineTask(settings())
+    other.plan_epoch = lambda epoch: [[float(epoch)] * 4] * 5  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="pictures are not those"):
+        run_to_end(other, tmp_path, resume=True)
 
 
 def test_what_was_watched_is_kept_beside_the_checkpoint(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tombola.train.doctor.page import (
 from tombola.train.drawing import charts
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.run.watch_row import HEALTHY_RATIO, WatchRow
-from tombola.train.tasks.task import ExaminedTask, Exhibit
+from tombola.train.tasks.task import ExaminedTask, Exhibit, Tell, silent
 
 # With fewer, curves have no shape.
 ENOUGH_EPOCHS = 3
@@ -45,21 +45,22 @@ class _Material:
     exhibits: Sequence[Exhibit]
 
 
-def write_report(run: RunFolder, task: ExaminedTask, *, device: str = "cpu") -> Path:
+def write_report(run: RunFolder, task: ExaminedTask, *, device: str = "cpu", tell: Tell = silent) -> Path:
     """Write report.html of what the run folder holds so far, and return its path.
 
-    The exhibits are those of the best weights, if there are weights. Raises TrainingError for files that are
-    damaged or do not fit the task, OutputError, and what reading the validation pictures raises.
+    The exhibits are those of the best weights, if there are weights; `tell` hears how many validation
+    pictures are judged. Raises TrainingError for files that are damaged or do not fit the task, OutputError,
+    and what reading the validation pictures raises.
     """
     path = run.path / "report.html"
-    write_atomic(path, _page(_gather(run, task, torch.device(device))).encode())
+    write_atomic(path, _page(_gather(run, task, torch.device(device), tell)).encode())
     return path
 
 
-def _gather(run: RunFolder, task: ExaminedTask, device: torch.device) -> _Material:
+def _gather(run: RunFolder, task: ExaminedTask, device: torch.device, tell: Tell) -> _Material:
     rows, sentences = run.read_watch()
     preflight, range_test_png = _read_preflight(run.path)
-    parameters, exhibits = _judge_best(run, task, device)
+    parameters, exhibits = _judge_best(run, task, device, tell)
     return _Material(
         task=task,
         recipe_toml=task.recipe_toml(),
@@ -87,7 +88,7 @@ def _read_preflight(folder: Path) -> tuple[list[Finding], bytes | None]:
 
 
 def _judge_best(
-    run: RunFolder, task: ExaminedTask, device: torch.device
+    run: RunFolder, task: ExaminedTask, device: torch.device, tell: Tell
 ) -> tuple[int | None, Sequence[Exhibit]]:
     """How many weights the network has, and the exhibits of the best."""
     if not run.weights_path("best").exists():
@@ -95,7 +96,7 @@ def _judge_best(
     network = task.build_network(start=False)
     run.load(network, "best")
     with torch.inference_mode():
-        exhibits = task.exhibits(network.to(device).eval())
+        exhibits = task.exhibits(network.to(device).eval(), tell)
     return sum(parameter.numel() for parameter in network.parameters()), exhibits
 
 

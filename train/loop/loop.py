@@ -2,10 +2,12 @@
 interruption."""
 
 import copy
+import hashlib
 import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -16,18 +18,19 @@ from tombola.errors import TrainingError
 from tombola.train.drawing.curves import draw_curves
 from tombola.train.loop.gradient_learner import GradientLearner
 from tombola.train.loop.learner import Learner, NotFinite, Weights
-from tombola.train.loop.loader import load_batches
+from tombola.train.loop.loader import load_batches, loader_errors
 from tombola.train.loop.noise import seed_noise
 from tombola.train.loop.progress import ProgressLine
 from tombola.train.loop.stop_signals import stop_signals
 from tombola.train.loop.watch import Watch
 from tombola.train.run.folder import RunFolder
+from tombola.train.run.lock import lock_folder
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Task
 
 
 class Interrupted(Exception):  # noqa: N818  # not an error: the user asked for it
-    """SIGINT or SIGTERM came; the state is saved and `--resume` goes on from there."""
+    """SIGINT, SIGTERM or SIGHUP came; the state is saved and `--resume` goes on from there."""
 
 
 def train(
@@ -53,26 +56,24 @@ def train(
             f"training.batch_size = {task.settings.batch_size} does not divide among {fabric.world_size} "
             "processes; choose a multiple"
         )
+    if resume:
+        run.check_checkpoint()
     learner = learner or GradientLearner(task, fabric)
-    _Training(task, learner, run, fabric, first_step, resume=resume, quiet=quiet).run_all()
+    training = _Training(task, learner, run, fabric, first_step, quiet=quiet)
+    with lock_folder(run.path) if fabric.is_global_zero else nullcontext():
+        training.begin(resume=resume)
+        training.run_all()
 
 
 class _Training:
     def __init__(
-        self,
-        task: Task,
-        learner: Learner,
-        run: RunFolder,
-        fabric: Fabric,
-        first_step: int,
-        *,
-        resume: bool,
-        quiet: bool,
+        self, task: Task, learner: Learner, run: RunFolder, fabric: Fabric, first_step: int, *, quiet: bool
     ) -> None:
         self.task, self.learner, self.run, self.fabric = task, learner, run, fabric
         self.settings = task.settings
         self.watch = Watch(learner.network, self.settings.watch_every, sum(task.expected_losses().values()))
-        steps = len(task.plan_epoch(0))
+        plan = task.plan_epoch(0)
+        steps = len(plan)
         self.first_step = self.step = first_step
         self.epoch, self.epoch_step = divmod(first_step, max(steps, 1))
         self.epoch_ended = False  # by the learner; it may not be judged yet
@@ -84,17 +85,22 @@ class _Training:
                 f"training.batch_size = {self.settings.batch_size} is more than there are training pictures; "
                 "choose a smaller one"
             )
-        self._start(resume=resume)
-        self.progress = ProgressLine(self.total_steps, self.step, quiet=quiet or not fabric.is_global_zero)
+        # Batches of other pictures would be another training.
+        self.plan_mark = hashlib.sha256(repr((len(plan), plan[0])).encode()).hexdigest()
+        self.progress = ProgressLine(self.total_steps, quiet=quiet or not fabric.is_global_zero)
 
     def run_all(self) -> None:
         """Epoch after epoch: train, judge, keep."""
-        with stop_signals() as stopped:
-            while self.epoch < self.settings.epochs and not self._is_stale():
-                self._train_epoch(stopped)
-                self._end_epoch()
-                self._judge_epoch()
-                self._save_checkpoint()
+        answer = "stopping after this step, the state is saved; once more ends at once"
+        try:
+            with stop_signals(answer if self.fabric.is_global_zero else "") as stopped, loader_errors():
+                while self.epoch < self.settings.epochs and not self._is_stale():
+                    self._train_epoch(stopped)
+                    self._end_epoch()
+                    self._judge_epoch(stopped)
+                    self._save_checkpoint()
+        finally:
+            self.progress.clear()
         self._save_weights("last")
 
     def _train_epoch(self, stopped: list[bool]) -> None:
@@ -141,14 +147,14 @@ class _Training:
             self.learner.end_epoch()
             self.epoch_ended = True
 
-    def _judge_epoch(self) -> None:
+    def _judge_epoch(self, stopped: list[bool]) -> None:
         """Score the averaged weights, keep them if they are the best so far, and write the row."""
         row = {"epoch": float(self.epoch + 1), "step": float(self.step)}
         trained = min(self.epoch_step, self.step - self.first_step)
         row |= {name: value / trained for name, value in self._mean_sums().items()}
         last = self.epoch + 1 == self.settings.epochs
         if last or (self.epoch + 1) % self.settings.evaluate_every == 0:
-            scores = self._scores().items()
+            scores = self._scores(stopped).items()
             row |= {f"valid_{name}": value for name, value in scores if math.isfinite(value)}
         self.history.append(row)
         if self.fabric.is_global_zero:
@@ -167,14 +173,24 @@ class _Training:
         self.epoch_ended = False
         self.sums.clear()
 
-    def _scores(self) -> dict[str, float]:
-        scores: dict[str, float] = {}
+    def _scores(self, stopped: list[bool]) -> dict[str, float]:
+        scores: dict[str, float] | None = None
+
+        def tell(done: int, total: int) -> None:
+            self.progress.judge(done, total)
+            if stopped[0]:
+                raise Interrupted
+
         if self.fabric.is_global_zero:
             judged = copy.deepcopy(self.learner.network)
             judged.load_state_dict(self.learner.deployed().tensors)
-            with torch.inference_mode():
-                scores = self.task.evaluate(judged.eval())
-        return self.fabric.broadcast(scores)
+            with torch.inference_mode(), suppress(Interrupted):
+                scores = self.task.evaluate(judged.eval(), tell)
+        scores = self.fabric.broadcast(scores)
+        if scores is None:
+            self._save_checkpoint()
+            raise Interrupted(f"stopped while epoch {self.epoch + 1} was judged; continue with --resume")
+        return scores
 
     def _is_stale(self) -> bool:
         patience = self.settings.early_stopping_epochs
@@ -194,9 +210,12 @@ class _Training:
 
     # State: begin, save, restore.
 
-    def _start(self, *, resume: bool) -> None:
+    def begin(self, *, resume: bool) -> None:
+        """Write what a run begins with, or go on where it stopped."""
         if resume:
             self._restore()
+            if self.fabric.is_global_zero:
+                self.run.write_recipe(self.task.recipe_toml())
             return
         if self.run.has_checkpoint:
             raise TrainingError(
@@ -219,6 +238,16 @@ class _Training:
 
     def _restore(self) -> None:
         tensors, progress = self.run.read_checkpoint()
+        if progress.get("plan", self.plan_mark) != self.plan_mark:
+            raise TrainingError(
+                f"the training pictures are not those that {self.run.path} began with; resume with the same, "
+                "in the same order, or start anew in another folder"
+            )
+        if progress.get("total_steps", self.total_steps) != self.total_steps:
+            self.progress.say(
+                f"{self.settings.epochs} epochs are planned now: from here on the learning rate falls to "
+                "the new end, so the result will not be that of as many epochs in one go"
+            )
         try:
             self.learner.restore(tensors)
             self.step, self.epoch, self.epoch_step = (
@@ -245,6 +274,8 @@ class _Training:
             "history": self.history,
             "sums": self._mean_sums(),
             "watch": self.watch.state(),
+            "plan": self.plan_mark,
+            "total_steps": self.total_steps,
         }
         if self.fabric.is_global_zero:
             # First the table: what it has too much after a kill in between, a resume leaves out.

@@ -6,40 +6,54 @@ import time
 
 class ProgressLine:
     """Prints epoch, step, loss and the time left: rewritten in place on a terminal, once a minute in a
-    log."""
+    log. A stderr that is closed, or closes, makes it silent: a training does not end for that."""
 
-    def __init__(self, total_steps: int, first_step: int, *, quiet: bool) -> None:
+    def __init__(self, total_steps: int, *, quiet: bool) -> None:
         self._total = total_steps
-        self._first = first_step
-        self._quiet = quiet
+        self._quiet = quiet or sys.stderr is None
+        self._terminal = not self._quiet and sys.stderr.isatty()
+        self._first: int | None = None
         self._start = self._last_print = time.monotonic()
-        self._terminal = sys.stderr.isatty()
         self._loss = 0.0
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Report optimiser step `step` (from 0) of epoch `epoch` (from 0)."""
-        done = step + 1 - self._first
-        self._loss = loss if done == 1 else 0.95 * self._loss + 0.05 * loss
-        now = time.monotonic()
-        if self._quiet or now - self._last_print < (0.5 if self._terminal else 60.0):
-            return
-        self._last_print = now
-        seconds_left = (now - self._start) / done * (self._total - step - 1)
-        line = (
+        if self._first is None:
+            self._first, self._loss = step, loss
+        self._loss = 0.95 * self._loss + 0.05 * loss
+        seconds_a_step = (time.monotonic() - self._start) / (step + 1 - self._first)
+        self._show(
             f"epoch {epoch + 1}  step {step + 1}/{self._total}  loss {self._loss:.3f}  "
-            f"{_clock(seconds_left)} left"
+            f"{_clock(seconds_a_step * (self._total - step - 1))} left"
         )
-        print(
-            f"\r\x1b[2K{line}" if self._terminal else line,
-            end="" if self._terminal else "\n",
-            file=sys.stderr,
-        )
-        sys.stderr.flush()
+
+    def judge(self, done: int, total: int) -> None:
+        """Report that `done` of `total` validation pictures are judged."""
+        self._show(f"validation  picture {done}/{total}")
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
-        if not self._quiet:
-            print(f"\r\x1b[2K{line}" if self._terminal else line, file=sys.stderr, flush=True)
+        self._write(f"\r\x1b[2K{line}\n" if self._terminal else f"{line}\n")
+
+    def clear(self) -> None:
+        """Leave the terminal's line to others."""
+        if self._terminal:
+            self._write("\r\x1b[2K")
+
+    def _show(self, line: str) -> None:
+        now = time.monotonic()
+        if now - self._last_print >= (0.5 if self._terminal else 60.0):
+            self._last_print = now
+            self._write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
+
+    def _write(self, text: str) -> None:
+        if self._quiet:
+            return
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):  # its reader has gone, its disk is full, or it is closed
+            self._quiet = True
 
 
 def _clock(seconds: float) -> str:

@@ -132,11 +132,15 @@ class RunFolder:
     def write_checkpoint(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         write_atomic(self.path / "checkpoint.safetensors", _pack(tensors, {"progress": json.dumps(progress)}))
 
+    def check_checkpoint(self) -> None:
+        """TrainingError if there is nothing to resume from."""
+        if not self.has_checkpoint:
+            raise TrainingError(f"{self.path} has no checkpoint to resume from; train without --resume")
+
     def read_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and progress of the last checkpoint; TrainingError if there is none or it is damaged."""
+        self.check_checkpoint()
         path = self.path / "checkpoint.safetensors"
-        if not path.exists():
-            raise TrainingError(f"{self.path} has no checkpoint to resume from; train without --resume")
         try:
             with safe_open(path, framework="pt") as file:
                 progress = json.loads((file.metadata() or {})["progress"])

@@ -440,3 +440,12 @@ def test_many_classes_cost_no_time(tmp_path: Path, photos: Path) -> None:
     lines = "\n".join(f"{number} .25 .5 .3 .5" for number in range(5000))
     labels = write_yolo(tmp_path, lines, f"nc: 21841\nnames:\n{names}")
     assert len(yolo.load(labels, photos, [f"name {number}" for number in range(21_841)]).classes) == 21_841
+
+
+def test_pictures_that_nothing_reads_are_listed(tmp_path: Path, photos: Path) -> None:
+    (photos / "c.HEIC").write_bytes(b"?")
+    (photos / "d").write_bytes(b"?")
+    roots = write_yolo(tmp_path, "0 .5 .5 .2 .2"), write_voc(tmp_path, voc_text()), write_coco(tmp_path, BOX)
+    for root, format_ in zip(roots, (yolo, voc, coco), strict=True):
+        told = [one.what for one in check(format_.read(root, photos))]
+        assert "files that are not read (.heic, no suffix): 2, this one the first" in told

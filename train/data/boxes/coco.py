@@ -16,7 +16,7 @@ from tombola.train.data.boxes.annotations import (
 )
 from tombola.train.data.boxes.coco_segmentation import Box, bounding_box
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.data.boxes.passed_over import not_annotated
+from tombola.train.data.boxes.passed_over import not_annotated, unread_pictures
 from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_list import listed_pictures
@@ -79,6 +79,7 @@ def read(
                 size_hw=checked_size_hw(store, file_name, where, _size_hw(image, where, findings), findings),
             )
         )
+    findings += unread_pictures(store)
     findings += not_annotated(chosen, spelt, {one.file_name for one in annotated})
     return Annotations(
         source=str(annotations),

@@ -1,11 +1,11 @@
 """What lies beside annotations and is not read: harmless, or labels in another form."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_names import PictureNames, stem_key
-from tombola.train.data.pictures.pictures import files_in
+from tombola.train.data.pictures.pictures import PictureStore, files_in
 from tombola.train.data.unread import LABEL_SUFFIXES, unread_files
 
 _NOTES = ("readme", "license", "licence", "classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")
@@ -50,3 +50,13 @@ def not_annotated(chosen: set[str] | None, names: PictureNames, annotated: set[s
         return []
     what = f"pictures that no annotation speaks of: {len(without)}, this one the first"
     return [Finding(Kind.NOT_ANNOTATED, without[0], what, "annotate them, or leave them: they are not used")]
+
+
+def unread_pictures(store: PictureStore) -> list[Finding]:
+    """One finding for all files among the pictures that are neither pictures nor labels: .heic, no suffix."""
+    known = PICTURE_SUFFIXES | LABEL_SUFFIXES
+    files = [PurePosixPath(name) for name in store.names(None)]
+    others = [
+        one for one in files if one.suffix.lower() not in known and not one.name.lower().startswith(_NOTES)
+    ]
+    return unread_files([str(one) for one in others])

@@ -15,7 +15,7 @@ from tombola.train.data.boxes.annotations import (
     to_detection_set,
 )
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.data.boxes.passed_over import annotation_files, not_annotated, passed_over
+from tombola.train.data.boxes.passed_over import annotation_files, not_annotated, passed_over, unread_pictures
 from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.pictures.picture_list import listed_pictures
@@ -64,6 +64,8 @@ def read(
     unread = {name for relative in files for name in names.with_stem(stem_key(relative))}
     findings += not_annotated(chosen, names, {one.file_name for one in read_files} | unread)
     written = sorted({name for one in read_files for name in one.class_names})
+    if pictures.resolve() != annotations.resolve():
+        findings += unread_pictures(store)
     return Annotations(
         source=str(annotations),
         classes=choose_classes(classes, written),

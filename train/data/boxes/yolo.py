@@ -13,7 +13,7 @@ from tombola.train.data.boxes.annotations import (
     to_detection_set,
 )
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.data.boxes.passed_over import annotation_files, passed_over
+from tombola.train.data.boxes.passed_over import annotation_files, passed_over, unread_pictures
 from tombola.train.data.boxes.picture_size import checked_size_hw
 from tombola.train.data.boxes.yolo_line import Line, parse_line
 from tombola.train.data.boxes.yolo_names import NAME_FILES, YoloNames, find_names
@@ -69,6 +69,8 @@ def read(
                 Finding(Kind.MISSING_PICTURE, where, what, "copy it there or remove the txt file")
             )
     findings += [*reader.ambiguous(), *passed_over(annotations, SUFFIX, names, set(files))]
+    if pictures.resolve() != annotations.resolve():
+        findings += unread_pictures(store)
     return Annotations(
         source=str(annotations),
         classes=choose_classes(classes, list(said.names.values())),

@@ -13,11 +13,6 @@ from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
 from tombola.train.data.pictures.clutter import is_clutter
 from tombola.train.data.pictures.tar_index import read_tar_index
 
-# Pictures too, but nothing here decodes them.
-UNREAD_SUFFIXES = frozenset(
-    {".avif", ".cr2", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
-)
-
 
 class PictureStore(Protocol):
     """Bytes of pictures by name. Names use forward slashes and are relative to the store's root."""

@@ -74,11 +74,7 @@ class Model(ABC):
     def shrink(self) -> Shrink | None:
         """How a picture may be halved before the graph gets it, for the same answer sooner; None where the
         file does not say so."""
-        card = self._contract.card
-        if "input_sides" not in card:
-            return None
-        height, width = card["input_size_hw"]
-        return Shrink((height, width), card["input_sides"])
+        return self._contract.shrink
 
     @property
     def labels(self) -> tuple[str, ...]:

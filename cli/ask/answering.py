@@ -65,11 +65,13 @@ def answer_sources(
     max_pixels: int | None,
     webm: bool,
     hint: str,
+    whole: bool,
 ) -> None:
     """Answer each source and print it; a bad one is named on stderr and makes the exit code 1.
 
     model: the file, which is opened once, and not at all where no source can be read; None is the one of the
     task that ships. ask: is given it, loaded, and all paths. hint: what --save would show.
+    whole: pictures are wanted in full, for more than the model's answer.
     """
     # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -85,7 +87,8 @@ def answer_sources(
             limit = MAX_PIXELS if max_pixels is None else max_pixels
             file = check_model(model_or_shipped(model, task), task=task)
             # OpenCV is imported and the first picture read while onnxruntime opens the model.
-            pictures = ReadAhead([file for file in files if file.kind != "video"], limit)
+            shrink = None if whole or save is not None else file.contract.shrink
+            pictures = ReadAhead([file for file in files if file.kind != "video"], limit, shrink)
             paths = [file.path for file in files]
             job = _Job(
                 asked=ask(file.open(device.value, threads), paths),
@@ -158,9 +161,10 @@ def _try_one(job: _Job[AnswerT], file: "Source") -> bool:
 
 def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
     path = file.path
-    image_rgb_u8 = job.pictures.take()
+    picture = job.pictures.take()
+    image_rgb_u8 = picture.image_rgb_u8
     started = perf_counter()
-    answer = job.asked.answer(image_rgb_u8)
+    answer = job.asked.answer(picture)
     latency_ms = (perf_counter() - started) * 1000
     saved = None
     if job.folder is not None:

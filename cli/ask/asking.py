@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tombola.runtime.model import Answer, Model
+    from tombola.runtime.pictures.picture import Picture
 
 AnswerT = TypeVar("AnswerT", bound="Answer")
 ToldT = TypeVar("ToldT", contravariant=True)
@@ -85,6 +86,6 @@ class Asked(Generic[AnswerT]):
     """A loaded model, the question that the command's options make of it, and how to tell the answer."""
 
     model: "Model"
-    answer: "Callable[[NDArray[np.uint8]], AnswerT]"
+    answer: "Callable[[NDArray[np.uint8] | Picture], AnswerT]"
     telling: Telling[AnswerT]
     besides: Sequence[Beside[AnswerT]] = ()

@@ -66,4 +66,5 @@ def classify(
         max_pixels=max_pixels,
         webm=webm,
         hint="To have the names on the pictures, write annotated copies: add --save out",
+        whole=False,
     )

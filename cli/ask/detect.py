@@ -112,6 +112,7 @@ def detect(
         max_pixels=max_pixels,
         webm=webm,
         hint="To see the boxes, write annotated copies: add --save out",
+        whole=tiles or crops is not None,
     )
 
 

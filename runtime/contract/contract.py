@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tombola.errors import ModelError
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.runtime.tasks.difference import Arrays
 from tombola.runtime.tasks.signature import Signature, TensorSpec, check_tensors, option_array, to_array
 from tombola.runtime.tasks.table import TASKS
@@ -116,6 +117,14 @@ class Contract:
     def signature(self) -> Signature:
         """The tensors that the file's task asks for."""
         return TASKS[self.task].signature
+
+    @property
+    def shrink(self) -> Shrink | None:
+        """How a picture may be halved before the graph gets it; None where the card does not say so."""
+        if "input_sides" not in self.card:
+            return None
+        height, width = self.card["input_size_hw"]
+        return Shrink((height, width), self.card["input_sides"])
 
     def to_metadata(self) -> dict[str, str]:
         """Key -> text for the file's `metadata_props`: our keys, and the plain ones that other tools read."""

@@ -4,27 +4,29 @@ import sys
 from collections.abc import Iterable
 from threading import Thread
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tombola.errors import PictureError
 from tombola.runtime.pictures.container import container_of
-from tombola.runtime.pictures.picture import read_rgb
+from tombola.runtime.pictures.picture import Picture, read_picture
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.runtime.pictures.sources import Source
 
 MOST_BYTES = 1 << 30  # of a picture on stdin
 
 
 class ReadAhead:
-    """Reads the pictures `sources` in order, one ahead of what was taken; starts at once with the first."""
+    """Reads the pictures `sources` in order, one ahead of what was taken; starts at once with the first.
 
-    def __init__(self, sources: Iterable[Source], max_pixels: int) -> None:
+    shrink: how they are halved; None keeps them whole.
+    """
+
+    def __init__(self, sources: Iterable[Source], max_pixels: int, shrink: Shrink | None = None) -> None:
         self._sources = iter(sources)
         self._max_pixels = max_pixels
+        self._shrink = shrink
         self._coming = self._start()
 
-    def take(self) -> NDArray[np.uint8]:
-        """The next picture, `image_rgb_u8` [height, width, 3]; PictureError if it cannot be read."""
+    def take(self) -> Picture:
+        """The next picture; PictureError if it cannot be read."""
         reading, self._coming = self._coming, self._start()
         if reading is None:
             raise IndexError("every picture has been taken")
@@ -32,23 +34,24 @@ class ReadAhead:
 
     def _start(self) -> "_Reading | None":
         source = next(self._sources, None)
-        return None if source is None else _Reading(source, self._max_pixels)
+        return None if source is None else _Reading(source, self._max_pixels, self._shrink)
 
 
 class _Reading(Thread):
-    def __init__(self, source: Source, max_pixels: int) -> None:
+    def __init__(self, source: Source, max_pixels: int, shrink: Shrink | None) -> None:
         super().__init__(name=f"read {source.path}", daemon=True)
-        self._source, self._max_pixels = source, max_pixels
-        self._image_rgb_u8: NDArray[np.uint8] | None = None
+        self._source, self._max_pixels, self._shrink = source, max_pixels, shrink
+        self._picture: Picture | None = None
         self._error: BaseException | None = None
         self.start()
 
     def run(self) -> None:
         try:
             if self._source.kind == "stdin":
-                self._image_rgb_u8 = _read_stdin(self._max_pixels)
+                self._picture = _read_stdin(self._max_pixels, self._shrink)
             else:
-                self._image_rgb_u8 = read_rgb(self._source.path, max_pixels=self._max_pixels)
+                path = self._source.path
+                self._picture = read_picture(path, self._shrink, max_pixels=self._max_pixels)
         except MemoryError:
             self._error = PictureError(f"{self._source.path}: is larger than the memory that is free.")
         except OSError as error:
@@ -56,15 +59,15 @@ class _Reading(Thread):
         except BaseException as error:  # raised again where the picture is asked for
             self._error = error
 
-    def result(self) -> NDArray[np.uint8]:
+    def result(self) -> Picture:
         self.join()
-        if self._image_rgb_u8 is None:
+        if self._picture is None:
             assert self._error is not None
             raise self._error
-        return self._image_rgb_u8
+        return self._picture
 
 
-def _read_stdin(max_pixels: int) -> NDArray[np.uint8]:
+def _read_stdin(max_pixels: int, shrink: Shrink | None) -> Picture:
     if sys.stdin is None:
         raise PictureError("-: stdin is closed; send a picture in: detect - < photo.jpg")
     if sys.stdin.isatty():
@@ -79,6 +82,6 @@ def _read_stdin(max_pixels: int) -> NDArray[np.uint8]:
     if container_of(bytes(data[:1024])) is not None:
         raise PictureError("-: stdin brought a video; save it to a file and name that.")
     try:
-        return read_rgb(data, max_pixels=max_pixels)
+        return read_picture(data, shrink, max_pixels=max_pixels)
     except PictureError as error:
         raise PictureError(f"-: {error}") from error

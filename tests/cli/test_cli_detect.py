@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -183,14 +184,14 @@ def test_a_picture_larger_than_the_memory_does_not_end_the_run(
     tombola: Tombola, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tombola.runtime.pictures import read_ahead
-    from tombola.runtime.pictures.picture import read_rgb
+    from tombola.runtime.pictures.picture import read_picture
 
-    def read(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
+    def read(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == "huge.jpg":
             raise MemoryError
-        return read_rgb(path, max_pixels=max_pixels)
+        return read_picture(path, *arguments, **options)
 
-    monkeypatch.setattr(read_ahead, "read_rgb", read)
+    monkeypatch.setattr(read_ahead, "read_picture", read)
     result = tombola("detect", picture("huge.jpg"), "photo.jpg", *WITH_MODEL)
     assert result.stderr == "error: huge.jpg: is larger than the memory that is free.\n"
     assert result.stdout.endswith("1 done, 1 failed\n")

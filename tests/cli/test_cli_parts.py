@@ -12,7 +12,9 @@ from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.model.layers import Layer, layers
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.modelfile.graph import read_graph
+from tombola.runtime.pictures.picture import Picture
 from tombola.runtime.pictures.read_ahead import ReadAhead
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.runtime.pictures.sources import Source
 
 
@@ -23,7 +25,7 @@ def pictures(*paths: Path) -> list[Source]:
 @pytest.mark.usefixtures("place")
 def test_pictures_come_in_order(picture: Callable[..., Path]) -> None:
     ahead = ReadAhead(pictures(*(picture(f"{width}.png", width) for width in (10, 20, 30))), 10_000)
-    assert [ahead.take().shape[1] for _ in range(3)] == [10, 20, 30]
+    assert [ahead.take().size_hw[1] for _ in range(3)] == [10, 20, 30]
     with pytest.raises(IndexError):
         ahead.take()
 
@@ -31,10 +33,10 @@ def test_pictures_come_in_order(picture: Callable[..., Path]) -> None:
 @pytest.mark.usefixtures("place")
 def test_a_picture_that_cannot_be_read_is_an_error_at_its_turn(picture: Callable[..., Path]) -> None:
     ahead = ReadAhead(pictures(picture("a.png", 10), Path("missing.png"), picture("b.png", 20)), 10_000)
-    assert ahead.take().shape == (100, 10, 3)
+    assert ahead.take().size_hw == (100, 10)
     with pytest.raises(PictureError, match="missing"):
         ahead.take()
-    assert ahead.take().shape == (100, 20, 3)
+    assert ahead.take().size_hw == (100, 20)
 
 
 @pytest.mark.usefixtures("place")
@@ -49,14 +51,16 @@ def test_the_next_picture_is_read_while_one_is_looked_at(
 ) -> None:
     second = threading.Event()
 
-    def read(path: Path, *, max_pixels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        assert max_pixels == 7
+    shrink = Shrink((8, 8), "longer")
+
+    def read(path: Path, asked: Shrink | None, *, max_pixels: int) -> Picture:
+        assert (asked, max_pixels) == (shrink, 7)
         if path.name == "b.png":
             second.set()
-        return np.zeros((1, 1, 3), np.uint8)
+        return Picture(np.zeros((1, 1, 3), np.uint8), (1, 1))
 
-    monkeypatch.setattr("tombola.runtime.pictures.read_ahead.read_rgb", read)
-    ahead = ReadAhead(pictures(picture("a.png"), picture("b.png")), 7)
+    monkeypatch.setattr("tombola.runtime.pictures.read_ahead.read_picture", read)
+    ahead = ReadAhead(pictures(picture("a.png"), picture("b.png")), 7, shrink)
     assert not second.wait(0.05)
     ahead.take()
     assert second.wait(10)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
+from tombola.runtime.pictures.picture import Picture, read_rgb
 from tombola.runtime.tasks.detect.answer import Detections
 from tombola.runtime.tasks.detect.model import Detector
 
@@ -26,8 +27,8 @@ class Question:
     max_detections: int | None = None
     tiles_px: int | None = None
 
-    def of(self, detector: Detector) -> Callable[[NDArray[np.uint8]], Detections]:
-        """The function that asks `detector` about a picture, uint8 [height, width, 3] RGB.
+    def of(self, detector: Detector) -> Callable[[NDArray[np.uint8] | Picture], Detections]:
+        """The function that asks `detector` about a picture: uint8 [height, width, 3] RGB, or halved before.
 
         ModelError for a class that it does not know.
         """
@@ -37,22 +38,22 @@ class Question:
         # Other classes must not use up the count.
         asked_most = max(most, int(defaults["max_detections"])) if self.classes else self.max_detections
 
-        def detect(image_rgb_u8: NDArray[np.uint8]) -> Detections:
+        def detect(picture: NDArray[np.uint8] | Picture) -> Detections:
             return detector(
-                image_rgb_u8,
+                picture,
                 score_threshold=self.score_threshold,
                 iou_threshold=self.iou_threshold,
                 max_detections=asked_most,
             )
 
-        def answer(image_rgb_u8: NDArray[np.uint8]) -> Detections:
+        def answer(picture: NDArray[np.uint8] | Picture) -> Detections:
             if self.tiles_px is None:
-                found = detect(image_rgb_u8)
+                found = detect(picture)
             else:
                 from tombola.runtime.tasks.detect.tiles import detect_in_tiles
 
                 iou = defaults["iou_threshold"] if self.iou_threshold is None else self.iou_threshold
-                found = detect_in_tiles(detect, image_rgb_u8, input_px=self.tiles_px, iou_threshold=iou)
+                found = detect_in_tiles(detect, read_rgb(picture), input_px=self.tiles_px, iou_threshold=iou)
             return (_only(found, numbers) if self.classes else found)[:most]
 
         return answer

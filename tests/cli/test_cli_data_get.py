@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import Result
 
 from tombola.train.data.download import get
 from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
+from tombola.train.data.download.weights import WEIGHTS, RemoteWeights
 
 Tombola = Callable[..., Result]
 
@@ -32,8 +34,9 @@ def test_the_list_names_all_with_size_and_rights(tombola: Tombola) -> None:
     result = tombola("data", "get", "--list")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines[1::2]] == [one.name for one in DATA_SETS]
-    assert [line.strip() for line in lines[2::2]] == [one.rights for one in DATA_SETS]
+    known = [*DATA_SETS, *WEIGHTS]
+    assert [line.split()[0] for line in lines[1::2]] == [one.name for one in known]
+    assert [line.strip() for line in lines[2::2]] == [one.rights for one in known]
     assert re.search(r"fashion-mnist +30\.9 MB +70,000 pieces of clothing", result.stdout)
     assert max(map(len, lines)) <= 80
 
@@ -61,7 +64,32 @@ def test_what_cannot_be_had_is_named(tombola: Tombola) -> None:
         "error: a.txt cannot be downloaded:\n  http://127.0.0.1:9/a.txt: no connection"
     )
     result = tombola("data", "get", "large")
-    assert (result.exit_code, result.stderr) == (1, "error: no data set 'large' is known; there are small\n")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "error: no 'large' is known; there are the data sets small, and the weights"
+    )
     result = tombola("data", "get")
     assert result.exit_code == 2
-    assert "--list shows the data sets" in result.stderr
+    assert "--list shows what there is" in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--to", "here")])
+def test_weights_are_told_as_a_recipe(
+    tombola: Tombola, place: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    folder = place / "here" if options else place / "cache" / "tombola" / "weights"
+    folder.mkdir(parents=True)
+    torch.save({"a.weight": torch.ones(2)}, folder / "a.pth")
+    content = (folder / "a.pth").read_bytes()
+    file = RemoteFile("a.pth", len(content), hashlib.sha256(content).hexdigest(), FILE.urls)
+    one = RemoteWeights("resnet18", "a word", "CC0", file, "mean = [1, 2, 3]\n")
+    monkeypatch.setattr("tombola.train.data.download.weights.WEIGHTS", (one,))
+    result = tombola("data", "get", "resnet18", *options)
+    assert result.exit_code == 0, result.stderr
+    first, _, recipe = result.stdout.partition("\n\n")
+    assert first.startswith("resnet18 (CC0) is ")
+    path = str(folder / "resnet18.safetensors")
+    expected = {"picture": {"mean": [1, 2, 3]}, "start": {"weights": path if options else "resnet18"}}
+    assert tomllib.loads(recipe) == expected
+    assert Path(path).is_file()

@@ -79,7 +79,9 @@ def test_an_archive_of_something_else_is_named_and_nothing_stays(tmp_path: Path)
 
 def test_names_are_found_or_listed() -> None:
     assert find("mnist").name == "mnist"
-    with pytest.raises(DataError, match="there are mnist, fashion-mnist, cifar10, cifar100, voc2007"):
+    with pytest.raises(
+        DataError, match="there are the data sets mnist, fashion-mnist, cifar10, cifar100, voc2007"
+    ):
         find("imagenet")
 
 

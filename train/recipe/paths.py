@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tombola.train import recipes
+from tombola.train.data.download.weights import is_kept, weights_path
 
 
 class Typed(str):
@@ -38,5 +39,15 @@ def _located(value: Any, info: ValidationInfo) -> Path:
 
 # Absolute once read.
 RecipePath = Annotated[Path, BeforeValidator(_located)]
-# "" is none.
-OptionalPath = Annotated[RecipePath | None, BeforeValidator(lambda value: None if value == "" else value)]
+
+
+def _weights(value: Any, info: ValidationInfo) -> Path | None:
+    if value is None or value == "":
+        return None
+    path = _located(value, info)
+    # A file or folder of that name comes first: a run may be called resnet18.
+    return weights_path(value) if is_kept(str(value)) and not path.exists() else path
+
+
+# A run folder, a file of weights, or public ones by name. "" is none.
+WeightsPath = Annotated[Path | None, BeforeValidator(_weights)]

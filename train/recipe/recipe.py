@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tombola.errors import RecipeError
 from tombola.train.recipe.faults import fault_sentences
-from tombola.train.recipe.paths import OptionalPath, RecipePath, base_folder, typed
+from tombola.train.recipe.paths import RecipePath, WeightsPath, base_folder, typed
 from tombola.train.recipe.text_file import read_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -96,13 +96,14 @@ class PictureSettings(Section):
 
 
 class StartSettings(Section):
-    """What the first weights are taken from: a run folder or a file of weights; fresh ones without it.
+    """What the first weights are taken from: a run folder, a file of weights, or public ones by the name that
+    `tombola data get` knows ("efficientnet_lite0"); fresh ones without it.
 
     The last layers are made anew, unless they are a run's with the same classes in the same order. `freeze`
     names the last of the layers, counted from the picture, that keep their weights.
     """
 
-    weights: OptionalPath = None
+    weights: WeightsPath = None
     freeze: str = ""
 
 

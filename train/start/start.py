@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tombola.errors import TrainingError
+from tombola.train.data.download.weights import is_kept
 from tombola.train.networks.backbones.public_names import public_units
 from tombola.train.start.torchvision_names import own_names
 
@@ -22,7 +23,10 @@ def weights_file(path: Path) -> Path:
     Raises TrainingError if there is no such file or folder, or no weights in it.
     """
     if not path.exists():
-        raise TrainingError(f"start.weights: {path} does not exist; give a run folder or a file of weights")
+        cure = "give a run folder or a file of weights"
+        if is_kept(path.stem):
+            cure = f'`tombola data get {path.stem}` brings them; then write start.weights = "{path.stem}"'
+        raise TrainingError(f"start.weights: {path} does not exist; {cure}")
     if not path.is_dir():
         return path
     for name in ("best", "last"):

@@ -194,7 +194,7 @@ DATA_SETS = (
     RemoteDataSet(
         "voc2007",
         "9,963 photos with boxes of 20 classes",
-        "the photos belong to their Flickr authors; for research",
+        "the photos are their Flickr authors'; for research",
         (
             RemoteFile(
                 "VOCtrainval_06-Nov-2007.tar",

@@ -10,6 +10,7 @@ from pathlib import Path
 from tombola.errors import DataError
 from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
 from tombola.train.data.download.fetch import fetch
+from tombola.train.data.download.weights import WEIGHTS
 
 Tell = Callable[[str, int, int], None]
 
@@ -19,8 +20,8 @@ def find(name: str) -> RemoteDataSet:
     for one in DATA_SETS:
         if one.name == name:
             return one
-    known = ", ".join(one.name for one in DATA_SETS)
-    raise DataError(f"no data set {name!r} is known; there are {known}")
+    sets, weights = (", ".join(one.name for one in known) for known in (DATA_SETS, WEIGHTS))
+    raise DataError(f"no {name!r} is known; there are the data sets {sets}, and the weights {weights}")
 
 
 def get(data_set: RemoteDataSet, folder: Path, tell: Tell) -> None:

@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from tombola.errors import DataError
 from tombola.train.data.download.fetch import fetch
 from tombola.train.data.download.get import Tell
 from tombola.train.data.download.weights import RemoteWeights
-from tombola.train.run.folder import write_atomic
+from tombola.train.run.folder import RunFolder
 from tombola.train.start.start import read_tensors
 
 
@@ -30,9 +29,8 @@ def get_weights(weights: RemoteWeights, path: Path, tell: Tell) -> None:
         return
     file = fetch(weights.file, path.parent, partial(tell, weights.file.name))
     tensors = read_tensors(file) if not weights.member else _unpacked(file, weights.member)
-    # One note, for safetensors writes several in an order that changes from process to process.
-    source = {"url": weights.file.urls[0], "sha256": weights.file.sha256, "rights": weights.rights}
-    write_atomic(path, save(tensors, metadata={"source": json.dumps(source)}))
+    notes = {"url": weights.file.urls[0], "sha256": weights.file.sha256, "rights": weights.rights}
+    RunFolder(path.parent).write_weights(path.stem, tensors, notes)
     file.unlink()
 
 
@@ -49,6 +47,6 @@ def _origin(path: Path) -> str | None:
     """The SHA-256 of what a file was made from; None if it does not say."""
     try:
         with safe_open(path, framework="pt") as file:
-            return str(json.loads((file.metadata() or {})["source"])["sha256"])
+            return str(json.loads((file.metadata() or {})["notes"])["sha256"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None

@@ -34,9 +34,9 @@ def test_the_list_names_all_with_size_and_rights(tombola: Tombola) -> None:
     result = tombola("data", "get", "--list")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    known = [*DATA_SETS, *WEIGHTS]
-    assert [line.split()[0] for line in lines[1::2]] == [one.name for one in known]
-    assert [line.strip() for line in lines[2::2]] == [one.rights for one in known]
+    known = [(one.name, one.rights) for one in DATA_SETS] + [(one.name, one.rights) for one in WEIGHTS]
+    assert [line.split()[0] for line in lines[1::2]] == [name for name, _ in known]
+    assert [line.strip() for line in lines[2::2]] == [rights for _, rights in known]
     assert re.search(r"fashion-mnist +30\.9 MB +70,000 pieces of clothing", result.stdout)
     assert max(map(len, lines)) <= 80
 

@@ -129,7 +129,7 @@ DATA_SETS = (
     ),
     RemoteDataSet(
         "fashion-mnist",
-        "70,000 pieces of clothing, 28 × 28, grey, 10 classes",
+        "70,000 pieces of clothing, 28 × 28, grey, 10 kinds",
         "MIT, Zalando SE",
         (
             _mirrored(

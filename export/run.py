@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tombola.errors import ExportError
 from tombola.export.export import ExportReport, export_network
 from tombola.export.tasks.table import EXPORTS
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.train.recipe.recipe import Recipe
 from tombola.train.run.folder import RunFolder, check_place
+from tombola.train.tasks.detect.recipe import DetectRecipe
 from tombola.train.tasks.table import TASKS, load_network
+
+# Weights are learned from pictures, whose rights bind whoever uses them.
+USE = "these weights may be used for what the rights of their training pictures (data) allow"
 
 
 def export_run(
@@ -18,19 +23,23 @@ def export_run(
     *,
     weights: str = "best",
     half: bool = True,
+    score_threshold: float | None = None,
     facts: Mapping[str, Any] | None = None,
     photos: Sequence[Path] = (),
 ) -> ExportReport:
     """Write the network of the run folder `run` to the file `output`, detector.onnx or classifier.onnx by
     default.
 
-    weights: best, last, initial or early-K. half: store weights as float16, computed in float32. facts: more
-    for the card (licence, protocol, metrics on the test split); a key given here replaces what the run says.
+    weights: best, last, initial or early-K. half: store weights as float16, computed in float32.
+    score_threshold: the file's default, 0..1, in place of the recipe's; of detectors. facts: more for the
+    card (licence, protocol, metrics on the test split); a key given here replaces what the run says.
     photos: picture files on which parity is checked too; the file carries them, made small, for `tombola
     verify`. Without them three of the run's pictures for validation are taken, or for the test.
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights)
+    if score_threshold is not None:
+        recipe = _with_score(recipe, score_threshold)
     row = EXPORTS[recipe.task]
     output = output or Path(row.file_name)
     check_place(output, ".onnx")
@@ -44,10 +53,19 @@ def export_run(
     )
 
 
+def _with_score(recipe: Recipe, score_threshold: float) -> Recipe:
+    if not isinstance(recipe, DetectRecipe):
+        raise ExportError(
+            f"a score to cut at is of detectors, and this is a run of {recipe.task}; leave it out"
+        )
+    answer = recipe.answer.model_copy(update={"score_threshold": score_threshold})
+    return recipe.model_copy(update={"answer": answer})
+
+
 def _run_facts(folder: RunFolder, recipe: Recipe, weights: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"task": recipe.task, "name": recipe.name, "weights": weights}
     if recipe.data.rights:
-        facts["data"] = recipe.data.rights
+        facts |= {"data": recipe.data.rights, "use": USE}
     best = TASKS[recipe.task].score.best(folder.read_metrics())
     if best is not None and weights == "best":
         facts["metrics"] = {key: value for key, value in best.items() if key.startswith(("epoch", "valid_"))}

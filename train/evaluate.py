@@ -14,12 +14,14 @@ from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet
 from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet
+from tombola.train.metrics.bootstrap import Interval, interval, picture_counts
 from tombola.train.metrics.classification import ClassificationScores, score_classification
 from tombola.train.run.device import choose_device
+from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
-from tombola.train.tasks.table import load_network
+from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.tasks.task import Tell, silent
 
 Scores = DetectorScores | ClassificationScores
@@ -37,36 +39,43 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Split:
+    """Labelled pictures that the recipe of a run names: its split (train, valid, test), or those folds of
+    it."""
+
+    run: Path
+    name: str = "test"
+    folds: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class _Way:
-    """How one task is scored: its pictures as named or as a split of the recipe, the answers of a network to
-    them, and the scores of answers."""
+    """How one task is scored: its pictures as named or as a split of a recipe, for classes in their order;
+    the answers of a network to them; and the scores of answers."""
 
     load: Callable[[Named, Sequence[str]], Any]
-    split: Callable[[Any, str], Any]
+    split: Callable[[Any, str, Sequence[str]], Any]
     answers: Callable[[Any, Any, Any, Tell], Any]
     score: Callable[[Any, Any], Scores]
 
 
 def evaluate_run(
     run: Path,
+    pictures: Named | Split | None = None,
     *,
     weights: str = "best",
-    split: str = "test",
-    folds: Sequence[str] = (),
-    named: Named | None = None,
     device: str = "auto",
     tell: Tell = silent,
 ) -> Scores:
-    """Score a run's network on the split (train, valid, test) of its recipe, or those folds of it, or on the
-    pictures named instead.
+    """Score a run's network on those pictures, the test split of its own recipe by default.
 
     weights: best, last, initial or early-K. device: auto, cpu or cuda. Raises RecipeError, TrainingError,
     DataError and DeviceError.
     """
     place = choose_device(device)
     network, recipe = load_network(run, weights)
+    data = _open(recipe.task, pictures or Split(run), recipe.data.classes)
     way = _WAYS[recipe.task]
-    data = way.split(recipe, split).fold(folds) if named is None else way.load(named, recipe.data.classes)
     with torch.inference_mode():
         answers = way.answers(network.to(place), recipe, data, tell)
     return way.score(answers, data)
@@ -76,22 +85,53 @@ def evaluate_model(
     task: str,
     answer: Callable[[NDArray[np.uint8]], Any],
     classes: Sequence[str],
-    named: Named,
+    pictures: Named | Split,
     *,
     tell: Tell = silent,
 ) -> Scores:
-    """Score a function on the pictures named: image_rgb_u8 [h, w, 3] -> a Prediction, down to scores of about
+    """Score a function on those pictures: image_rgb_u8 [h, w, 3] -> a Prediction, down to scores of about
     0.01, for detect; probabilities float32 [classes] for classify.
 
-    classes: their names in the order of the function's labels. Raises DataError.
+    classes: their names in the order of the function's labels. Raises DataError and RecipeError.
     """
-    way = _WAYS[task]
-    data = way.load(named, classes)
+    data = _open(task, pictures, classes)
     answers = []
     for index in range(len(data)):
         answers.append(answer(data.read(index)))
         tell(index + 1, len(data))
-    return way.score(answers, data)
+    return _WAYS[task].score(answers, data)
+
+
+def score_interval(scores: Scores) -> Interval:
+    """How far `scores.main` would move with other pictures of the same kind."""
+    return interval(scores.resampled(picture_counts(scores.pictures)))
+
+
+def difference_interval(scores: Scores, other: Scores) -> Interval:
+    """How far `scores.main - other.main` would move: both are of the same pictures, in each resample too.
+
+    Raises DataError if they are of other pictures, or of another task.
+    """
+    if type(scores) is not type(other) or scores.pictures != other.pictures:
+        raise DataError(
+            f"scores of {scores.pictures} and of {other.pictures} pictures, or of two tasks, are not of the "
+            "same pictures; score both on the same ones"
+        )
+    counts = picture_counts(scores.pictures)
+    return interval(scores.resampled(counts) - other.resampled(counts))
+
+
+def _open(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
+    way = _WAYS[task]
+    if isinstance(pictures, Named):
+        return way.load(pictures, classes)
+    recipe = load_recipe(RunFolder(pictures.run).recipe_path)
+    if recipe.task != task:
+        raise DataError(
+            f"{pictures.run} is a run of the task {recipe.task}, whose pictures are not labelled for {task}; "
+            "name others"
+        )
+    return way.split(recipe, pictures.name, classes).fold(pictures.folds)
 
 
 def _load_boxes(named: Named, classes: Sequence[str]) -> DetectionSet:

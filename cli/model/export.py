@@ -34,6 +34,17 @@ def export(
     weights: Annotated[
         str, typer.Option("--weights", metavar="W", help="best, last, initial or early-K.")
     ] = "best",
+    score: Annotated[
+        float | None,
+        typer.Option(
+            "--score",
+            min=0.0,
+            max=1.0,
+            metavar="S",
+            help="Of a detector: show boxes of this score and more, unless asked otherwise.",
+            show_default="that of the recipe",
+        ),
+    ] = None,
     photos: Annotated[
         list[Path] | None,
         typer.Option(
@@ -64,14 +75,22 @@ def export(
 
     \b
     Example:
-      tombola export runs/first -o detector.onnx
+      tombola export runs/first -o detector.onnx --score 0.64
     """
     facts = _read_card(card)
 
     from tombola.export.run import export_run
 
     check_run(run)
-    report = export_run(run, output, weights=weights, half=not full, facts=facts, photos=photos or ())
+    report = export_run(
+        run,
+        output,
+        weights=weights,
+        half=not full,
+        score_threshold=score,
+        facts=facts,
+        photos=photos or (),
+    )
     typer.echo("\n".join(_lines(report, terminal_columns())))
 
 

@@ -6,6 +6,7 @@ import typer
 
 from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.evaluation import Evaluated
+from tombola.cli.training.sureness import Sureness, against_text, known, sure_json, sure_text, sureness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,27 +25,32 @@ def report_classifier(asked: Evaluated) -> str:
     from tombola.train.metrics.score import percent
     from tombola.train.run.folder import check_place, write_atomic
 
-    if asked.score is not None or asked.pr_curve is not None:
-        raise typer.BadParameter("--score and --pr-curve are for detectors; this is a classifier.")
+    if asked.score is not None or asked.pr_curve is not None or asked.predictions is not None:
+        raise typer.BadParameter(
+            "--score, --pr-curve and --predictions are for detectors; this is a classifier."
+        )
     if asked.confusions is not None:
         check_place(asked.confusions, ".png")
     if asked.labels is not None and asked.pictures is None:
         raise typer.BadParameter("--labels are of pictures; give --pictures too.")
     places = "--pictures, and --labels if they are in a file of their own"
-    scores: ClassificationScores = asked.scores("classify", _answers, places)
+    scores: ClassificationScores = asked.scores(_answers, places)
+    sure = sureness(asked, scores, asked.other_scores(_answers, places))
     if asked.confusions is not None:
-        from tombola.train.tasks.classify.exhibits import confusion_matrix_png
+        from tombola.train.drawing.confusion_matrix import confusion_matrix_png
 
         title = f"{asked.path.name}\n{percent(scores.accuracy, 2)} % of {scores.pictures:,} pictures right"
         write_atomic(asked.confusions, confusion_matrix_png(scores.confusions, scores.classes, title))
-    return classifier_json(scores) if asked.json else "\n".join(classifier_lines(scores, terminal_columns()))
+    if asked.json:
+        return classifier_json(scores, sure)
+    return "\n".join(classifier_lines(scores, sure, terminal_columns()))
 
 
 def _answers(model: "Classifier") -> "Callable[[NDArray[np.uint8]], NDArray[np.float32]]":
     return lambda image_rgb_u8: model(image_rgb_u8).probabilities
 
 
-def classifier_lines(scores: "ClassificationScores", columns: int | None) -> list[str]:
+def classifier_lines(scores: "ClassificationScores", sure: Sureness, columns: int | None) -> list[str]:
     """A table by class, the shares of all pictures below it, and what is mistaken most often."""
     from tombola.train.metrics.classification import MOST_PROBABLE
     from tombola.train.metrics.score import percent
@@ -61,22 +67,20 @@ def classifier_lines(scores: "ClassificationScores", columns: int | None) -> lis
         *table(("class", "pictures", "precision", "recall", "F1"), rows, "<>>>>", columns=columns),
         "",
         f"{counted(scores.pictures, 'picture')}; a picture's class is the most probable one",
-        f"accuracy  {percent(scores.accuracy)}",
+        f"accuracy  {percent(scores.accuracy)}{sure_text(sure)}",
         *([f"top 5     {percent(scores.top5)}"] if len(scores.classes) > MOST_PROBABLE else []),
         f"mean F1   {percent(scores.mean_f1)}",
         *(wrap(f"most often mistaken: {mistakes}", columns=columns) if mistakes else []),
+        *against_text(sure, scores.accuracy, columns),
     ]
 
 
-def classifier_json(scores: "ClassificationScores") -> str:
+def classifier_json(scores: "ClassificationScores", sure: Sureness) -> str:
     """The same as one line of JSON; shares are 0..1, null where there is nothing to find.
 
     confusions: a row for each class that is, a column for each that was taken for it.
     """
     from json import dumps
-
-    def known(value: float) -> float | None:
-        return None if value != value else round(value, 6)  # JSON has no NaN
 
     return dumps(
         {
@@ -95,5 +99,6 @@ def classifier_json(scores: "ClassificationScores") -> str:
                 for row in scores.by_class()
             ],
             "confusions": scores.confusions.tolist(),
+            **sure_json(sure, scores.main),
         }
     )

@@ -3,11 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from tombola.cli.options import Device
+from tombola.cli.tasks import TASKS
+from tombola.cli.training.run_path import check_run
 from tombola.errors import DataError
 from tombola.terminal_line import TerminalLine
+
+if TYPE_CHECKING:
+    from tombola.train.evaluate import Named, Split
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,8 @@ class Evaluated:
 
     labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
     labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run.
-    score, pr_curve: of detectors; confusions: of classifiers; json: print JSON.
+    interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
+    pr_curve, predictions: of detectors; confusions: where to draw what is taken for what; json: print JSON.
     """
 
     path: Path
@@ -28,42 +36,81 @@ class Evaluated:
     weights: str
     device: Device
     threads: int | None
+    interval: bool
+    against: Path | None
     score: float | None
     pr_curve: Path | None
     confusions: Path | None
+    predictions: Path | None
     json: bool
 
-    def scores(self, task: str, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
+    def scores(self, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
         """Scores of a run's network in PyTorch, or of a model file as it will run on the device.
 
         answers: a loaded model -> the function of a picture that is scored. places: the options that say what
         to score a file on. Raises DataError without them.
         """
-        from tombola.train.evaluate import Named, evaluate_model, evaluate_run
+        return self._scores(self.path, self.weights, answers, places)
 
-        named = None
-        if self.pictures is not None:
-            named = Named(self.pictures, self.labels, self.format_name, self.folds)
-        if self.path.is_dir():
+    def other_scores(self, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
+        """The same of `against`, on the same pictures; of a run its best weights. None without `against`."""
+        return None if self.against is None else self._scores(self.against, "best", answers, places)
+
+    def check_against(self) -> None:
+        """Refuse to compare with what is of another task."""
+        if self.against is not None:
+            task, other = model_task(self.path), model_task(self.against)
+            if task != other:
+                raise typer.BadParameter(
+                    f"{self.path} is a {TASKS[task].noun}, {self.against} a {TASKS[other].noun}; compare two "
+                    "of one task."
+                )
+
+    def _scores(
+        self, path: Path, weights: str, answers: Callable[[Any], Callable[[Any], Any]], places: str
+    ) -> Any:
+        from tombola.train.evaluate import evaluate_model, evaluate_run
+
+        if path.is_dir():
             if self.threads is not None:
                 import torch
 
                 torch.set_num_threads(self.threads)
             return evaluate_run(
-                self.path,
-                weights=self.weights,
-                split=self.split,
-                folds=self.folds,
-                named=named,
+                path,
+                self._source(places),
+                weights=weights,
                 device=self.device.value,
                 tell=_picture_count(),
             )
         from tombola.runtime.load import load
 
-        model = load(self.path, self.device.value, self.threads)
-        if named is None:
-            raise DataError(f"{self.path} does not say what to score it on: give {places}")
-        return evaluate_model(task, answers(model), model.labels, named, tell=_picture_count())
+        model = load(path, self.device.value, self.threads)
+        return evaluate_model(
+            model.contract.task, answers(model), model.labels, self._source(places), tell=_picture_count()
+        )
+
+    def _source(self, places: str) -> "Named | Split":
+        from tombola.train.evaluate import Named, Split
+
+        if self.pictures is not None:
+            return Named(self.pictures, self.labels, self.format_name, self.folds)
+        if self.path.is_dir():
+            return Split(self.path, self.split, self.folds)
+        raise DataError(f"{self.path} does not say what to score it on: give {places}")
+
+
+def model_task(model: Path) -> str:
+    """What a run folder or a model file is for; TrainingError or ModelError for what is neither."""
+    if model.is_dir():
+        from tombola.train.run.folder import RunFolder
+        from tombola.train.tasks.table import load_recipe
+
+        check_run(model)
+        return str(load_recipe(RunFolder(model).recipe_path).task)
+    from tombola.runtime.load import inspect_model
+
+    return inspect_model(model)[0].task
 
 
 def _picture_count() -> Callable[[int, int], None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import pytest
+from faster_coco_eval import COCO, COCOeval_faster
 from typer.testing import Result
 
 Tombola = Callable[..., Result]
@@ -28,6 +29,8 @@ def label(*pictures: dict[str, list[int]]) -> None:
         for n, picture in enumerate(pictures)
         for name, box in picture.items()
     ]
+    for number, box in enumerate(boxes):
+        box |= {"id": number + 1, "area": box["bbox"][2] * box["bbox"][3], "iscrowd": 0}
     categories = [{"id": n, "name": name} for n, name in enumerate(names)]
     Path("annotations.json").write_text(
         json.dumps({"images": images, "annotations": boxes, "categories": categories})
@@ -75,6 +78,13 @@ def test_the_score_of_the_best_f1_is_found(tombola: Tombola) -> None:
     assert told["score"] == pytest.approx(0.9)
 
 
+def test_the_score_of_the_best_f1_is_told_as_a_command(tombola: Tombola) -> None:
+    label({"cat": CAT, "dog": ELSEWHERE}, {"cat": CAT})
+    assert tombola("evaluate", "model.onnx", *SOURCE).stdout.endswith(
+        "\nBest F1 at score 0.90: `tombola export RUN --score 0.90` makes it the file's default\n"
+    )
+
+
 def test_folds_choose_pictures(tombola: Tombola) -> None:
     label({"cat": CAT}, {"cat": ELSEWHERE}, {"cat": CAT})
     for fold, pictures, mean in (("1/3", 1, 0.0), ("!1/3", 2, 1.0)):
@@ -88,6 +98,45 @@ def test_the_curve_is_drawn(tombola: Tombola) -> None:
     assert cv2.imread("curve.png") is not None
 
 
+def test_confusions_have_a_row_and_a_column_for_nothing(tombola: Tombola) -> None:
+    """The dog is labelled as a person, and the second picture's cat is not labelled."""
+    label({"cat": CAT, "person": DOG}, {"dog": DOG, "person": ELSEWHERE})
+    options = ("--score", "0.5", "--confusions", "matrix.png", "--json")
+    told = json.loads(tombola("evaluate", "model.onnx", *SOURCE, *options).stdout)
+    assert told["confusions"] == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 0]]
+    assert cv2.imread("matrix.png") is not None
+
+
+def test_predictions_are_written_as_coco_reads_results(tombola: Tombola) -> None:
+    label({"cat": CAT}, {"dog": DOG})
+    result = tombola("evaluate", "model.onnx", *SOURCE, "--predictions", "found.json", "--json")
+    coco = COCO(json.loads(Path("annotations.json").read_text()))
+    evaluated = COCOeval_faster(coco, coco.loadRes("found.json"), "bbox")
+    evaluated.run()
+    assert evaluated.stats_as_dict["AP_all"] == pytest.approx(json.loads(result.stdout)["coco"]["AP"])
+    first = json.loads(Path("found.json").read_text())[0]
+    assert (first["image_id"], first["category_id"], first["bbox"]) == (0, 0, CAT)
+    assert (first["score"], first["file_name"]) == (pytest.approx(0.9), "0.jpg")
+
+
+def test_an_interval_holds_the_score_and_one_model_is_held_against_another(
+    tombola: Tombola, model_bytes: Callable[..., bytes]
+) -> None:
+    """The other calls cats dogs and dogs cats, so that it finds nothing of its class."""
+    label({"cat": CAT}, {"cat": CAT, "dog": DOG}, {"cat": ELSEWHERE})
+    Path("other.onnx").write_bytes(model_bytes(labels=("dog", "cat", "person")))
+    options = (*SOURCE, "--interval", "--against", "other.onnx")
+    told = json.loads(tombola("evaluate", "model.onnx", *options, "--json").stdout)
+    assert told["interval"][0] < told["voc07_map"] <= told["interval"][1]
+    assert told["against"]["score"] == 0
+    assert told["against"]["difference"] == told["voc07_map"]
+    assert told["against"]["interval"] == told["interval"]
+    mean, (low, high) = 100 * told["voc07_map"], [100 * side for side in told["interval"]]
+    text = tombola("evaluate", "model.onnx", *options).stdout
+    assert f"VOC07 mAP@0.5       {mean:.1f}  (95 %: {low:.1f} … {high:.1f})\n" in text
+    assert f"against other.onnx: {mean:.1f} and 0.0, difference +{mean:.1f} (95 %: +{low:.1f} … " in text
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -96,6 +145,9 @@ def test_the_curve_is_drawn(tombola: Tombola) -> None:
         ((*SOURCE, "--split", "test"), 2, "are for run folders"),
         ((*SOURCE, "--weights", "last"), 2, "are for run folders"),
         ((*SOURCE, "--fold", "5/3"), 1, "error: "),
+        ((*SOURCE, "--confusions", "c.jpg"), 1, "error: c.jpg does not end in .png"),
+        ((*SOURCE, "--predictions", "p.csv"), 1, "error: p.csv does not end in .json"),
+        ((*SOURCE, "--against", "nothing.onnx"), 1, "error: "),
         ((*SOURCE, "--pr-curve", "model.onnx/c.png"), 1, "error: model.onnx/c.png cannot be written"),
     ],
 )

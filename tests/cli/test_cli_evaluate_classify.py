@@ -100,6 +100,7 @@ def test_the_confusions_are_drawn(tombola: Tombola) -> None:
         (("--labels", "labels.gz"), 2, "give --pictures too"),
         (("-p", "photos", "--score", "0.5"), 2, "are for detectors; this is a classifier"),
         (("-p", "photos", "--pr-curve", "c.png"), 2, "are for detectors; this is a classifier"),
+        (("-p", "photos", "--predictions", "p.json"), 2, "are for detectors; this is a classifier"),
         (("-p", "photos", "--split", "test"), 2, "are for run folders"),
         (("-p", "photos", "--fold", "7/3"), 1, "error: "),
         (("--format", "folder"), 2, "--format is of --pictures"),
@@ -123,11 +124,42 @@ def test_classes_of_other_names_are_refused(tombola: Tombola, make_classifier: C
     assert result.stderr.startswith("error: ")
 
 
-def test_a_detector_has_no_confusions(tombola: Tombola, model_bytes: Callable[..., bytes]) -> None:
+def test_a_classifier_is_not_compared_with_a_detector(
+    tombola: Tombola, model_bytes: Callable[..., bytes]
+) -> None:
     Path("detector.onnx").write_bytes(model_bytes())
-    result = tombola("evaluate", "detector.onnx", "--confusions", "c.png")
-    assert result.exit_code == 2
-    assert "--confusions is for classifiers" in result.stderr
+    result = tombola("evaluate", "colours.onnx", "-p", "photos", "--against", "detector.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "colours.onnx is a classifier, detector.onnx a detector" in result.stderr
+
+
+def test_the_same_file_twice_is_no_better(tombola: Tombola) -> None:
+    options = ("-p", "photos", "--interval", "--against", "colours.onnx", "--device", "cpu")
+    told = json.loads(tombola("evaluate", "colours.onnx", *options, "--json").stdout)
+    assert told["against"] == {
+        "model": "colours.onnx", "score": 0.833333, "difference": 0.0, "interval": [0.0, 0.0]
+    }  # fmt: skip
+    low, high = told["interval"]
+    assert 0 < low < 0.833333 < high == 1
+    text = tombola("evaluate", "colours.onnx", *options).stdout
+    assert f"accuracy  83.3  (95 %: {100 * low:.1f} … 100.0)\n" in text
+    assert text.endswith(
+        "against colours.onnx: 83.3 and 83.3, difference +0.0 (95 %: +0.0 … +0.0); 0 lies in it, so either "
+        "may be better\n"
+    )
+
+
+def test_a_file_that_names_no_red_picture_is_worse(
+    tombola: Tombola, make_classifier: Callable[..., bytes]
+) -> None:
+    """Its labels are turned round, so that it is right in one of six, the picture that the other misses."""
+    Path("turned.onnx").write_bytes(make_classifier(labels=("green", "blue", "red")))
+    told = json.loads(
+        tombola("evaluate", "colours.onnx", "-p", "photos", "--against", "turned.onnx", "--json").stdout
+    )
+    assert told["against"]["difference"] == pytest.approx(4 / 6, abs=1e-6)
+    assert told["against"]["interval"][0] <= 4 / 6 <= told["against"]["interval"][1] == 1
+    assert "interval" not in told
 
 
 @pytest.fixture
@@ -164,6 +196,8 @@ def test_a_run_is_scored_on_its_test_split_and_on_others(tombola: Tombola, run: 
     named = tombola("evaluate", run, "-p", "photos", "--fold", "!0/3", "--json")
     assert json.loads(named.stdout)["pictures"] == 4
     assert tombola("evaluate", run, "--split", "exam").exit_code == 2
+    file = tombola("evaluate", run, "--against", "colours.onnx", "--split", "valid", "--json")
+    assert json.loads(file.stdout)["against"]["difference"] == 0
     both = tombola("evaluate", run, "--split", "valid", "-p", "photos")
     assert (both.exit_code, both.stdout) == (2, "")
     assert "--split and --pictures both say what to score on" in both.stderr

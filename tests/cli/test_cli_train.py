@@ -255,7 +255,18 @@ def test_export_reports_what_it_wrote(
     run.mkdir()
     for name in ("recipe.toml", "lineage.json"):
         (run / name).touch()
-    result = tombola("export", run, "-o", "my a.onnx", "--card", tmp_path / "card.toml", "--photo", "p.jpg")
+    result = tombola(
+        "export",
+        run,
+        "-o",
+        "my a.onnx",
+        "--card",
+        tmp_path / "card.toml",
+        "--photo",
+        "p.jpg",
+        "--score",
+        "0.64",
+    )
     assert result.exit_code == 0
     assert result.stdout == (
         "part        weights      size\n"
@@ -275,6 +286,7 @@ def test_export_reports_what_it_wrote(
         "output": Path("my a.onnx"),
         "weights": "best",
         "half": True,
+        "score_threshold": 0.64,
         "facts": {"licence": "CC0-1.0", "metrics": {"voc07_map": 0.5}},
         "photos": [Path("p.jpg")],
     }

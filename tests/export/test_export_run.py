@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import tombola.export.run as run_module
-from tombola.errors import PictureError, RecipeError, TrainingError
+from tombola.errors import ExportError, PictureError, RecipeError, TrainingError
 from tombola.export.export import export_network
 from tombola.export.exportable import Exportable
 from tombola.export.question import drawn_picture
@@ -90,10 +90,24 @@ def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], t
         "name": "mine",
         "weights": "best",
         "data": "All pictures are our own.",
+        "use": "these weights may be used for what the rights of their training pictures (data) allow",
         "metrics": {"epoch": 1, "valid_voc07_map": 0.5},
         "lineage": {"parent": None},
         "licence": "CC0-1.0",
     }
+
+
+def test_the_score_to_cut_at_may_be_another(run: Path, asked: dict[str, Any], tmp_path: Path) -> None:
+    export_run(run, tmp_path / "m.onnx", score_threshold=0.64)
+    assert asked["defaults"] == {"score_threshold": 0.64, "iou_threshold": 0.6, "max_detections": 7}
+
+
+def test_pictures_of_which_nobody_said_whose_they_are_have_no_line_in_the_card(
+    run: Path, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    RunFolder(run).write_recipe(RECIPE.replace('data.rights = "All pictures are our own."', ""))
+    export_run(run, tmp_path / "m.onnx")
+    assert not {"data", "use"} & asked["facts"].keys()
 
 
 CLASSIFY_RECIPE = """
@@ -132,10 +146,16 @@ def test_a_run_of_a_classifier_says_so_too(
         "name": "colours",
         "weights": "best",
         "data": "All pictures are our own.",
+        "use": "these weights may be used for what the rights of their training pictures (data) allow",
         "metrics": {"epoch": 1, "valid_accuracy": 0.5},
         "lineage": {},
         "licence": "CC0-1.0",
     }
+
+
+def test_a_classifier_has_no_score_to_cut_at(classify_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="a score to cut at is of detectors"):
+        export_run(classify_run, tmp_path / "m.onnx", score_threshold=0.5)
 
 
 def colours_run(run: Path, **data: str) -> Path:

@@ -22,12 +22,13 @@ from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.pictures.pixels import ArrayPixels
 from tombola.train.doctor.curve_findings import judge_curves
 from tombola.train.doctor.report import write_report
+from tombola.train.drawing.confusion_matrix import confusion_matrix_png
 from tombola.train.metrics.matching import Prediction
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.run.watch_row import WatchRow
-from tombola.train.tasks.classify.exhibits import classify_exhibits, confusion_matrix_png
+from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.detect import exhibits as exhibits_detect
 from tombola.train.tasks.detect.exhibits import detect_exhibits
 from tombola.train.tasks.task import Exhibit, Tell, silent

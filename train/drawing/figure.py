@@ -44,3 +44,8 @@ def to_png(figure: Figure) -> bytes:
         warnings.filterwarnings("ignore", "Glyph")
         figure.savefig(picture, format="png", transparent=True)
     return picture.getvalue()
+
+
+def brief(name: str, most: int = 16) -> str:
+    """A name for a figure, shortened to `most` letters; a dollar sign would begin a formula."""
+    return (name if len(name) <= most else f"{name[: most - 1]}…").replace("$", r"\$")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError, TrainingError
+from tombola.train.metrics.bootstrap import resampled_means
 from tombola.train.metrics.counts import ClassCounts
 
 MOST_PROBABLE = 5
@@ -19,20 +20,31 @@ class ClassificationScores:
     classes    names by label
     confusions int64 [classes, classes], pictures by what they are (row) and what they are taken for (column)
     top5       share of the pictures, 0..1, whose label is among the five most probable ones
+    right      bool [pictures], whether the most probable label is the right one
     """
 
     classes: tuple[str, ...]
     confusions: NDArray[np.int64]
     top5: float
+    right: NDArray[np.bool_]
 
     @property
     def pictures(self) -> int:
-        return int(self.confusions.sum())
+        return len(self.right)
 
     @property
     def accuracy(self) -> float:
         """Share of the pictures whose label is the most probable one, 0..1 (top-1)."""
-        return float(np.trace(self.confusions) / self.pictures)
+        return float(self.right.mean())
+
+    @property
+    def main(self) -> float:
+        """The score that decides, 0..1: accuracy."""
+        return self.accuracy
+
+    def resampled(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Accuracy of each resample: counts int64 [r, pictures] -> [r]."""
+        return resampled_means(self.right.astype(np.float64), counts)
 
     @property
     def mean_f1(self) -> float:
@@ -82,6 +94,7 @@ def score_classification(
         classes=tuple(classes),
         confusions=count_confusions(labels, order[:, 0], len(classes)),
         top5=float(among.mean()),
+        right=order[:, 0] == labels,
     )
 
 

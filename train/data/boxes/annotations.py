@@ -3,8 +3,8 @@
 `check` reports on this form; `to_detection_set` refuses its faults and gives the form that training uses.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class AnnotatedPicture:
     class_names  n names as written
     difficult    bool [n]
     size_hw      of the picture itself, upright; None if it is missing or cannot be read
+    image_id     as COCO has it
     """
 
     file_name: str
@@ -38,17 +39,20 @@ class AnnotatedPicture:
     class_names: tuple[str, ...]
     difficult: NDArray[np.bool_]
     size_hw: tuple[int, int] | None
+    image_id: int | str | None = None
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """All that a format's reader understood, and what it could not (`findings`)."""
+    """All that a format's reader understood, and what it could not (`findings`). category_ids: as COCO has
+    them, by name."""
 
     source: str
     classes: tuple[str, ...]
     pictures_annotated: tuple[AnnotatedPicture, ...]
     pictures: PictureStore
     findings: tuple[Finding, ...]
+    category_ids: Mapping[str, int | str] = field(default_factory=dict)
 
 
 def choose_classes(asked: Sequence[str] | None, written: Sequence[str]) -> tuple[str, ...]:
@@ -77,7 +81,10 @@ def to_detection_set(annotations: Annotations) -> DetectionSet:
     index = {name: label for label, name in enumerate(annotations.classes)}
     records = [_record(picture, index) for picture in annotations.pictures_annotated]
     return DetectionSet(
-        annotations.classes, tuple(sorted(records, key=lambda r: r.file_name)), annotations.pictures
+        annotations.classes,
+        tuple(sorted(records, key=lambda r: r.file_name)),
+        annotations.pictures,
+        annotations.category_ids,
     )
 
 
@@ -92,6 +99,7 @@ def _record(picture: AnnotatedPicture, index: dict[str, int]) -> DetectionRecord
         labels=np.array([index[name] for name in picture.class_names], dtype=np.int64),
         difficult=picture.difficult.astype(np.bool_),
         size_hw=picture.size_hw,
+        image_id=picture.image_id,
     )
 
 

@@ -77,6 +77,7 @@ def read(
                 class_names=tuple(name for _, name, _ in boxes[image_id]),
                 difficult=np.array([difficult for _, _, difficult in boxes[image_id]], np.bool_),
                 size_hw=checked_size_hw(store, file_name, where, _size_hw(image, where, findings), findings),
+                image_id=image_id,
             )
         )
     findings += unread_pictures(store)
@@ -87,6 +88,7 @@ def read(
         pictures_annotated=tuple(annotated),
         pictures=store,
         findings=tuple(findings),
+        category_ids={name: category_id for category_id, name in reversed(names.items())},
     )
 
 

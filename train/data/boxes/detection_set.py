@@ -1,7 +1,7 @@
 """Labelled pictures for detection: records in file-name order, and the store their pixels come from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class DetectionRecord:
     labels       int64 [n], index into the set's classes, from 0
     difficult    bool [n], True: neither asked for nor held against a detector
     size_hw      height and width in pixels as the annotation says, None if it does not
+    image_id     the picture's number or name in the COCO file that it came from
     """
 
     file_name: str
@@ -27,15 +28,18 @@ class DetectionRecord:
     labels: NDArray[np.int64]
     difficult: NDArray[np.bool_]
     size_hw: tuple[int, int] | None
+    image_id: int | str | None = None
 
 
 @dataclass(frozen=True)
 class DetectionSet:
-    """Records sorted by file name, their classes, and their pictures."""
+    """Records sorted by file name, their classes, and their pictures; and the number of each category in the
+    COCO file that they came from."""
 
     classes: tuple[str, ...]
     records: tuple[DetectionRecord, ...]
     pictures: PictureStore
+    category_ids: Mapping[str, int | str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -94,4 +98,9 @@ def merge(sets: Sequence[DetectionSet]) -> DetectionSet:
     pictures = merge_pictures(
         [one.pictures for one in sets], [[record.file_name for record in one.records] for one in sets]
     )
-    return DetectionSet(classes, tuple(records), pictures)
+    ids = sets[0].category_ids
+    if any(other.category_ids != ids for other in sets):
+        ids = {}
+    # Two files may number their pictures alike.
+    records = [replace(record, image_id=None) for record in records]
+    return DetectionSet(classes, tuple(records), pictures, ids)

@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
 
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.pictures.warp import limit_side
-from tombola.train.drawing.figure import INK, WIDTH_INCHES, new_axes, new_figure, to_png
+from tombola.train.drawing.confusion_matrix import confusion_matrix_png
+from tombola.train.drawing.figure import INK, brief, new_figure, to_png
 from tombola.train.metrics.classification import count_confusions
 from tombola.train.tasks.task import Exhibit
 
 MOST_MISTAKES = 18
 TILES_ACROSS = 3
 TILE_PX = 480  # twice what is drawn; a page of whole photos would take gigabytes
-# With more classes the numbers, and then the names, are too small to read.
-NUMBERED_CLASSES, NAMED_CLASSES = 12, 30
 
 
 def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32]) -> list[Exhibit]:
@@ -52,28 +50,6 @@ def classify_exhibits(data: ClassificationSet, probabilities: NDArray[np.float32
     return exhibits
 
 
-def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str], title: str = "") -> bytes:
-    """PNG bytes; matrix int64 [classes, classes] as `count_confusions` gives it."""
-    n_classes = len(classes)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = new_figure(WIDTH_INCHES)
-    axes = new_axes(figure, x_label="what pictures are taken for", y_label="what they are")
-    if title:
-        figure.suptitle(title.replace("$", r"\$"), color=INK, fontsize=9)
-    # The root lets one mistake in a hundred still be seen.
-    axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="equal")
-    axes.grid(visible=False)
-    if n_classes <= NAMED_CLASSES:
-        size = 8 if n_classes <= 12 else 5.5
-        axes.set_xticks(range(n_classes), [_brief(name) for name in classes], rotation=90, fontsize=size)
-        axes.set_yticks(range(n_classes), [_brief(name) for name in classes], fontsize=size)
-    if n_classes <= NUMBERED_CLASSES:
-        for row, column in zip(*np.nonzero(matrix), strict=True):
-            ink = "white" if shares[row, column] > 0.3 else "#222222"
-            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=7)
-    return to_png(figure)
-
-
 def worst_mistakes_png(
     images_rgb_u8: Sequence[NDArray[np.uint8]],
     true: Sequence[str],
@@ -89,7 +65,7 @@ def worst_mistakes_png(
         tile.axis("off")
     for tile, image, is_, said, sure in zip(tiles, images_rgb_u8, true, guessed, probabilities, strict=False):
         tile.imshow(image, interpolation="nearest" if max(image.shape) < 100 else "antialiased")
-        tile.set_title(f"is {_brief(is_)}\nsaid {_brief(said)}, {sure:.0%}", fontsize=8, color=INK)
+        tile.set_title(f"is {brief(is_)}\nsaid {brief(said)}, {sure:.0%}", fontsize=8, color=INK)
     return to_png(figure)
 
 
@@ -105,8 +81,3 @@ def _tell_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
         f"{reading} The most frequent mistake: {mistakes[row, column]} of {matrix[row].sum()} pictures of "
         f"{classes[row]} are taken for {classes[column]}."
     )
-
-
-def _brief(name: str) -> str:
-    # A dollar sign would begin a formula.
-    return (name if len(name) <= 16 else f"{name[:15]}…").replace("$", r"\$")

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.drawing.figure import INK, new_figure, to_png
+from tombola.train.drawing.figure import INK, brief, new_figure, to_png
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction
 from tombola.train.tasks.task import Exhibit
@@ -118,9 +118,7 @@ def _draw(data: DetectionSet, mistakes: Sequence[_Mistake], colour: str) -> byte
         if mistake.truth_xyxy is not None:
             tile.add_patch(_outline(mistake.truth_xyxy, TRUTH))
         tile.add_patch(_outline(mistake.box_xyxy, colour))
-        words = mistake.words if len(mistake.words) <= 32 else f"{mistake.words[:31]}…"
-        # A dollar sign would begin a formula.
-        tile.set_title(words.replace("$", r"\$"), fontsize=8, color=INK)
+        tile.set_title(brief(mistake.words, 32), fontsize=8, color=INK)
     return to_png(figure)
 
 

@@ -142,5 +142,9 @@ def evaluate(
         raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
     if format_ is not None and pictures is None:
         raise typer.BadParameter("--format is of --pictures; name them too.")
-    asked.check_against()
-    typer.echo(fetch(TASKS[model_task(model)].evaluate)(asked))
+    task = model_task(model)
+    if against is not None and (other := model_task(against)) != task:
+        raise typer.BadParameter(
+            f"{model} is a {TASKS[task].noun}, {against} a {TASKS[other].noun}; compare two of one task."
+        )
+    typer.echo(fetch(TASKS[task].evaluate)(asked))

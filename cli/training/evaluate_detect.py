@@ -45,7 +45,7 @@ def report_detector(asked: Evaluated) -> str:
     if asked.predictions is not None:
         from json import dumps
 
-        from tombola.train.data.boxes.coco_results import coco_results
+        from tombola.train.tasks.detect.coco_results import coco_results
 
         write_atomic(asked.predictions, dumps(coco_results(result.predictions, result.data)).encode())
     if asked.json:

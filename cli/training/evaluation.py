@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from tombola.cli.options import Device
-from tombola.cli.tasks import TASKS
 from tombola.cli.training.run_path import check_run
 from tombola.errors import DataError
 from tombola.terminal_line import TerminalLine
@@ -55,16 +52,6 @@ class Evaluated:
     def other_scores(self, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
         """The same of `against`, on the same pictures; of a run its best weights. None without `against`."""
         return None if self.against is None else self._scores(self.against, "best", answers, places)
-
-    def check_against(self) -> None:
-        """Refuse to compare with what is of another task."""
-        if self.against is not None:
-            task, other = model_task(self.path), model_task(self.against)
-            if task != other:
-                raise typer.BadParameter(
-                    f"{self.path} is a {TASKS[task].noun}, {self.against} a {TASKS[other].noun}; compare two "
-                    "of one task."
-                )
 
     def _scores(
         self, path: Path, weights: str, answers: Callable[[Any], Callable[[Any], Any]], places: str

@@ -129,7 +129,7 @@ def test_the_other_examples_are_understood(
         "tombola.runtime.pictures.window.check_display",
         "tombola.cli.ask.webcam.model_or_shipped",
         "tombola.cli.doctor.checkup.checkup",
-        "tombola.cli.training.evaluate._task",
+        "tombola.cli.training.evaluate.model_task",
     ):
         importlib.import_module(name.rpartition(".")[0])
         monkeypatch.setattr(name, stop)

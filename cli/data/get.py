@@ -75,8 +75,8 @@ def _get_data(name: str, to: Path | None, tell: "Tell") -> str:
 
 
 def _get_weights(name: str, to: Path | None, tell: "Tell") -> str:
-    from tombola.train.data.download.get_weights import get_weights
     from tombola.train.data.download.weights import WEIGHTS, weights_path
+    from tombola.train.start.get_weights import get_weights
 
     weights = next(one for one in WEIGHTS if one.name == name)
     path = weights_path(name) if to is None else to / f"{name}.safetensors"

@@ -85,7 +85,20 @@ def workshop(
         "categories": [{"id": n, "name": name} for n, name in enumerate(("cat", "dog", "person"), start=1)],
     }
     Path("annotations.json").write_text(json.dumps(content))
-    Path("recipe.toml").touch()
+    sets = '[{ annotations = "annotations.json", pictures = "photos" }]'
+    Path("recipe.toml").write_text(f'task = "detect"\n[data]\ntrain = {sets}\n')
+    picture("dataset/images/a.jpg")
+    Path("dataset/labels").mkdir()
+    Path("dataset/labels/a.txt").write_text("0 0.5 0.5 0.2 0.4\n")
+    Path("dataset/data.yaml").write_text("train: images\nnames: [cat]\n")
+    picture("VOC2007/JPEGImages/a.jpg")
+    for folder in ("Annotations", "ImageSets/Main"):
+        Path("VOC2007", folder).mkdir(parents=True)
+    Path("VOC2007/Annotations/a.xml").write_text(
+        "<annotation><filename>a.jpg</filename><object><name>cat</name><difficult>0</difficult><bndbox>"
+        "<xmin>1</xmin><ymin>1</ymin><xmax>90</xmax><ymax>50</ymax></bndbox></object></annotation>"
+    )
+    Path("VOC2007/ImageSets/Main/train.txt").write_text("a\n")
     Path("runs/first").mkdir(parents=True)
     return place
 
@@ -125,6 +138,7 @@ def test_the_other_examples_are_understood(
         "tombola.cli.training.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",
         "tombola.train.data.download.get.get",
+        "tombola.train.start.get_weights.get_weights",
         "tombola.cli.model.export.check_run",
         "tombola.runtime.pictures.window.check_display",
         "tombola.cli.ask.webcam.model_or_shipped",

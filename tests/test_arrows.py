@@ -20,6 +20,7 @@ SHARED = ("errors", "terminal_line")
 HEIGHT = {
     "recipe": 1,
     "recipes": 0,
+    "download": 0,
     "resize": 1,
     "networks": 2,
     "data": 2,

@@ -10,7 +10,7 @@ from tombola.cli.table import table, terminal_columns
 from tombola.terminal_line import TerminalLine
 
 if TYPE_CHECKING:
-    from tombola.train.data.download.get import Tell
+    from tombola.train.download.get import Tell
 
 
 def data_get(
@@ -48,7 +48,7 @@ def data_get(
         return
     if name is None:
         raise typer.BadParameter("NAME is missing; --list shows what there is.")
-    from tombola.train.data.download.weights import is_kept
+    from tombola.train.download.weights import is_kept
 
     line = TerminalLine(every_s=0.2, in_a_log_s=30.0)
 
@@ -63,7 +63,7 @@ def data_get(
 
 
 def _get_data(name: str, to: Path | None, tell: "Tell") -> str:
-    from tombola.train.data.download.get import find, get
+    from tombola.train.download.get import find, get
 
     data_set = find(name)
     folder = Path("data") / name if to is None else to
@@ -75,7 +75,7 @@ def _get_data(name: str, to: Path | None, tell: "Tell") -> str:
 
 
 def _get_weights(name: str, to: Path | None, tell: "Tell") -> str:
-    from tombola.train.data.download.weights import WEIGHTS, weights_path
+    from tombola.train.download.weights import WEIGHTS, weights_path
     from tombola.train.start.get_weights import get_weights
 
     weights = next(one for one in WEIGHTS if one.name == name)
@@ -93,8 +93,8 @@ def _toml(text: str) -> str:
 
 
 def _list() -> list[str]:
-    from tombola.train.data.download.catalogue import DATA_SETS
-    from tombola.train.data.download.weights import WEIGHTS
+    from tombola.train.download.catalogue import DATA_SETS
+    from tombola.train.download.weights import WEIGHTS
 
     known = [(one.name, one.size_bytes, one.what, one.rights) for one in DATA_SETS]
     known += [(one.name, one.file.size_bytes, one.what, one.rights) for one in WEIGHTS]

@@ -10,9 +10,9 @@ import pytest
 import torch
 from typer.testing import Result
 
-from tombola.train.data.download import get
-from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
-from tombola.train.data.download.weights import WEIGHTS, RemoteWeights
+from tombola.train.download import get
+from tombola.train.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
+from tombola.train.download.weights import WEIGHTS, RemoteWeights
 
 Tombola = Callable[..., Result]
 
@@ -26,7 +26,7 @@ FILE = RemoteFile("a.txt", 5, hashlib.sha256(b"hello").hexdigest(), ("http://127
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     small = RemoteDataSet("small", "a word", 'free for "all"', (FILE,), 'format = "idx"\n')
     monkeypatch.setattr(get, "DATA_SETS", (small,))
-    monkeypatch.setattr("tombola.train.data.download.fetch.TRIES", 1)
+    monkeypatch.setattr("tombola.train.download.fetch.TRIES", 1)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -84,7 +84,7 @@ def test_weights_are_told_as_a_recipe(
     content = (folder / "a.pth").read_bytes()
     file = RemoteFile("a.pth", len(content), hashlib.sha256(content).hexdigest(), FILE.urls)
     one = RemoteWeights("resnet18", "a word", "CC0", file, "mean = [1, 2, 3]\n")
-    monkeypatch.setattr("tombola.train.data.download.weights.WEIGHTS", (one,))
+    monkeypatch.setattr("tombola.train.download.weights.WEIGHTS", (one,))
     result = tombola("data", "get", "resnet18", *options)
     assert result.exit_code == 0, result.stderr
     first, _, recipe = result.stdout.partition("\n\n")

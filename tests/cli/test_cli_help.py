@@ -137,7 +137,7 @@ def test_the_other_examples_are_understood(
         "tombola.train.train.train_recipe",
         "tombola.cli.training.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",
-        "tombola.train.data.download.get.get",
+        "tombola.train.download.get.get",
         "tombola.train.start.get_weights.get_weights",
         "tombola.cli.model.export.check_run",
         "tombola.runtime.pictures.window.check_display",

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError, OutputError
-from tombola.train.data.download import fetch as fetch_module
-from tombola.train.data.download.catalogue import RemoteFile
-from tombola.train.data.download.fetch import TRIES, fetch
+from tombola.train.download import fetch as fetch_module
+from tombola.train.download.catalogue import RemoteFile
+from tombola.train.download.fetch import TRIES, fetch
 
 CONTENT = np.random.default_rng(1).bytes(600_000)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
-from tombola.train.data.download.get import find, get
+from tombola.train.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
+from tombola.train.download.get import find, get
 
 
 def tell(*_: object) -> None:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tombola.errors import DataError, TrainingError
-from tombola.train.data.download.catalogue import RemoteFile
-from tombola.train.data.download.weights import WEIGHTS, RemoteWeights, is_kept, weights_path
+from tombola.train.download.catalogue import RemoteFile
+from tombola.train.download.weights import WEIGHTS, RemoteWeights, is_kept, weights_path
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.start.get_weights import get_weights
 from tombola.train.start.start import load_start, weights_file

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tombola.train import recipes
-from tombola.train.data.download.weights import is_kept, weights_path
+from tombola.train.download.weights import is_kept, weights_path
 
 
 class Typed(str):

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tombola.errors import DataError
-from tombola.train.data.download.fetch import fetch
-from tombola.train.data.download.get import Tell
-from tombola.train.data.download.weights import RemoteWeights
+from tombola.train.download.fetch import fetch
+from tombola.train.download.get import Tell
+from tombola.train.download.weights import RemoteWeights
 from tombola.train.run.folder import RunFolder
 from tombola.train.start.start import read_tensors
 

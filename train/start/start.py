@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tombola.errors import TrainingError
-from tombola.train.data.download.weights import is_kept
+from tombola.train.download.weights import is_kept
 from tombola.train.networks.backbones.public_names import public_units
 from tombola.train.start.torchvision_names import own_names
 

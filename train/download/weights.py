@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tombola.train.data.download.catalogue import RemoteFile
+from tombola.train.download.catalogue import RemoteFile
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from tombola.errors import DataError
-from tombola.train.data.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
-from tombola.train.data.download.fetch import fetch
-from tombola.train.data.download.weights import WEIGHTS
+from tombola.train.download.catalogue import DATA_SETS, RemoteDataSet, RemoteFile
+from tombola.train.download.fetch import fetch
+from tombola.train.download.weights import WEIGHTS
 
 Tell = Callable[[str, int, int], None]
 

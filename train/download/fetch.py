@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tombola
 from tombola.errors import DataError, OutputError
-from tombola.train.data.download.catalogue import RemoteFile
+from tombola.train.download.catalogue import RemoteFile
 
 Tell = Callable[[int, int], None]
 

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from tombola.errors import ExportError
-from tombola.export.translations import OPSET, TRANSLATIONS
+from tombola.export.translations import IR_VERSION, OPSET, TRANSLATIONS
 from tombola.export.walk import walk
 from tombola.runtime.tasks.signature import TensorSpec
 from tombola.runtime.tasks.table import TASKS
@@ -59,6 +59,7 @@ def to_graph(
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     _forget_origin(model)
+    model.ir_version = IR_VERSION
     _state_signature(model.graph, inputs, signature.outputs)
     _store_defaults(model.graph, signature.optional_inputs, defaults)
     return model

@@ -18,6 +18,8 @@ import tombola.train.networks.layers.operators  # noqa: F401  (they register tor
 from tombola.export.halving import halving_loop
 
 OPSET = 20
+# That of the opset. PyTorch writes 10, whose additions are dropped: onnxruntime 1.17 refuses it.
+IR_VERSION = 9
 MOST_HALVINGS = 24
 
 # onnxscript's own types do not follow what a graph value may be; a value of the graph is anything here.

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import tombola
+from tombola.runtime.load import inspect_model
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("train", "export", "runtime", "cli")
@@ -28,6 +29,10 @@ def _in_order(package: str) -> tuple[int, list[str]]:
     return ROOMS.index(room), parts
 
 
+def test_rooms_are_linked_for_type_checkers_and_editable_installs() -> None:
+    assert [(ROOT / "tombola" / room).resolve() for room in ROOMS] == [ROOT / room for room in ROOMS]
+
+
 def test_every_folder_is_a_package() -> None:
     assert [folder for folder in folders_of_python() if not (ROOT / folder / "__init__.py").exists()] == []
 
@@ -38,6 +43,18 @@ def test_the_public_face_is_what_it_says() -> None:
         assert getattr(tombola, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'detect'"):
         _ = tombola.detect
+
+
+def test_what_programs_may_use_is_all_that_is_listed() -> None:
+    assert dir(tombola) == sorted([*tombola.__all__, "__version__"])
+
+
+@pytest.mark.parametrize(
+    "model", sorted((ROOT / "runtime" / "models").glob("*.onnx")), ids=lambda path: path.stem
+)
+def test_files_that_ship_run_on_the_oldest_onnxruntime_of_the_readme(model: Path) -> None:
+    _, graph = inspect_model(model)
+    assert f"onnxruntime {graph.oldest_onnxruntime}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_versions_agree() -> None:

@@ -26,9 +26,9 @@ from tombola.errors import (
 
 if TYPE_CHECKING:
     from tombola.runtime.load import load
-    from tombola.runtime.tasks.classify.answer import Classification
+    from tombola.runtime.tasks.classify.answer import Classification, Prediction
     from tombola.runtime.tasks.classify.model import Classifier
-    from tombola.runtime.tasks.detect.answer import Detections
+    from tombola.runtime.tasks.detect.answer import Detection, Detections
     from tombola.runtime.tasks.detect.model import Detector
 
 # From 1.29 on onnxruntime sends usage data to Microsoft unless this is set before it is imported.
@@ -46,6 +46,7 @@ __all__ = [
     "Classification",
     "Classifier",
     "DataError",
+    "Detection",
     "Detections",
     "Detector",
     "DeviceError",
@@ -54,6 +55,7 @@ __all__ = [
     "ModelError",
     "OutputError",
     "PictureError",
+    "Prediction",
     "RecipeError",
     "TombolaError",
     "TrainingError",
@@ -64,8 +66,10 @@ __all__ = [
 _HOMES = {
     "Classification": "tombola.runtime.tasks.classify.answer",
     "Classifier": "tombola.runtime.tasks.classify.model",
+    "Detection": "tombola.runtime.tasks.detect.answer",
     "Detections": "tombola.runtime.tasks.detect.answer",
     "Detector": "tombola.runtime.tasks.detect.model",
+    "Prediction": "tombola.runtime.tasks.classify.answer",
     "load": "tombola.runtime.load",
 }
 
@@ -74,3 +78,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tombola' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What programs may use, and nothing that only happens to be imported here."""
+    return [*__all__, "__version__"]

@@ -83,8 +83,13 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
         ("nodes", f"{len(graph.nodes)}: {nodes}{', …' if len(graph.op_counts) > 6 else ''}"),
         (
             "format",
-            f"contract {contract.version}, opset {graph.opset}, "
+            f"contract {contract.version}, opset {graph.opset}, IR {graph.ir_version}, "
             f"written by {graph.producer or 'an unnamed tool'}",
+        ),
+        *(
+            [("runs on", f"onnxruntime {graph.oldest_onnxruntime} and later")]
+            if graph.oldest_onnxruntime
+            else []
         ),
         ("probes", f"{len(contract.probes)}: `tombola verify` runs them"),
     ]
@@ -137,6 +142,8 @@ def _as_json(file: Path, contract: "Contract", graph: "Graph", found: list["Laye
         "card": dict(contract.card),
         "probes": len(contract.probes),
         "opset": graph.opset,
+        "ir_version": graph.ir_version,
+        "oldest_onnxruntime": graph.oldest_onnxruntime or None,
         "producer": graph.producer,
         "weights": graph.weight_count,
         "zeros": graph.zero_count,

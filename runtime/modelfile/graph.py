@@ -10,6 +10,8 @@ from tombola.runtime.modelfile.tensor import DTYPES, MAX_DIMS, Tensor, read_tens
 from tombola.runtime.tasks.signature import TensorSpec
 
 STANDARD_DOMAINS = ("", "ai.onnx")
+# The highest opset and version of the format (IR) that an onnxruntime reads; tried with the files that ship.
+READERS = ((20, 9, "1.17"), (21, 10, "1.18"))
 MAX_DEPTH = 32
 MAX_NODES = MAX_TENSORS = 100_000
 
@@ -41,6 +43,7 @@ class Graph:
     inputs: graph inputs that must be fed; optional_inputs: those with a stored default; nodes in file order.
     """
 
+    ir_version: int
     opset: int
     producer: str
     metadata: dict[str, str]
@@ -58,6 +61,12 @@ class Graph:
         for node in self.nodes:
             counts[node.op_type] = counts.get(node.op_type, 0) + 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def oldest_onnxruntime(self) -> str:
+        """The oldest version that reads the file, "1.17"; empty for files that are newer than we know."""
+        reads = (name for opset, ir, name in READERS if self.opset <= opset and self.ir_version <= ir)
+        return next(reads, "")
 
     @property
     def weight_count(self) -> int:
@@ -123,6 +132,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.budget = Budget()
+        self.ir_version = 0
         self.opset = 0
         self.producer = ""
         self.metadata: dict[str, str] = {}
@@ -143,6 +153,7 @@ class _Reader:
                 sources[writes[0]] = reads[0]
                 reads.clear()
         return Graph(
+            ir_version=self.ir_version,
             opset=self.opset,
             producer=self.producer,
             metadata=self.metadata,
@@ -159,7 +170,9 @@ class _Reader:
 
     def read_model(self, message: memoryview) -> None:
         for number, value in fields(message, self.budget):
-            if number == 2:
+            if number == 1:
+                self.ir_version = to_int(value)
+            elif number == 2:
                 self.producer = to_name(value)
             elif number == 7:
                 self.has_graph = True

@@ -25,7 +25,8 @@ def test_inspect(tombola: Tombola) -> None:
         "  defaults  score_threshold 0.5, iou_threshold 0.5, max_detections 10\n"
         "  weights   30, 26.7 % of them zero\n"
         "  nodes     10: Gather×5, Cast×1, Mul×1, NonMaxSuppression×1, Shape×1, Unsqueeze×1\n"
-        "  format    contract 1, opset 20, written by an unnamed tool\n"
+        "  format    contract 1, opset 20, IR 10, written by an unnamed tool\n"
+        "  runs on   onnxruntime 1.18 and later\n"
         "  probes    1: `tombola verify` runs them\n"
         "\n"
         "Card\n"
@@ -73,6 +74,7 @@ def test_inspect_json_has_what_the_table_has(tombola: Tombola) -> None:
     assert told["labels"] == ["cat", "dog", "person"]
     assert told["card"]["metrics"] == {"voc07_map": 0.5}
     assert (told["weights"], told["zeros"], told["nbytes"]) == (30, 8, Path("model.onnx").stat().st_size)
+    assert (told["opset"], told["ir_version"], told["oldest_onnxruntime"]) == (20, 10, "1.18")
     assert told["layers"][0] == {"name": "shares", "kind": "Mul", "weights": 12, "zeros": 4, "nbytes": 48}
     assert sum(layer["weights"] for layer in told["layers"]) == told["weights"]
 

@@ -22,11 +22,24 @@ MakeToy = Callable[..., onnx.ModelProto]
 Spoil = Callable[[onnx.ModelProto], None]
 
 
+@pytest.mark.parametrize(
+    ("opset", "ir_version", "oldest"),
+    [(20, 9, "1.17"), (19, 8, "1.17"), (20, 10, "1.18"), (21, 9, "1.18"), (22, 10, ""), (20, 11, "")],
+)
+def test_the_oldest_onnxruntime_is_told_where_it_is_known(
+    make_toy: MakeToy, opset: int, ir_version: int, oldest: str
+) -> None:
+    model = make_toy()
+    model.ir_version = ir_version
+    model.opset_import[0].version = opset
+    assert read_graph(model.SerializeToString()).oldest_onnxruntime == oldest
+
+
 def test_toy_is_read_as_the_onnx_package_reads_it(make_toy: MakeToy) -> None:
     model = make_toy()
     model.producer_name = "toy maker"
     graph = read_graph(model.SerializeToString())
-    assert graph.opset == 20
+    assert (graph.ir_version, graph.opset) == (model.ir_version, 20)
     assert graph.producer == "toy maker"
     assert graph.metadata == {entry.key: entry.value for entry in model.metadata_props}
     assert graph.inputs == (TensorSpec("image", "uint8", ("height", "width", 3)),)

@@ -10,6 +10,8 @@ from tombola.cli.tasks import TASKS, Place, fetch
 # Name -> where it is: a function, or a Typer with commands of its own. Those of the tasks come before them.
 COMMANDS: dict[str, Place] = {
     "webcam": ("tombola.cli.ask.webcam", "webcam"),
+    "init": ("tombola.cli.training.init", "init"),
+    "recipe": ("tombola.cli.training.recipe", "recipe"),
     "train": ("tombola.cli.training.train", "train"),
     "search": ("tombola.cli.training.search", "search"),
     "prune": ("tombola.cli.training.prune", "prune"),

@@ -42,6 +42,10 @@ Scale = Annotated[float, Field(gt=0)]
 class TrainingSettings(Section):
     """What the training loop needs to know; the same for every task.
 
+    epochs: how often each picture is seen. optimizer "sgd" uses momentum. clip_norm bounds the norm of all
+    gradients. precision "bf16-mixed" halves the time where the processor has it. evaluate_every: epochs from
+    one validation to the next. workers: processes that load pictures.
+
     batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps, or
     after a fifth of all steps if that is sooner, and brought down to final_rate of it by half a cosine.
     backbone_rate multiplies it for pretrained weights.

@@ -21,6 +21,7 @@ class ResNetSettings(Section):
 
     stem "large" is the paper's 7×7 convolution and pool, which leave a quarter of the sides; "small" is one
     3×3 convolution that keeps them, for pictures of 28 to 64 pixels. dropout acts before the last layer.
+    initialisation draws the first weights.
     """
 
     kind: Literal["resnet18", "resnet34", "resnet50"]
@@ -34,6 +35,7 @@ class ResNet20Settings(Section):
     """ResNet-20 for pictures of 32 pixels (He et al. 2016, section 4.2): 16, 32 and 64 channels.
 
     Where the shape changes, the shortcut is a 1×1 convolution with batch norm (the paper's option B).
+    width multiplies all channels. dropout acts before the last layer. initialisation draws the first weights.
     """
 
     kind: Literal["resnet20"] = "resnet20"
@@ -45,7 +47,8 @@ class ResNet20Settings(Section):
 class InvertedResidualSettings(Section):
     """MobileNetV2 (Sandler et al. 2018) or EfficientNet-Lite (Tan & Le 2019), with their last convolution.
 
-    For photos: the last map has a 32nd of the sides. dropout acts before the last layer.
+    For photos: the last map has a 32nd of the sides. width multiplies all channels. dropout acts before the
+    last layer. initialisation draws the first weights.
     """
 
     kind: Literal["mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2"]

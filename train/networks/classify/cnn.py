@@ -24,6 +24,7 @@ class CnnSettings(Section):
     padding keeps the sides through a convolution, which needs an odd kernel. end "flatten" hands every cell
     of the last map to the dense layers, "mean" one number a channel, in place of the last pool. block_dropout
     acts after each pool, dropout after each dense layer, or before the last layer if there is none.
+    activation follows each layer; initialisation draws the first weights.
 
     LeNet-5 in the form with max pools and ReLU: blocks = [[6], [16]], kernel = 5, padding = false, dense =
     [120, 84], batch_norm = false. Conv-2, -4 and -6 (Frankle & Carbin 2019, figure 2): blocks = [[64, 64]],

@@ -23,6 +23,7 @@ _BOTTLENECK = 4
 class DenseNetSettings(Section):
     """`blocks` layers a stage, each adding `growth` channels; between stages the sides are halved and the
     channels cut to the share `compression`. dropout acts after each 3×3 convolution.
+    initialisation draws the first weights.
 
     The default is DenseNet-BC of depth 100 for pictures of 32 pixels. DenseNet-121 for photos: blocks =
     [6, 12, 24, 16], growth = 32, stem = "large".

@@ -19,6 +19,7 @@ class HighwaySettings(Section):
 
     gate_bias is the first bias of the gates; below 0 the input passes almost unchanged at first, which is
     what makes depth trainable. dropout acts after the plain layer and before the last one.
+    activation is that of every layer; initialisation draws the first weights.
     """
 
     kind: Literal["highway"] = "highway"

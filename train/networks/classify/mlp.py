@@ -18,6 +18,8 @@ DropoutShare = Annotated[float, Field(ge=0, lt=1)]
 class MlpSettings(Section):
     """Hidden layers of `widths` units. dropout is the share of hidden units set to 0 while training.
 
+    activation follows each hidden layer, after batch_norm; initialisation draws the first weights.
+
     The 512-512-10 network is the default; LeNet-300-100 (LeCun et al. 1998) is widths = [300, 100].
     """
 

@@ -29,8 +29,10 @@ class ProposalSettings:
     """How anchors are laid, matched, sampled and thinned out.
 
     anchor_sizes_px: one tuple a pyramid level, square roots of areas in network pixels. anchor_ratios:
-    height / width. before_nms, after_nms: how many of the best anchors enter and leave NMS at run time; in
-    training the `training_` twins hold.
+    height / width. An anchor is an object's from an IoU of positive_iou on, and background below
+    negative_iou; each picture has `samples` of them, at most positive_share of an object. before_nms,
+    after_nms: how many of the best anchors enter and leave NMS (at nms_iou) at run time; in training
+    training_before_nms and training_after_nms.
     """
 
     anchor_sizes_px: Annotated[tuple[Positives, ...], Len(1)] = ((20.0, 32.0), (56.0, 90.0), (144.0, 230.0))

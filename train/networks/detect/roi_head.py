@@ -25,7 +25,10 @@ class RoiSettings:
     """How RoIs are pooled, sampled and judged.
 
     finest_px: proposals whose √area is below it read the finest level, below twice it the next, and so on.
-    width: units of the two hidden layers. box_classes: one box a proposal, or one for each class.
+    pooling: RoI Align or RoI Pool, to pooled_size × pooled_size cells of sampling_ratio × sampling_ratio
+    points. width: units of the two hidden layers, whose dropout is a share. box_loss: of the four offsets, or
+    of the box. In training each picture has `samples` RoIs, at most positive_share of them of an object,
+    which they are from an IoU of positive_iou on. box_classes: one box a proposal, or one for each class.
     label_smoothing: share of each label that is spread over all classes (Szegedy et al. 2016, section 7).
     """
 

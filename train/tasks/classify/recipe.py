@@ -14,9 +14,9 @@ Side = Annotated[int, Field(ge=8, le=4096)]
 
 
 class ClassifySource(Section):
-    """One labelled set: paths under data.root, and the folds of it that are meant ("0/5": every fifth
-    picture, starting with the first; "!0/5": all others). `labels` is for formats that keep them in a file of
-    their own.
+    """One labelled set: pictures (a folder, tar or file) under data.root, and the folds of it that are meant
+    ("0/5": every fifth picture, starting with the first; "!0/5": all others). `labels` is for formats that
+    keep them in a file of their own.
     """
 
     pictures: str
@@ -29,6 +29,7 @@ class ClassifyData(DataSettings):
 
     format: "idx" (MNIST's idx-ubyte files), "cifar" (CIFAR's python batches), "folder" (a folder a class).
     classes: names in the order of the labels; a folder's are the names of its subfolders without it.
+    root: the folder that all paths are meant from. rights: whose the pictures are.
     """
 
     format: Literal["idx", "cifar", "folder"] = "folder"
@@ -75,7 +76,8 @@ class ClassifyLoss(Section):
 
 
 class ClassifyRecipe(Recipe):
-    """Everything that decides what a classifier becomes."""
+    """Everything that decides what a classifier becomes. task says that it is one, name what its run is
+    called, and seed what is drawn at random."""
 
     task: Literal["classify"]
     name: RunName = "classifier"

@@ -14,7 +14,8 @@ from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Re
 
 
 class DetectSource(Section):
-    """One labelled set: paths under data.root, and the folds of it that are meant ("0/5": every fifth
+    """One labelled set: annotations (a file or folder) and pictures (a folder or tar), paths under data.root,
+    and the folds of it that are meant ("0/5": every fifth
     picture by file name, starting with the first; "!0/5": all others), without the pictures named. `list` is
     a file that names the pictures that are meant: "ImageSets/Main/train.txt"."""
 
@@ -28,6 +29,8 @@ class DetectSource(Section):
 class DetectData(DataSettings):
     """Where the pictures are. `valid` chooses the best weights; `test` is touched by `evaluate` alone.
 
+    format: how the boxes are written down. classes: their names in the order of the labels, without it as the
+    annotations have them. rights: whose the pictures are.
     Without train, valid and test they are what `root` holds: a YOLO data.yaml, a VOC or COCO root, a folder
     with a folder a set.
     """
@@ -73,8 +76,10 @@ class DetectData(DataSettings):
 
 
 class DetectNetwork(Section):
-    """Backbone and neck. batch_norm "frozen" keeps the statistics of the weights that start.weights gives,
-    "trained" learns its own, which needs large batches; "auto" is frozen with start.weights, else trained.
+    """Backbone and neck. width multiplies the backbone's channels. With pyramid three maps of `channels` see
+    small and large things, without it one map sees all. batch_norm "frozen" keeps the statistics of the
+    weights that start.weights gives, "trained" learns its own, which needs large batches; "auto" is frozen
+    with start.weights, else trained.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -85,8 +90,8 @@ class DetectNetwork(Section):
 
 
 class DetectPicture(PictureSettings):
-    """What the network sees: the longer side in pixels (training draws from training_sizes), and (x - mean)
-    * scale on 0..255 RGB."""
+    """What the network sees: size, the longer side in pixels (training draws from training_sizes), and
+    (x - mean) * scale on 0..255 RGB."""
 
     size: int = Field(default=320, ge=32, le=4096)
     training_sizes: tuple[Annotated[int, Field(ge=32, le=4096)], ...] = ()
@@ -99,7 +104,8 @@ class DetectPicture(PictureSettings):
 
 
 class DetectAnswer(Section):
-    """Defaults that the exported file carries."""
+    """Defaults that the exported file carries: boxes above score_threshold are answered, of two of a class
+    that overlap by more than iou_threshold the better one, and max_detections at most."""
 
     score_threshold: float = Field(default=0.5, ge=0, le=1)
     iou_threshold: float = Field(default=0.5, ge=0, le=1)
@@ -107,7 +113,8 @@ class DetectAnswer(Section):
 
 
 class DetectRecipe(Recipe):
-    """Everything that decides what a detector becomes. start.weights may be public ImageNet weights of the
+    """Everything that decides what a detector becomes. task says that it is one, name what its run is called,
+    and seed what is drawn at random. start.weights may be public ImageNet weights of the
     backbone alone, too."""
 
     task: Literal["detect"]

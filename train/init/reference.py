@@ -35,6 +35,7 @@ def keys_of(settings: type) -> list[tuple[str, Any, Any, Sequence[Any]]]:
             (name, one.annotation, _default(one.get_default(call_default_factory=True)), one.metadata)
             for name, one in settings.model_fields.items()
         ]
+    assert is_dataclass(settings)
     hints = get_type_hints(settings, include_extras=True)
     return [
         (one.name, hints[one.name], _NEEDED if one.default is MISSING else one.default, ())

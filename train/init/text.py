@@ -98,8 +98,8 @@ def _picture(found: Found, *, fresh: bool) -> str:
         side = _classify_side(found)
         lines.append(_told(f"size = [{side}, {side}]", "what the network sees, in pixels"))
     grey = found.task == "classify" and found.pixels.is_grey and fresh
-    channels = slice(1 if grey else 3)
-    mean, spread = found.pixels.mean_rgb[channels], found.pixels.spread_rgb[channels]
+    n_channels = 1 if grey else 3
+    mean, spread = (values[:n_channels] for values in (found.pixels.mean_rgb, found.pixels.spread_rgb))
     if grey:
         lines.append(_told("channels = 1", "all are grey"))
     own = f"mean {_levels(mean)}, standard deviation {_levels(spread)} of 0..255"

@@ -31,6 +31,7 @@ HEIGHT = {
     "tasks": 4,
     "loop": 5,
     "doctor": 6,
+    "init": 6,
     "search": 6,
     "prune": 6,
     "": 7,  # train.py, evaluate.py: the tops of commands

@@ -29,9 +29,9 @@ def init(
         typer.Option("--fresh", help="Start from fresh weights, for pictures that are nothing like photos."),
     ] = False,
 ) -> None:
-    """Write a recipe for your own pictures: task, classes, sets, sizes, and what the weights want.
+    """Write a recipe for your own labelled pictures.
 
-    Looks at the folder and changes nothing in it. Where a set is missing, a part of another is kept for it.
+    Looks at the folder, for task, classes, sets and sizes, and changes nothing in it. Where a set is missing, a part of another is kept for it.
     The recipe is commented, made to be read and changed; it says the next command.
 
     \b

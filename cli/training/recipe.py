@@ -13,9 +13,9 @@ def recipe(
         ),
     ],
 ) -> None:
-    """Print every key that a task's recipe may have, with its meaning, default and range.
+    """Print every key that a recipe may have.
 
-    It has the form of a recipe, which itself needs the few keys that are said to be needed and those that
+    Each with its meaning, default and range. It has the form of a recipe, which itself needs the few keys that are said to be needed and those that
     differ from their defaults.
 
     \b

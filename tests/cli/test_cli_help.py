@@ -22,6 +22,8 @@ COMMANDS = [
     "detect",
     "classify",
     "webcam",
+    "init",
+    "recipe",
     "train",
     "search",
     "evaluate",
@@ -110,7 +112,7 @@ def workshop(
     [
         line
         for command in COMMANDS
-        if command not in ("train", "search", "export", "webcam", "doctor", "data get")
+        if command not in ("init", "train", "search", "export", "webcam", "doctor", "data get")
         for line in examples(command)
         if "runs/" not in line
     ],
@@ -123,7 +125,9 @@ def test_examples_run(tombola: Tombola, example: str) -> None:
     assert result.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "search", "export", "webcam", "doctor", "evaluate", "data get"])
+@pytest.mark.parametrize(
+    "command", ["init", "train", "search", "export", "webcam", "doctor", "evaluate", "data get"]
+)
 def test_the_other_examples_are_understood(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -134,6 +138,7 @@ def test_the_other_examples_are_understood(
         raise KeyboardInterrupt
 
     for name in (
+        "tombola.train.init.first_recipe.first_recipe",
         "tombola.train.train.train_recipe",
         "tombola.cli.training.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tomli_w
 
 from tombola.train.data.boxes.layouts import WHOLE
-from tombola.train.data.download.weights import WEIGHTS
+from tombola.train.download.weights import WEIGHTS
 from tombola.train.init.found import Found, Source
 
 BACKBONE = "efficientnet_lite0"

@@ -31,8 +31,8 @@ def init(
 ) -> None:
     """Write a recipe for your own labelled pictures.
 
-    Looks at the folder, for task, classes, sets and sizes, and changes nothing in it. Where a set is missing, a part of another is kept for it.
-    The recipe is commented, made to be read and changed; it says the next command.
+    Looks at the folder, for task, classes, sets and sizes, and changes nothing in it. Where a set is
+    missing, a part of another is kept for it. The recipe is commented, made to be read and changed.
 
     \b
     Example:

@@ -15,8 +15,8 @@ def recipe(
 ) -> None:
     """Print every key that a recipe may have.
 
-    Each with its meaning, default and range. It has the form of a recipe, which itself needs the few keys that are said to be needed and those that
-    differ from their defaults.
+    Each with its meaning, default and range. It has the form of a recipe, which itself needs the few keys
+    that are said to be needed and those that differ from their defaults.
 
     \b
     Example:

@@ -87,14 +87,14 @@ def _answers(model: "Detector") -> "Callable[[NDArray[np.uint8]], Prediction]":
 def detector_lines(result: "DetectorScores", cut: float, sure: Sureness, columns: int | None) -> list[str]:
     """A table by class, precision and recall at the score `cut`, and the means below it."""
     from tombola.train.metrics.score import percent
-    from tombola.train.metrics.table import as_rows, class_rows, total_row
+    from tombola.train.metrics.table import COLUMNS, as_rows, class_rows, total_row
 
     rows = as_rows([*class_rows(result.voc07, cut), total_row(result.voc07, cut)])
     coco = ", ".join(
         f"{name} {percent(value)}" for name, value in result.coco.summary().items() if name != "AP"
     )
     return [
-        *table(("class", "boxes", "AP", "precision", "recall", "F1"), rows, "<>>>>>", columns=columns),
+        *table(COLUMNS, rows, "<>>>>>", columns=columns),
         "",
         f"{counted(result.pictures, 'picture')}; precision, recall and F1 at score {cut:.2f} and IoU 0.5",
         f"VOC07 mAP@0.5       {percent(result.main)}{sure_text(sure)}",

@@ -23,15 +23,16 @@ from tombola.train.data.pictures.pixels import ArrayPixels
 from tombola.train.doctor.curve_findings import judge_curves
 from tombola.train.doctor.report import write_report
 from tombola.train.drawing.confusion_matrix import confusion_matrix_png
-from tombola.train.metrics.matching import Prediction
+from tombola.train.metrics.matching import Prediction, Truth
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.run.watch_row import WatchRow
 from tombola.train.tasks.classify.exhibits import classify_exhibits
-from tombola.train.tasks.detect import exhibits as exhibits_detect
-from tombola.train.tasks.detect.exhibits import detect_exhibits
-from tombola.train.tasks.task import Exhibit, Tell, silent
+from tombola.train.tasks.detect import mistake_exhibits as mistake_module
+from tombola.train.tasks.detect.mistake_exhibits import mistake_exhibits
+from tombola.train.tasks.detect.score_exhibits import score_exhibits
+from tombola.train.tasks.task import Exhibit, ExhibitTable, Tell, silent
 
 PNG = cv2.imencode(".png", np.zeros((2, 3, 3), np.uint8))[1].tobytes()
 
@@ -88,11 +89,14 @@ class ToyTask:
         assert not start  # weights of its own are read into it
         return nn.Linear(self.width, 3)
 
-    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit | ExhibitTable]:
         tell(1, 1)
         assert not network.training
         assert torch.is_inference_mode_enabled()
-        return [Exhibit("A & B", "<b>bold</b>", PNG)]
+        return [
+            Exhibit("A & B", "<b>bold</b>", PNG),
+            ExhibitTable("C", "all & none", ("class", "F1"), [("<cat>", "1.5")]),
+        ]
 
 
 def report(run: RunFolder, **changes: Any) -> Page:
@@ -123,10 +127,13 @@ def run(tmp_path: Path) -> RunFolder:
 
 def test_a_page_of_everything(run: RunFolder) -> None:
     page = report(run)
-    assert page.headings == ["Findings", "Curves", "Before the training", "Layers", "Mistakes", "Recipe"]
+    assert page.headings == [
+        "Findings", "Curves", "Before the training", "Layers", "Answers and mistakes", "Recipe"
+    ]  # fmt: skip
     told = (
         "<i>toys</i> & co", "best accuracy87.50 %", "reached after epoch2", "epochs3 of 9", "steps30",
         "parameters9", "faultlabels: shuffled & dealt", "warningstep 20: <em>dead</em>", "<b>bold</b>",
+        "all & none", "<cat>1.5",
         "Every layer at step 20", "layer70.70.001", "act75%", "gate25%", 'task = "toy" # <recipe>',
     )  # fmt: skip
     assert [words for words in told if words not in page.text] == []
@@ -311,7 +318,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, str]]]:
         shown.append([(mistake.index, mistake.words) for mistake in mistakes])
         return PNG
 
-    monkeypatch.setattr(exhibits_detect, "_draw", draw)
+    monkeypatch.setattr(mistake_module, "_draw", draw)
     return shown
 
 
@@ -319,7 +326,7 @@ def mistakes(records: Sequence[DetectionRecord], predictions: Sequence[Predictio
     data = SimpleNamespace(
         classes=("cat", "dog"), records=records, read=lambda _: np.full((80, 90, 3), 9, np.uint8)
     )
-    return detect_exhibits(data, predictions, 0.5)  # type: ignore[arg-type]
+    return mistake_exhibits(data, predictions, 0.5)  # type: ignore[arg-type]
 
 
 def test_each_kind_of_false_alarm(drawn: list[list[tuple[int, str]]]) -> None:
@@ -396,3 +403,34 @@ def test_few_epochs_are_not_called_good(run: RunFolder) -> None:
     page = report(run)
     assert "too few epochs to judge" in page.text
     assert "nothing was found wrong" not in page.text
+
+
+# How good a detector is.
+
+
+def test_the_report_of_a_detector_has_a_table_curves_and_confusions() -> None:
+    truths = [Truth(*(np.array(part) for part in ([A, B], [0, 1], [False, False])))]
+    found = [prediction((A, 0.9, 0), (B, 0.6, 0))]
+    table, curves, matrix = score_exhibits(found, truths, ("cat", "$dog$"), 0.5)
+    assert isinstance(table, ExhibitTable)
+    assert table.columns == ("class", "boxes", "AP", "precision", "recall", "F1")
+    assert table.rows == [
+        ("cat", "1", "100.0", "50.0", "100.0", "66.7"),
+        ("$dog$", "1", "0.0", "–", "0.0", "0.0"),
+        ("all", "2", "50.0", "50.0", "50.0", "50.0"),
+    ]
+    assert "the F1 of all is best at score 0.90" in table.sentence
+    assert "1 of 1 objects of $dog$ are taken for cat" in matrix.sentence
+    for exhibit in (curves, matrix):
+        assert isinstance(exhibit, Exhibit)
+        assert cv2.imdecode(np.frombuffer(exhibit.png, np.uint8), cv2.IMREAD_UNCHANGED) is not None
+
+
+def test_a_detector_that_confuses_nothing_and_one_without_objects() -> None:
+    truths = [Truth(*(np.array(part) for part in ([A], [0], [False])))]
+    *_, matrix = score_exhibits([prediction((FAR, 0.9, 0))], truths, ("cat",), 0.5)
+    assert "No object is taken for one of another class." in matrix.sentence
+    assert (
+        score_exhibits([prediction()], [Truth(np.zeros((0, 4)), np.zeros(0), np.zeros(0))], ("cat",), 0.5)
+        == []
+    )

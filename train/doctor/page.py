@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from tombola.train.tasks.task import Exhibit
+from tombola.train.tasks.task import Exhibit, ExhibitTable
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1b1d20; --faint: #5f6670; --line: #dcdfe4;
@@ -71,15 +71,20 @@ def html_findings(findings: Sequence[tuple[str, str]]) -> str:
     return "<ul>\n" + "\n".join(items) + "\n</ul>"
 
 
-def html_pictures(pictures: Sequence[Exhibit]) -> str:
-    """The pictures with their captions, side by side where there is room."""
+def html_pictures(exhibits: Sequence[Exhibit | ExhibitTable]) -> str:
+    """Pictures and tables with their captions, side by side where there is room."""
     figures = (
-        f"<figure><figcaption><b>{escape(picture.title)}</b>{escape(picture.sentence)}</figcaption>"
-        f'<img alt="{escape(picture.title)}" '
-        f'src="data:image/png;base64,{base64.b64encode(picture.png).decode("ascii")}"></figure>'
-        for picture in pictures
+        f"<figure><figcaption><b>{escape(one.title)}</b>{escape(one.sentence)}</figcaption>{_shown(one)}</figure>"
+        for one in exhibits
     )
     return '<div class="figures">\n' + "\n".join(figures) + "\n</div>"
+
+
+def _shown(exhibit: Exhibit | ExhibitTable) -> str:
+    if isinstance(exhibit, ExhibitTable):
+        return html_table(exhibit.columns, exhibit.rows)
+    png = base64.b64encode(exhibit.png).decode("ascii")
+    return f'<img alt="{escape(exhibit.title)}" src="data:image/png;base64,{png}">'
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -24,7 +24,7 @@ from tombola.train.doctor.page import (
 from tombola.train.drawing import charts
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.run.watch_row import HEALTHY_RATIO, WatchRow
-from tombola.train.tasks.task import ExaminedTask, Exhibit, Tell, silent
+from tombola.train.tasks.task import ExaminedTask, Exhibit, ExhibitTable, Tell, silent
 
 # With fewer, curves have no shape.
 ENOUGH_EPOCHS = 3
@@ -42,7 +42,7 @@ class _Material:
     preflight: list[Finding]
     range_test_png: bytes | None
     parameters: int | None
-    exhibits: Sequence[Exhibit]
+    exhibits: Sequence[Exhibit | ExhibitTable]
 
 
 def write_report(run: RunFolder, task: ExaminedTask, *, device: str = "cpu", tell: Tell = silent) -> Path:
@@ -89,7 +89,7 @@ def _read_preflight(folder: Path) -> tuple[list[Finding], bytes | None]:
 
 def _judge_best(
     run: RunFolder, task: ExaminedTask, device: torch.device, tell: Tell
-) -> tuple[int | None, Sequence[Exhibit]]:
+) -> tuple[int | None, Sequence[Exhibit | ExhibitTable]]:
     """How many weights the network has, and the exhibits of the best."""
     if not run.weights_path("best").exists():
         return None, ()
@@ -115,7 +115,7 @@ def _page(material: _Material) -> str:
     if material.watch_rows:
         sections.append(html_section("Layers", html_pictures(_layers(material)), _last_look(material)))
     if material.exhibits:
-        sections.append(html_section("Mistakes", html_pictures(material.exhibits)))
+        sections.append(html_section("Answers and mistakes", html_pictures(material.exhibits)))
     sections.append(html_section("Recipe", html_folded("All values", html_code(material.recipe_toml))))
     return html_page(material.task.name, "Report of a training by Tombola", sections)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tombola.train.drawing.figure import INK, WIDTH_INCHES, brief, new_axes, new_figure, to_png
 
 # With more classes the numbers, and then the names, are too small to read.
-NUMBERED_CLASSES, NAMED_CLASSES = 12, 30
+FEW_CLASSES, NUMBERED_CLASSES, NAMED_CLASSES = 12, 24, 30
 
 
 def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str], title: str = "") -> bytes:
@@ -25,11 +25,14 @@ def confusion_matrix_png(matrix: NDArray[np.int64], classes: Sequence[str], titl
     axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="equal")
     axes.grid(visible=False)
     if n_classes <= NAMED_CLASSES:
-        size = 8 if n_classes <= 12 else 5.5
+        size = 8 if n_classes <= FEW_CLASSES else 5.5
         axes.set_xticks(range(n_classes), [brief(name) for name in classes], rotation=90, fontsize=size)
         axes.set_yticks(range(n_classes), [brief(name) for name in classes], fontsize=size)
     if n_classes <= NUMBERED_CLASSES:
+        size = 7 if n_classes <= FEW_CLASSES else 4.5
         for row, column in zip(*np.nonzero(matrix), strict=True):
             ink = "white" if shares[row, column] > 0.3 else "#222222"
-            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=7)
+            axes.text(
+                column, row, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=size
+            )
     return to_png(figure)

@@ -24,6 +24,15 @@ def draw_precision_recall(scores: DetectionScores, path: Path, score_threshold: 
     Needs matplotlib. OutputError if the file cannot be written or its ending is another.
     """
     check_place(path, *SUFFIXES)
+    write_atomic(path, _drawn(scores, score_threshold, path.suffix.removeprefix(".")))
+
+
+def precision_recall_png(scores: DetectionScores, score_threshold: float = 0.5) -> bytes:
+    """The same picture as PNG bytes."""
+    return _drawn(scores, score_threshold, "png")
+
+
+def _drawn(scores: DetectionScores, score_threshold: float, form: str) -> bytes:
     # matplotlib takes a second to import, and a training that draws nothing should not need it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -65,5 +74,5 @@ def draw_precision_recall(scores: DetectionScores, path: Path, score_threshold: 
     figure.supxlabel("recall", fontsize=9, color=INK)
     figure.supylabel("precision", fontsize=9, color=INK)
     content = io.BytesIO()
-    figure.savefig(content, format=path.suffix.removeprefix("."), dpi=120)
-    write_atomic(path, content.getvalue())
+    figure.savefig(content, format=form, dpi=120)
+    return content.getvalue()

@@ -9,6 +9,9 @@ from tombola.train.metrics.average_precision import DetectionScores
 from tombola.train.metrics.counts import ClassCounts
 from tombola.train.metrics.score import percent
 
+# Of what `as_rows` gives.
+COLUMNS = ("class", "boxes", "AP", "precision", "recall", "F1")
+
 
 @dataclass(frozen=True)
 class ClassRow(ClassCounts):
@@ -58,8 +61,8 @@ def best_f1_score(scores: DetectionScores) -> float:
     return float(values[np.argmax(np.where(last_of_equal, f1, -1))])
 
 
-def as_rows(rows: Sequence[ClassRow]) -> list[tuple[str, str, str, str, str, str]]:
-    """Return table rows: class, truths, AP, precision, recall, F1; the last four as `percent` writes them."""
+def as_rows(rows: Sequence[ClassRow]) -> list[tuple[str, ...]]:
+    """Return table rows, one cell for each of COLUMNS; the last four as `percent` writes them."""
     return [
         (
             row.name,

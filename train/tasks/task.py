@@ -21,6 +21,17 @@ class Exhibit:
     png: bytes
 
 
+@dataclass(frozen=True)
+class ExhibitTable:
+    """One table of the report: a title, a plain sentence on how to read it, names of columns, and rows of as
+    many cells."""
+
+    title: str
+    sentence: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 # Called with how many pictures are done, of how many.
 Tell = Callable[[int, int], None]
 
@@ -88,8 +99,8 @@ class ExaminedTask(Task, Protocol):
     def check_test(self) -> None:
         """DataError if the test pictures are missing, which only a later evaluation reads."""
 
-    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
-        """Pictures of how the trained network (in eval mode) errs on the validation pictures."""
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit | ExhibitTable]:
+        """How good the trained network (in eval mode) is on the validation pictures, and how it errs."""
 
 
 @runtime_checkable

@@ -31,7 +31,7 @@ from tombola.train.start.parent import Layers, lineage, parameter_groups, start_
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Exhibit, Tell, silent
+from tombola.train.tasks.task import Exhibit, ExhibitTable, Tell, silent
 
 # Low enough that average precision sees the whole curve.
 SCORING_THRESHOLD = 0.01
@@ -182,13 +182,18 @@ class DetectTask:
             found, asked = found + int(hits.sum()), asked + len(hits)
         return found / asked if asked else 1.0
 
-    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit | ExhibitTable]:
         if self.valid_data is None:
             return ()
-        from tombola.train.tasks.detect.exhibits import detect_exhibits
+        from tombola.train.tasks.detect.mistake_exhibits import mistake_exhibits
+        from tombola.train.tasks.detect.score_exhibits import score_exhibits
 
         predictions = answers(network, self.recipe, self.valid_data, tell)
-        return detect_exhibits(self.valid_data, predictions, self.recipe.answer.score_threshold)
+        cut = self.recipe.answer.score_threshold
+        return [
+            *score_exhibits(predictions, truths(self.valid_data), self.classes, cut),
+            *mistake_exhibits(self.valid_data, predictions, cut),
+        ]
 
 
 def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ class _Mistake:
     truth_xyxy: NDArray[np.float32] | None = None
 
 
-def detect_exhibits(
+def mistake_exhibits(
     data: DetectionSet, predictions: Sequence[Prediction], score_threshold: float
 ) -> list[Exhibit]:
     """Pictures of the mistakes among the detections above `score_threshold`, one prediction a picture of

@@ -40,8 +40,8 @@ def train_recipe(
     """
     device = choose_device(device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    task = open_task(recipe_path, overrides)
-    run = RunFolder(run_path or Path("runs") / task.name)
+    run = RunFolder(run_path or Path("runs") / load_recipe(recipe_path, overrides).name)
+    task = open_task(recipe_path, overrides, run.read_widths() if resume else None)
     if processes > 1:
         task.check_shares()
     if resume:

@@ -50,6 +50,7 @@ class NumberTask:
     name = "numbers"
     score = Score("none", "", higher_is_better=True)
     seed = 0
+    widths: Mapping[str, int] = {}  # never written
 
     def __init__(
         self, network: nn.Module | None = None, count: int = 40, batch_size: int = 4, **settings: Any

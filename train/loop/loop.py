@@ -231,6 +231,7 @@ class _Training:
         self.fabric.barrier()
         if self.fabric.is_global_zero:
             self.run.write_lineage(self.task.lineage())
+            self.run.write_widths(self.task.widths)
             self.run.write_recipe(self.task.recipe_toml())
         self._write("initial", self.learner.raw())
         # From here on a run that is killed can be resumed.

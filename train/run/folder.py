@@ -21,7 +21,15 @@ MOST_BYTES = 100_000_000  # of a table that a run writes
 
 # What a run would write over. A preflight's files, a log and a lineage alone are no run's yet.
 OWN_FILES = frozenset(
-    {"recipe.toml", "metrics.csv", "curves.png", "report.html", "best.safetensors", "last.safetensors"}
+    {
+        "recipe.toml",
+        "widths.json",
+        "metrics.csv",
+        "curves.png",
+        "report.html",
+        "best.safetensors",
+        "last.safetensors",
+    }
 )
 
 
@@ -180,7 +188,10 @@ class RunFolder:
         write_atomic(self.path / "lineage.json", json.dumps(lineage, indent=2).encode())
 
     def write_widths(self, widths: Mapping[str, int]) -> None:
-        """widths.json: how wide each axis of the network is."""
+        """widths.json: how wide each axis of the network is; no file where the recipe's widths hold."""
+        if not widths:
+            self.widths_path.unlink(missing_ok=True)
+            return
         write_atomic(self.widths_path, json.dumps(widths, indent=1).encode())
 
     def read_widths(self) -> dict[str, int]:

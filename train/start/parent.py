@@ -38,10 +38,10 @@ class Parent:
 
 
 def start_network(network: nn.Module, recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> None:
-    """Give the network the weights of `start.weights` and freeze it up to `start.freeze`.
+    """Give the network the weights of `start.weights`.
 
-    Raises TrainingError for weights that do not fit, RecipeError for a layer that is none or weights that
-    learnt from pictures which were normalised otherwise.
+    Raises TrainingError for weights that do not fit, RecipeError for weights that learnt from pictures which
+    were normalised otherwise.
     """
     parent = find_parent(recipe, classes, layers)
     if parent is not None and parent.of_body:
@@ -49,6 +49,10 @@ def start_network(network: nn.Module, recipe: Recipe, classes: tuple[str, ...], 
     elif parent is not None:
         load_start(network, parent.file, fresh=() if parent.keeps_last else layers.last)
         _check_seen_alike(recipe, parent)
+
+
+def freeze(network: nn.Module, recipe: Recipe) -> None:
+    """Freeze the network up to `start.freeze`; RecipeError if that is no layer."""
     if recipe.start.freeze:
         freeze_up_to(network, recipe.start.freeze)
 

@@ -1,6 +1,6 @@
 """The tasks that there are, and the one way from a recipe or a run folder to its task and its network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Row:
     weights are best."""
 
     recipe: type[Recipe]
-    task: Callable[[Any], ExaminedTask]
+    task: Callable[[Any, Mapping[str, int]], ExaminedTask]
     build: Callable[..., Any]
     score: Score
 
@@ -47,10 +47,19 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Any:
     return validate(TASKS[task].recipe, table, path)
 
 
-def open_task(path: Path, overrides: Sequence[str] = ()) -> ExaminedTask:
-    """The task of a recipe, its data loaded. Raises RecipeError and DataError."""
+def open_task(
+    path: Path, overrides: Sequence[str] = (), widths: Mapping[str, int] | None = None
+) -> ExaminedTask:
+    """The task of a recipe, its data loaded. Raises RecipeError and DataError; TrainingError for damaged
+    widths.
+
+    widths: of its network; if none are told, those of the run folder that the recipe lies in.
+    """
     recipe = load_recipe(path, overrides)
-    return TASKS[recipe.task].task(recipe)
+    if widths is None:
+        run = RunFolder(path.parent)
+        widths = run.read_widths() if run.is_run and path == run.recipe_path else {}
+    return TASKS[recipe.task].task(recipe, widths)
 
 
 def load_network(run: Path, weights: str = "best") -> tuple[Any, Any]:

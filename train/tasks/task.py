@@ -43,12 +43,14 @@ def silent(_done: int, _total: int) -> None:
 class Task(Protocol):
     """A network, batches, a loss and a score.
 
-    name is the recipe's. score is the one of `evaluate` that decides which weights are best.
+    name is the recipe's. widths, by the name of an axis, stand in for the recipe's; none if it says all.
+    score is the one of `evaluate` that decides which weights are best.
     """
 
     name: str
     settings: TrainingSettings
     seed: int
+    widths: Mapping[str, int]
     score: Score
 
     def check_shares(self) -> None:

@@ -19,7 +19,7 @@ from tombola.train.metrics.score import Score
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
-from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
+from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
 from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Request, collate, plan_epoch
 from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
@@ -39,9 +39,10 @@ class ClassifyTask:
 
     score = Score("accuracy", "share", higher_is_better=True)
 
-    def __init__(self, recipe: ClassifyRecipe) -> None:
+    def __init__(self, recipe: ClassifyRecipe, widths: Mapping[str, int] | None = None) -> None:
         """Load the data and check it. Raises DataError."""
         self.recipe = recipe
+        self.widths = dict(widths or {})
         self.name = recipe.name
         self.settings = recipe.training
         self.seed = recipe.seed
@@ -81,15 +82,17 @@ class ClassifyTask:
 
     def build_network(self, *, start: bool = True) -> nn.Module:
         torch.manual_seed(self.seed)
-        network = build(self.recipe, len(self.classes))
+        network = build(self.recipe, len(self.classes), self.widths)
         for name, module in network.named_modules():
             if self.settings.batch_size == 1 and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise RecipeError(
                     f"the batch norm {name} cannot learn from training.batch_size = 1; raise it, or set "
                     "network.batch_norm = false"
                 )
-        if start:
+        # What is narrower than its recipe has no first weights but its own.
+        if start and not self.widths:
             start_network(network, self.recipe, self.classes, LAYERS)
+        freeze(network, self.recipe)
         return network
 
     def prepare(self, network: nn.Module, moment: Moment) -> None:  # noqa: ARG002  # the same at any

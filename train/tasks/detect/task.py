@@ -27,7 +27,7 @@ from tombola.train.networks.inputs.picture_input import corner
 from tombola.train.networks.layers.boxes import clip
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
-from tombola.train.start.parent import Layers, lineage, parameter_groups, start_network
+from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
 from tombola.train.tasks.moment import Moment
@@ -49,9 +49,10 @@ class DetectTask:
 
     score = Score("voc07_map", "share", higher_is_better=True)
 
-    def __init__(self, recipe: DetectRecipe) -> None:
+    def __init__(self, recipe: DetectRecipe, widths: Mapping[str, int] | None = None) -> None:
         """Load the data and check it. Raises DataError."""
         self.recipe = recipe
+        self.widths = dict(widths or {})
         self.name = recipe.name
         self.settings = recipe.training
         self.seed = recipe.seed
@@ -90,9 +91,11 @@ class DetectTask:
 
     def build_network(self, *, start: bool = True) -> FasterRCNN:
         torch.manual_seed(self.seed)
-        network = build(self.recipe, len(self.classes))
-        if start:
+        network = build(self.recipe, len(self.classes), self.widths)
+        # What is narrower than its recipe has no first weights but its own.
+        if start and not self.widths:
             start_network(network, self.recipe, self.classes, LAYERS)
+        freeze(network, self.recipe)
         return network
 
     def prepare(self, network: nn.Module, moment: Moment) -> None:  # noqa: ARG002  # the same at any

@@ -46,7 +46,7 @@ class VectorTask:
         chosen = {"epochs": EPOCHS, "batch_size": BATCH, "workers": 0, "warmup_steps": 2, "early_steps": (2,)}
         self.settings = TrainingSettings(**{**chosen, **settings})
         self.seed = 7
-        self.widths: dict[str, int] = {}
+        self.widths: Mapping[str, int] = {}
         self.interrupt_at = interrupt_at
         self.moments: list[Moment] = []
 

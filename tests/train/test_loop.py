@@ -75,7 +75,7 @@ class LineTask:
     scores: list[float] = field(default_factory=list)
     calls: int = 0
     moments: list[Moment] = field(default_factory=list)
-    widths: dict[str, int] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
 
     def recipe_toml(self) -> str:
         return "task = 'line'\n"

@@ -42,7 +42,7 @@ class ClassifyTask:
     def __init__(self, recipe: ClassifyRecipe, widths: Mapping[str, int] | None = None) -> None:
         """Load the data and check it. Raises DataError."""
         self.recipe = recipe
-        self.widths = dict(widths or {})
+        self.widths: Mapping[str, int] = widths or {}
         self.name = recipe.name
         self.settings = recipe.training
         self.seed = recipe.seed

@@ -52,7 +52,7 @@ class DetectTask:
     def __init__(self, recipe: DetectRecipe, widths: Mapping[str, int] | None = None) -> None:
         """Load the data and check it. Raises DataError."""
         self.recipe = recipe
-        self.widths = dict(widths or {})
+        self.widths: Mapping[str, int] = widths or {}
         self.name = recipe.name
         self.settings = recipe.training
         self.seed = recipe.seed

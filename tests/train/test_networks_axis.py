@@ -31,6 +31,8 @@ from tombola.train.networks.detect.roi_head import RoiSettings
 from tombola.train.networks.detect.sampling import Target
 from tombola.train.networks.layers.convolution import Conv
 from tombola.train.networks.layers.dense_layer import Linear
+from tombola.train.prune.dead import bury_dead
+from tombola.train.prune.shrink import entries_of, shrink
 from tombola.train.recipe.recipe import Section, validate
 
 SIDE = 32
@@ -129,25 +131,6 @@ def draw_kept(network: nn.Module, random: Random) -> dict[Axis, list[int]]:
     }
 
 
-def entries_of(member: Member, channels: Sequence[int]) -> Tensor:
-    """Where these channels lie along the member's dimension."""
-    first = member.start + member.block * torch.tensor(channels, dtype=torch.int64)
-    return (first[:, None] + torch.arange(member.block)).flatten()
-
-
-def sliced(network: nn.Module, kept: Kept) -> dict[str, Tensor]:
-    """The state dict with nothing but the kept channels."""
-    left: dict[tuple[str, int], list[Tensor]] = {}
-    for axis, places in members(network).items():
-        for member in places:
-            channels = kept.get(axis, range(axis.width))
-            left.setdefault((member.tensor, member.dim), []).append(entries_of(member, channels))
-    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    for (name, dim), parts in left.items():
-        state[name] = state[name].index_select(dim, torch.cat(parts).sort().values)
-    return state
-
-
 def masked(network: nn.Module, kept: Kept) -> None:
     """Zeros wherever a channel that is not kept is written or read."""
     tensors = dict(network.named_parameters()) | dict(network.named_buffers())
@@ -159,11 +142,10 @@ def masked(network: nn.Module, kept: Kept) -> None:
 
 def check_narrowed(wide: nn.Module, narrow_of: Any, random: Random) -> None:
     kept = draw_kept(lively(wide), random)
-    narrow = narrow_of({axis.name: len(channels) for axis, channels in kept.items()})
-    narrow.load_state_dict(sliced(wide, kept))
+    narrow = shrink(wide, {axis.name: channels for axis, channels in kept.items()}, narrow_of)
     masked(wide, kept)
     with torch.no_grad():
-        wanted, found = answers(wide), answers(narrow.eval())
+        wanted, found = answers(wide), answers(narrow)
     assert wanted.std() > 1e-3
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
 
@@ -190,15 +172,36 @@ def test_a_narrowed_detector_answers_like_the_masked_one(
 
 
 def kinds() -> list[Any]:
-    made = [pytest.param(lambda name=name: classifier(name), id=name) for name in CLASSIFIERS]
+    made = [
+        pytest.param(lambda stored=None, name=name: classifier(name, stored), id=name) for name in CLASSIFIERS
+    ]
     for pyramid in (True, False):
         made += [
             pytest.param(
-                lambda name=name, pyramid=pyramid: detector(name, pyramid=pyramid), id=f"{name} {pyramid}"
+                lambda stored=None, name=name, pyramid=pyramid: detector(name, stored, pyramid=pyramid),
+                id=f"{name} {pyramid}",
             )
             for name in DETECTOR_BACKBONES
         ]
     return made
+
+
+@pytest.mark.parametrize("build", kinds())
+@given(random=st.randoms(use_true_random=False))
+@settings(max_examples=1)
+def test_what_a_mask_kills_is_gone_and_nothing_changes(build: Any, random: Random) -> None:
+    wide, sparsity = lively(build()), random.choice([0.5, 0.8, 0.95, 1.0])
+    with torch.no_grad():
+        for parameter in wide.parameters():
+            if parameter.ndim > 1 or random.random() < 0.3:  # now and then biases die, too
+                parameter.mul_(torch.rand(parameter.shape) >= sparsity)
+    side_hw = (64, 96) if isinstance(wide, FasterRCNN) else (SIDE, SIDE)
+    quiet, alive = bury_dead(wide, torch.randn(2, 3, *side_hw))
+    narrow = shrink(quiet, alive, build)
+    with torch.no_grad():
+        torch.testing.assert_close(answers(narrow), answers(wide), atol=1e-5, rtol=1e-5)
+    if sparsity == 1.0:
+        assert sum(widths(narrow).values()) < 0.2 * sum(widths(wide).values())
 
 
 @pytest.mark.parametrize("build", kinds())

@@ -1,0 +1,205 @@
+"""Channels that a mask has killed: nobody reads them, or what they hand on is always the same."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tombola.train.networks.axis import Axis, Member
+from tombola.train.networks.classify.highway import HighwayLayer
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.networks.layers.dense_layer import LinearBatchNorm
+from tombola.train.networks.layers.norm import MapNorm, VectorNorm
+from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_reader
+
+# What an entry may change by, of 1 + its size, and still be called the same: sums of float64.
+_SAME = 1e-9
+
+
+def bury_dead(network: nn.Module, pictures: Tensor) -> tuple[nn.Module, Kept]:
+    """A copy that answers the same and does without its dead channels, and for each axis the others.
+
+    pictures: float32 [B, channels, H, W] of a size that the network takes and two cells or more at its
+    coarsest; what is on them does not matter. A channel is dead if all weights that read it are 0, or if no
+    path of living weights leads to where it is read and it is the same in all cells: then the constant goes
+    into the bias, or the norm's mean, of each reader. A constant that a padded kernel reads is another at the
+    border, and one whose reader has neither bias nor norm has no place to go: such channels stay. An axis
+    keeps one channel at least.
+    """
+    quiet = copy.deepcopy(network).double().eval()
+    alive: dict[str, list[int]] = {}
+    before: dict[str, list[int]] | None = None
+    while alive != before:
+        before = alive
+        fold_constants(quiet, pictures.double())
+        alive = _silence_unread(quiet)
+    return quiet.float().train(network.training), {name: kept or [0] for name, kept in alive.items()}
+
+
+def _silence_unread(network: nn.Module) -> dict[str, list[int]]:
+    """For each axis the channels that somebody reads; what writes the others becomes 0."""
+    tensors = dict(network.named_parameters())
+    read: dict[str, list[int]] = {}
+    with torch.no_grad():
+        # Backwards, for what is written to a silenced channel may be all that somebody was read for.
+        for axis, places in reversed(free_axes(network).items()):
+            used = torch.zeros(axis.width, dtype=torch.bool)
+            for member in (one for one in places if is_reader(one)):
+                used |= _by_channel(tensors[member.tensor] != 0, member, axis).flatten(1).any(1)
+            read[axis.name] = used.nonzero()[:, 0].tolist()
+            unread = (~used).nonzero()[:, 0].tolist()
+            for member in places:
+                if member.tensor in tensors:
+                    tensors[member.tensor].index_fill_(member.dim, entries_of(member, unread), 0.0)
+    return read
+
+
+def _by_channel(tensor: Tensor, member: Member, axis: Axis) -> Tensor:
+    """The member's stretch of `tensor` -> [width, …]."""
+    stretch = tensor.narrow(member.dim, member.start, axis.width * member.block)
+    by_channel: Tensor = stretch.movedim(member.dim, 0).unflatten(0, (axis.width, member.block))
+    return by_channel
+
+
+def fold_constants(network: nn.Module, pictures: Tensor) -> None:
+    """Move each channel that is constant wherever it is read into its readers' biases; read it no more."""
+    constants = _constant_inputs(network, pictures)
+    with torch.no_grad():
+        for axis, places in free_axes(network).items():
+            readers = [member for member in places if is_reader(member)]
+            foldable = torch.ones(axis.width, dtype=torch.bool)
+            for member in readers:
+                foldable &= _foldable(network, member, axis, constants[_layer_of(member)])
+            gone = foldable.nonzero()[:, 0].tolist()
+            for member in readers:
+                _fold(network, member, entries_of(member, gone), constants[_layer_of(member)])
+
+
+def _layer_of(member: Member) -> str:
+    return member.tensor.rpartition(".")[0]
+
+
+def _foldable(network: nn.Module, member: Member, axis: Axis, constant: Tensor) -> Tensor:
+    """bool [width]: which channels this reader can do without. constant: [entries], NaN where it is none."""
+    values = constant.narrow(0, member.start, axis.width * member.block).unflatten(0, (axis.width, -1))
+    exact = ~values.isnan()
+    if not _has_place(network, _layer_of(member)):
+        exact &= values == 0
+    read = _by_channel(network.get_parameter(member.tensor) != 0, member, axis).flatten(1).any(1)
+    foldable: Tensor = exact.all(1) | ~read
+    return foldable
+
+
+def _has_place(network: nn.Module, layer: str) -> bool:
+    """Whether a constant input can go into the layer's bias, or into the norm behind it, exactly."""
+    module, around = network.get_submodule(layer), network.get_submodule(layer.rpartition(".")[0])
+    if isinstance(module, nn.Conv2d):
+        uneven = isinstance(around, ConvBatchNorm) and around.uneven is not None
+        if uneven or any(side != 0 for side in module.padding):
+            return False
+    return module.bias is not None or isinstance(around, ConvBatchNorm | LinearBatchNorm)
+
+
+def _fold(network: nn.Module, member: Member, entries: Tensor, constant: Tensor) -> None:
+    layer = _layer_of(member)
+    module, around = network.get_submodule(layer), network.get_submodule(layer.rpartition(".")[0])
+    weight = network.get_parameter(member.tensor)
+    read = weight.index_select(1, entries).flatten(2).sum(2) if weight.ndim > 2 else weight[:, entries]
+    # What is unread may be anything, NaN too.
+    value = torch.where((read != 0).any(0), constant[entries], 0.0)
+    shift = read @ value
+    if isinstance(module.bias, Tensor):
+        module.bias += shift
+    elif isinstance(around, ConvBatchNorm | LinearBatchNorm):
+        assert around.norm.running_mean is not None
+        around.norm.running_mean -= shift
+    else:
+        assert not shift.any(), layer
+    weight.index_fill_(1, entries, 0.0)
+
+
+def _constant_inputs(network: nn.Module, pictures: Tensor) -> dict[str, Tensor]:
+    """Name of each layer that reads -> [entries] what each of its inputs always is, NaN if it varies."""
+    low, high = _input_ranges(network, pictures)
+    _, reached = _input_ranges(_traces(network), torch.ones_like(pictures), as_signs=True)
+    return {
+        layer: torch.where(
+            (high[layer] - one <= _SAME * (1 + one.abs())) & (reached[layer] == 0), one, torch.nan
+        )
+        for layer, one in low.items()
+    }
+
+
+def _traces(network: nn.Module) -> nn.Module:
+    """A copy in which an entry is above 0 if a path of living weights leads to it from a picture of ones, and
+    0 if none does: living weights are positive, all else is 0, and each activation is 0 at 0 alone."""
+    traces = copy.deepcopy(network)
+    with torch.no_grad():
+        for module in traces.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.ndim > 1 or (isinstance(module, MapNorm | VectorNorm) and name == "weight"):
+                    # A mean rather than a sum, for a sigmoid of much is a plain 1.
+                    parameter.copy_((parameter != 0) / parameter[0].numel())
+                else:
+                    parameter.zero_()
+            if isinstance(module, MapNorm | VectorNorm):
+                module.reset_running_stats()
+        for module in traces.modules():
+            if isinstance(module, HighwayLayer):  # what opens the gate comes through it
+                module.plain.weight[: len(module.gate.weight)] += module.gate.weight
+    for path, module in list(traces.named_modules()):
+        if isinstance(module, nn.Sigmoid):
+            traces.set_submodule(path, nn.Identity())
+    return traces
+
+
+def _input_ranges(
+    network: nn.Module, pictures: Tensor, *, as_signs: bool = False
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The least and the greatest that each layer reads, over pictures, calls and cells: [entries] a layer.
+
+    as_signs: a layer gets a 1 for all that is above 0, so that nothing grows or vanishes on its way.
+    """
+    low: dict[str, Tensor] = {}
+    high: dict[str, Tensor] = {}
+
+    def watch(layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]:
+        def look(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+            seen = given[0].transpose(0, 1).flatten(1)
+            for kept, one, pick in ((low, seen.amin(1), torch.minimum), (high, seen.amax(1), torch.maximum)):
+                kept[layer] = pick(kept[layer], one) if layer in kept else one
+            return ((given[0] > 0).to(given[0]),) if as_signs else None
+
+        return look
+
+    hooks = []
+    for name, module in network.named_modules():
+        # In eval mode these two compute with their layers' weights and do not call the layers.
+        inner = {ConvBatchNorm: "conv", LinearBatchNorm: "linear"}.get(type(module))
+        if inner is not None:
+            hooks.append(module.register_forward_pre_hook(watch(f"{name}.{inner}")))
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            hooks.append(module.register_forward_pre_hook(watch(name)))
+    with torch.no_grad():
+        answer_all(network, pictures)
+    for hook in hooks:
+        hook.remove()
+    return low, high
+
+
+def answer_all(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Run every layer on pictures [B, channels, H, W]; all answers in one row. A detector judges boxes of
+    fixed places in each picture."""
+    if not isinstance(network, FasterRCNN):
+        answer: Tensor = network(pictures)
+        return answer.flatten()
+    height, width = pictures.shape[2:]
+    shares = pictures.new_tensor([[0, 0, 1, 1], [0.1, 0.2, 0.4, 0.5], [0.5, 0.4, 0.9, 1.0]])
+    boxes_xyxy = (shares * shares.new_tensor([width, height, width, height])).repeat(len(pictures), 1)
+    picture_index = torch.arange(len(pictures)).repeat_interleave(len(shares))
+    maps = network.neck(network.backbone(pictures))
+    logits, offsets, _ = network.proposals(maps)
+    _, class_logits, box_offsets = network.roi_head(maps, boxes_xyxy, picture_index)
+    return torch.cat([one.flatten() for one in (logits, offsets, class_logits, box_offsets)])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import DataError, RecipeError
-from tombola.train.data.pictures.augment import AugmentSettings, augment, change_colours
+from tombola.train.data.pictures.augment import AugmentSettings, augment
+from tombola.train.data.pictures.colours import change_colours
 from tombola.train.data.pictures.mosaic import mosaic
 from tombola.train.data.pictures.window import BORDER_RGB, Sample, crop, flip, pad, resize, visible_share
 

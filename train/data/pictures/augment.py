@@ -1,18 +1,21 @@
-"""Random changes to a labelled picture that leave its labels true: flip, crop, zoom, stretch, colour.
+"""Random changes to a labelled picture that leave its labels true: flip, crop, zoom, stretch, turn, colour.
 
 Geometry is one window in the source picture: a slice of it, a border where the window reaches past it, and
-at most one resize. All random numbers come from the generator that is passed in.
+at most one resize; or, where the settings turn pictures, one resampling of that window. All random numbers
+come from the generator that is passed in.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import RecipeError
+from tombola.train.data.pictures.colours import change_colours
+from tombola.train.data.pictures.placing import Placing, Turn, check_strength, draw_turn, place, turns
 from tombola.train.data.pictures.window import (
+    BORDER_RGB,
+    MIN_VISIBLE_SHARE,
     Sample,
     Window,
     crop,
@@ -22,9 +25,10 @@ from tombola.train.data.pictures.window import (
     overlaps,
     pad,
     resize,
+    visible_share,
 )
 
-CROP_TRIES = 20
+CROP_TRIES = TURN_TRIES = 20
 CROP_MIN_IOUS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
@@ -38,6 +42,8 @@ class AugmentSettings:
     crop_size   smallest and largest side of that crop, as a share of the picture's
     scale       smallest and largest zoom; below 1 the picture shrinks inside a border, above 1 it is cropped
     stretch     largest change of aspect ratio, 0.1 = one side longer by up to 10 %
+    rotate, shear, translate, lens      strongest turn, slant, shift and distortion, as in `Turns`; a box
+                becomes the upright hull of where it comes to lie
     brightness, contrast, saturation    largest change as a share, 0.3 = factor 0.7 … 1.3
     hue         largest turn as a share of the colour circle
     mosaic      probability that the caller joins four pictures by `mosaic` first
@@ -50,6 +56,10 @@ class AugmentSettings:
     crop_size: tuple[float, float] = (0.3, 1.0)
     scale: tuple[float, float] = (0.6, 1.5)
     stretch: float = 0.1
+    rotate: float = 0.0
+    shear: float = 0.0
+    translate: float = 0.0
+    lens: float = 0.0
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.4
@@ -59,10 +69,9 @@ class AugmentSettings:
     clean_share: float = 0.1
 
     def __post_init__(self) -> None:
-        joining = ("mosaic", "mixup", "clean_share")
-        for name in ("flip", "crop", *joining, "stretch", "brightness", "contrast", "saturation", "hue"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"augment: {name} = {getattr(self, name)}; give a share from 0 to 1")
+        for field in fields(self):
+            if field.name not in ("crop_size", "scale"):
+                check_strength(field.name, getattr(self, field.name))
         if not 0 < self.crop_size[0] <= self.crop_size[1] <= 1:
             raise RecipeError(f"augment: crop_size = {self.crop_size}; give 0 < smallest <= largest <= 1")
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -84,17 +93,60 @@ def augment(
     that had a box that is not difficult keeps one (likewise any box, if all are difficult). The inputs are
     not changed; the picture may share their memory where nothing was to change.
     """
+    sample = image_rgb_u8, boxes_xyxy, labels, difficult
     height, width = image_rgb_u8.shape[:2]
     window = _choose_window(height, width, needed_boxes(boxes_xyxy, difficult), settings, rng)
+    sample = (_turn if turns(settings) else _cut)(sample, window, settings, rng)
+    return flip(sample) if rng.random() < settings.flip else sample
+
+
+def _cut(sample: Sample, window: Window, settings: AugmentSettings, rng: np.random.Generator) -> Sample:
+    """Return the window, stretched, its colours changed."""
+    height, width = sample[0].shape[:2]
     inside = (max(window[0], 0), max(window[1], 0), min(window[2], width), min(window[3], height))
-    part_rgb_u8, boxes_xyxy, labels, difficult = crop((image_rgb_u8, boxes_xyxy, labels, difficult), inside)
+    part_rgb_u8, boxes_xyxy, labels, difficult = crop(sample, inside)
     # Before the border is added, so that the border keeps its colour.
     part_rgb_u8 = change_colours(part_rgb_u8, settings, rng)
     sample = pad((part_rgb_u8, boxes_xyxy, labels, difficult), window, inside)
+    return resize(sample, *_stretched_hw(window, settings, rng))
+
+
+def _turn(sample: Sample, window: Window, settings: AugmentSettings, rng: np.random.Generator) -> Sample:
+    """Return the window, stretched and turned, its colours changed; what lies around it fills the corners.
+
+    Boxes of which less than MIN_VISIBLE_SHARE stays visible are dropped; without a turn if none keeps a
+    needed one.
+    """
+    image_rgb_u8, boxes_xyxy, labels, difficult = sample
+    image_rgb_u8 = change_colours(image_rgb_u8, settings, rng)
+    size_hw = _stretched_hw(window, settings, rng)
+    canvas = (0, 0, size_hw[1], size_hw[0])
+    needed = needed_boxes(boxes_xyxy, difficult)
+    placing = _seen_through(window, size_hw, Turn())
+    for _ in range(TURN_TRIES):
+        turn = draw_turn(settings, rng.random(5).tolist(), size_hw)
+        tried = _seen_through(window, size_hw, turn)
+        if keeps_one(tried.boxes(needed), canvas):
+            placing = tried
+            break
+    hulls_xyxy = placing.boxes(boxes_xyxy)
+    kept = visible_share(hulls_xyxy, canvas) >= MIN_VISIBLE_SHARE
+    limits = np.array(canvas[2:] * 2, np.float32)
+    moved = np.clip(hulls_xyxy[kept], 0, limits)
+    return placing.resample(image_rgb_u8, BORDER_RGB), moved, labels[kept], difficult[kept]
+
+
+def _seen_through(window: Window, size_hw: tuple[int, int], turn: Turn) -> Placing:
+    x1, y1, x2, y2 = window
+    step_xy = (x2 - x1) / size_hw[1], (y2 - y1) / size_hw[0]
+    return place(size_hw, ((x1 + x2) / 2, (y1 + y2) / 2), step_xy, turn)
+
+
+def _stretched_hw(window: Window, settings: AugmentSettings, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the size of the window in pixels with one of its sides made longer."""
     stretch = float(rng.uniform(-settings.stretch, settings.stretch))
-    new_h, new_w = sample[0].shape[0] * (1 + max(-stretch, 0.0)), sample[0].shape[1] * (1 + max(stretch, 0.0))
-    sample = resize(sample, round(new_h), round(new_w))
-    return flip(sample) if rng.random() < settings.flip else sample
+    height, width = window[3] - window[1], window[2] - window[0]
+    return round(height * (1 + max(-stretch, 0.0))), round(width * (1 + max(stretch, 0.0)))
 
 
 def _choose_window(
@@ -124,40 +176,3 @@ def _place(height: int, width: int, window_h: float, window_w: float, rng: np.ra
     y1 = round(rng.random() * (height - window_h_px))
     x1 = round(rng.random() * (width - window_w_px))
     return x1, y1, x1 + window_w_px, y1 + window_h_px
-
-
-class Colours(Protocol):
-    """How strongly colours change, each as in AugmentSettings."""
-
-    @property
-    def brightness(self) -> float: ...
-    @property
-    def contrast(self) -> float: ...
-    @property
-    def saturation(self) -> float: ...
-    @property
-    def hue(self) -> float: ...
-
-
-def change_colours(
-    image_rgb_u8: NDArray[np.uint8], settings: Colours, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Turn hue, scale saturation, brightness and contrast, by one table look-up in HSV."""
-    brightness = 1 + rng.uniform(-settings.brightness, settings.brightness)
-    contrast = 1 + rng.uniform(-settings.contrast, settings.contrast)
-    saturation = 1 + rng.uniform(-settings.saturation, settings.saturation)
-    turn = rng.uniform(-settings.hue, settings.hue) * 180
-    if (brightness, contrast, saturation, turn) == (1, 1, 1, 0):
-        return image_rgb_u8
-    level = np.arange(256, dtype=np.float64)
-    tables = np.stack(
-        [
-            np.round(level + turn) % 180,  # OpenCV keeps hue in steps of two degrees, 0 … 179
-            level * saturation,
-            ((level - 128) * contrast + 128) * brightness,
-        ],
-        axis=1,
-    )
-    table_u8 = np.clip(np.round(tables), 0, 255).astype(np.uint8)[None]
-    image_hsv_u8 = cv2.LUT(cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2HSV), table_u8)
-    return np.asarray(cv2.cvtColor(image_hsv_u8, cv2.COLOR_HSV2RGB), np.uint8)

@@ -1,28 +1,25 @@
 """A picture on a classifier's canvas, whole or changed at random so that its label stays true.
 
-All geometry is composed first and the pixels are resampled once, after the halvings that leave less than a
-factor of two to that step, as in a picture that is not changed. Beyond its border a picture goes on with its
+All geometry is composed first and the pixels are resampled once. Beyond its border a picture goes on with its
 border's colour.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import cos, exp, hypot, log, log2, radians, sin, sqrt, tan
+from math import exp, log, sqrt
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import RecipeError
-from tombola.runtime.pictures.shrink import halve
-from tombola.train.data.pictures.augment import change_colours
+from tombola.train.data.pictures.colours import change_colours
+from tombola.train.data.pictures.placing import Placing, check_strength, draw_turn, place, turns
 from tombola.train.resize.fit import Fit, fill
 
 ERASED_SHARE = (0.02, 0.33)  # of the canvas; Zhong et al. 2017, Random Erasing
 ERASED_ASPECT = 3.3
 GREY = 128
-REMAPPED_SIDE = 8192  # in pixels; OpenCV's remap reads fewer than 32767
-MOST = {"rotate": 180.0, "shear": 60.0, "lens": 0.3}  # a stronger lens would fold the corners back
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,8 @@ class WarpSettings:
 
     flip, flip_vertical   probability of a mirror image, left to right and top to bottom
     crop                  smallest share of the area that is kept; 1 keeps all
-    translate             largest shift as a share of the side; whole pixels of the canvas
-    rotate                largest turn in degrees, either way
     stretch               largest change of aspect ratio, 0.1 = up to 10 % wider or narrower
-    shear                 largest slant in degrees, either way
-    lens                  strongest distortion: how far a corner moves, as a share of its distance to the
-                          middle, inwards (barrel) or outwards (pincushion)
+    rotate, shear, translate, lens      strongest turn, slant, shift and distortion, as in `Turns`
     erase                 probability that a grey rectangle hides a part
     brightness, contrast, saturation    largest change as a share, 0.3 = factor 0.7 … 1.3
     hue                   largest turn as a share of the colour circle
@@ -58,17 +51,14 @@ class WarpSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value, most = getattr(self, field.name), MOST.get(field.name, 1.0)
-            if not 0 <= value <= most:
-                unit = "degrees" if most > 1 else "a share"
-                raise RecipeError(f"augment: {field.name} = {value}; give {unit} from 0 to {most:g}")
+            check_strength(field.name, getattr(self, field.name))
         if self.crop == 0:
             raise RecipeError("augment: crop = 0 keeps nothing; give the smallest share of the area to keep")
 
     @property
     def moves(self) -> bool:
         """Whether anything but a mirror image changes where pixels are."""
-        return self.crop < 1 or any((self.translate, self.rotate, self.stretch, self.shear, self.lens))
+        return self.crop < 1 or self.stretch > 0 or turns(self)
 
     @property
     def colours(self) -> bool:
@@ -94,12 +84,11 @@ def fit_picture(
     """
     if settings is None:
         return fill(image_rgb_u8, size_hw, fit)
-    if settings.lens:
-        image_rgb_u8 = limit_side(image_rgb_u8, REMAPPED_SIDE)
     chance = rng.random(12).tolist()
     mirrored = chance[0] < settings.flip, chance[1] < settings.flip_vertical
     if settings.moves:
-        canvas_rgb_u8 = _warp(image_rgb_u8, size_hw, fit, settings, chance[3:], mirrored)
+        placing = _place(image_rgb_u8.shape[:2], size_hw, fit, settings, chance[3:], mirrored)
+        canvas_rgb_u8 = placing.resample(image_rgb_u8)
     else:
         canvas_rgb_u8 = _mirror(fill(image_rgb_u8, size_hw, fit), mirrored)
     if settings.colours:
@@ -115,16 +104,6 @@ def _window_hw(picture_hw: tuple[int, int], size_hw: tuple[int, int], fit: Fit) 
     return size_hw[0] * scale, size_hw[1] * scale
 
 
-def limit_side(image_rgb_u8: NDArray[np.uint8], most_px: int) -> NDArray[np.uint8]:
-    """Return the picture [h, w, 3] with no side above `most_px`, itself if it has none."""
-    height, width = image_rgb_u8.shape[:2]
-    share = most_px / max(height, width)
-    if share >= 1:
-        return image_rgb_u8
-    size_wh = max(1, round(width * share)), max(1, round(height * share))
-    return np.asarray(cv2.resize(image_rgb_u8, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _mirror(canvas_rgb_u8: NDArray[np.uint8], mirrored: tuple[bool, bool]) -> NDArray[np.uint8]:
     if not any(mirrored):
         return canvas_rgb_u8
@@ -132,73 +111,25 @@ def _mirror(canvas_rgb_u8: NDArray[np.uint8], mirrored: tuple[bool, bool]) -> ND
     return np.asarray(cv2.flip(canvas_rgb_u8, code), np.uint8)
 
 
-def _warp(
-    image_rgb_u8: NDArray[np.uint8],
-    size_hw: tuple[int, int],
-    fit: Fit,
-    settings: WarpSettings,
-    chance: Sequence[float],
-    mirrored: tuple[bool, bool],
-) -> NDArray[np.uint8]:
-    """Resample the picture once through crop, stretch, shear, turn, mirror, shift and lens, in this order."""
-    (a, b, _), (c, d, _) = _to_picture(image_rgb_u8.shape[:2], size_hw, fit, settings, chance, mirrored)
-    # Interpolation reads 2 × 2 pixels, so a step must not be longer than two.
-    halvings = int(log2(max(1, min(hypot(a, c), hypot(b, d), *image_rgb_u8.shape[:2]))))
-    image_rgb_u8 = halve(image_rgb_u8, halvings)
-    (a, b, x), (c, d, y) = _to_picture(image_rgb_u8.shape[:2], size_hw, fit, settings, chance, mirrored)
-    # Offset of the first pixel from the middle. OpenCV counts from the middle of a pixel, hence 0.5 below.
-    first_x, first_y = (1 - size_hw[1]) / 2, (1 - size_hw[0]) / 2
-    if settings.lens:
-        bend = settings.lens * (2 * chance[0] - 1)
-        across = np.linspace(first_x, -first_x, size_hw[1], dtype=np.float32)[None]
-        down = np.linspace(first_y, -first_y, size_hw[0], dtype=np.float32)[:, None]
-        factor = 1 + bend * (across**2 + down**2) / ((size_hw[0] / 2) ** 2 + (size_hw[1] / 2) ** 2)
-        across, down = across * factor, down * factor
-        map_x = (a * across + b * down + (x - 0.5)).astype(np.float32)
-        map_y = (c * across + d * down + (y - 0.5)).astype(np.float32)
-        warped = cv2.remap(image_rgb_u8, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    else:
-        offset_x, offset_y = a * first_x + b * first_y + x - 0.5, c * first_x + d * first_y + y - 0.5
-        warped = cv2.warpAffine(
-            image_rgb_u8,
-            np.array(((a, b, offset_x), (c, d, offset_y))),
-            size_hw[::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return np.asarray(warped, np.uint8)
-
-
-def _to_picture(
+def _place(
     picture_hw: tuple[int, int],
     size_hw: tuple[int, int],
     fit: Fit,
     settings: WarpSettings,
     chance: Sequence[float],
     mirrored: tuple[bool, bool],
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Return the affine map from offsets to the canvas' middle to the picture's pixels, two rows.
-
-    It undoes shift, mirror, turn, shear, stretch and crop, in this order.
-    """
+) -> Placing:
+    """Crop, stretch, and all that a turn is, in this order."""
     window_hw = _window_hw(picture_hw, size_hw, fit)
-    angle = radians(settings.rotate * (2 * chance[1] - 1))
-    slant = tan(radians(settings.shear * (2 * chance[2] - 1)))
     wider = sqrt(1 + settings.stretch) ** (2 * chance[3] - 1)
     kept_side = sqrt(settings.crop + (1 - settings.crop) * chance[4])
-    x_scale = kept_side * window_hw[1] / size_hw[1] / wider
-    y_scale = kept_side * window_hw[0] / size_hw[0] * wider
-    left_right, up_down = (-1 if mirror else 1 for mirror in mirrored)
-    a = x_scale * left_right * (cos(angle) + slant * sin(angle))
-    b = x_scale * up_down * (sin(angle) - slant * cos(angle))
-    c = y_scale * left_right * -sin(angle)
-    d = y_scale * up_down * cos(angle)
-    # Whole pixels, so that a shift alone blurs nothing.
-    shift_x = round(settings.translate * size_hw[1] * (2 * chance[5] - 1))
-    shift_y = round(settings.translate * size_hw[0] * (2 * chance[6] - 1))
-    x = picture_hw[1] / 2 + (chance[7] - 0.5) * (1 - kept_side) * window_hw[1] - a * shift_x - b * shift_y
-    y = picture_hw[0] / 2 + (chance[8] - 0.5) * (1 - kept_side) * window_hw[0] - c * shift_x - d * shift_y
-    return (a, b, x), (c, d, y)
+    step_xy = kept_side * window_hw[1] / size_hw[1] / wider, kept_side * window_hw[0] / size_hw[0] * wider
+    centre_xy = (
+        picture_hw[1] / 2 + (chance[7] - 0.5) * (1 - kept_side) * window_hw[1],
+        picture_hw[0] / 2 + (chance[8] - 0.5) * (1 - kept_side) * window_hw[0],
+    )
+    turn = draw_turn(settings, (*chance[:3], *chance[5:7]), size_hw)
+    return place(size_hw, centre_xy, step_xy, turn, mirrored)
 
 
 def _erase(canvas_rgb_u8: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

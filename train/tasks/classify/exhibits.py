@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.train.data.labels.classification_set import ClassificationSet
-from tombola.train.data.pictures.warp import limit_side
+from tombola.train.data.pictures.placing import limit_side
 from tombola.train.drawing.confusion_matrix import confusion_matrix_png
 from tombola.train.drawing.figure import INK, brief, new_figure, to_png
 from tombola.train.metrics.classification import count_confusions

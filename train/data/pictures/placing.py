@@ -104,10 +104,9 @@ class Placing:
         c, d, y = (number * image_rgb_u8.shape[0] / old_h for number in (c, d, y))
         # Offset of the first pixel from the middle; OpenCV counts from the middle of a pixel, hence the 0.5.
         first_x, first_y = (1 - self.size_hw[1]) / 2, (1 - self.size_hw[0]) / 2
-        border = {
-            "borderMode": cv2.BORDER_REPLICATE if border_rgb is None else cv2.BORDER_CONSTANT,
-            "borderValue": border_rgb or (0, 0, 0),
-        }
+        border, colour = (
+            (cv2.BORDER_REPLICATE, (0, 0, 0)) if border_rgb is None else (cv2.BORDER_CONSTANT, border_rgb)
+        )
         if self.bend:
             across = np.linspace(first_x, -first_x, self.size_hw[1], dtype=np.float32)[None]
             down = np.linspace(first_y, -first_y, self.size_hw[0], dtype=np.float32)[:, None]
@@ -115,7 +114,9 @@ class Placing:
             across, down = across * factor, down * factor
             map_x = (a * across + b * down + (x - 0.5)).astype(np.float32)
             map_y = (c * across + d * down + (y - 0.5)).astype(np.float32)
-            placed = cv2.remap(image_rgb_u8, map_x, map_y, cv2.INTER_LINEAR, **border)
+            placed = cv2.remap(
+                image_rgb_u8, map_x, map_y, cv2.INTER_LINEAR, borderMode=border, borderValue=colour
+            )
         else:
             offset_x, offset_y = a * first_x + b * first_y + x - 0.5, c * first_x + d * first_y + y - 0.5
             placed = cv2.warpAffine(
@@ -123,7 +124,8 @@ class Placing:
                 np.array(((a, b, offset_x), (c, d, offset_y))),
                 self.size_hw[::-1],
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                **border,
+                borderMode=border,
+                borderValue=colour,
             )
         return np.asarray(placed, np.uint8)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from tombola.cli.options import Device
+from tombola.cli.recipe_path import find_recipe
 from tombola.cli.table import counted, terminal_columns, wrap
-from tombola.cli.training.recipe_path import find_recipe
 
 if TYPE_CHECKING:
     from tombola.train.doctor.preflight import Preflight

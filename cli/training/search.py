@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tombola.cli.options import Device
+from tombola.cli.recipe_path import find_recipe
 from tombola.cli.table import table, terminal_columns
-from tombola.cli.training.recipe_path import find_recipe
 from tombola.errors import RecipeError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tombola.cli.options import Device
-from tombola.cli.training.recipe_path import find_recipe
+from tombola.cli.recipe_path import find_recipe
 from tombola.errors import OutputError
 
 if TYPE_CHECKING:

@@ -34,6 +34,7 @@ COMMANDS = [
     "doctor",
     "data get",
     "data check",
+    "data show",
 ]
 
 
@@ -112,7 +113,7 @@ def workshop(
     [
         line
         for command in COMMANDS
-        if command not in ("init", "train", "search", "export", "webcam", "doctor", "data get")
+        if command not in ("init", "data show", "train", "search", "export", "webcam", "doctor", "data get")
         for line in examples(command)
         if "runs/" not in line
     ],
@@ -126,7 +127,7 @@ def test_examples_run(tombola: Tombola, example: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "train", "search", "export", "webcam", "doctor", "evaluate", "data get"]
+    "command", ["init", "train", "search", "export", "webcam", "doctor", "evaluate", "data get", "data show"]
 )
 def test_the_other_examples_are_understood(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch, command: str
@@ -139,6 +140,7 @@ def test_the_other_examples_are_understood(
 
     for name in (
         "tombola.train.init.first_recipe.first_recipe",
+        "tombola.train.tasks.table.open_task",
         "tombola.train.train.train_recipe",
         "tombola.cli.training.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",

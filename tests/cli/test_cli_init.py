@@ -193,3 +193,15 @@ def test_a_picture_that_cannot_be_read_is_passed_over(tombola: Tombola) -> None:
     result = tombola("init", "photos", "--out", "again.toml")
     assert result.exit_code == 1
     assert "no picture can be read" in result.stderr
+
+
+def test_the_pictures_of_a_recipe_are_shown(tombola: Tombola) -> None:
+    yolo("photos", [f"{number:02d}" for number in range(8)])
+    assert tombola("init", "photos", "--fresh").exit_code == 0
+    result = tombola("data", "show", "photos.toml", "--pictures", "3", "--save", "look")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.split() == ["look/labelled.png", "look/augmented.png"]
+    for name in result.stdout.split():
+        sheet = cv2.imread(name)
+        assert sheet is not None
+        assert sheet.shape[1] > 3 * 240

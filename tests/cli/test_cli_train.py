@@ -105,6 +105,7 @@ def test_training_leaves_a_run_folder() -> None:
 @pytest.mark.usefixtures("place")
 def test_a_report_is_written_anew(tombola: Tombola) -> None:
     before = Path("runs/first/report.html").read_bytes()
+    assert b"<h2>Training pictures</h2>" in before
     Path("runs/first/report.html").unlink()
     result = tombola("report", "runs/first", "--device", "cpu")
     assert (result.exit_code, result.stdout.strip()) == (0, str(Path("runs/first/report.html")))

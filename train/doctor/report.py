@@ -22,12 +22,14 @@ from tombola.train.doctor.page import (
     html_table,
 )
 from tombola.train.drawing import charts
+from tombola.train.drawing.contact_sheet import contact_sheet
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.run.watch_row import HEALTHY_RATIO, WatchRow
-from tombola.train.tasks.task import ExaminedTask, Exhibit, ExhibitTable, Tell, silent
+from tombola.train.tasks.task import ExaminedTask, Exhibit, ExhibitTable, ShownTask, Tell, silent
 
 # With fewer, curves have no shape.
 ENOUGH_EPOCHS = 3
+SHOWN_PICTURES = 12  # on each of two sheets of about a megabyte
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class _Material:
     preflight: list[Finding]
     range_test_png: bytes | None
     parameters: int | None
+    pictures: Sequence[Exhibit]
     exhibits: Sequence[Exhibit | ExhibitTable]
 
 
@@ -70,8 +73,24 @@ def _gather(run: RunFolder, task: ExaminedTask, device: torch.device, tell: Tell
         preflight=preflight,
         range_test_png=range_test_png,
         parameters=parameters,
+        pictures=_pictures(task),
         exhibits=exhibits,
     )
+
+
+def _pictures(task: ExaminedTask) -> list[Exhibit]:
+    """Contact sheets of training pictures."""
+    if not isinstance(task, ShownTask):
+        return []
+    plain, changed = task.shown(SHOWN_PICTURES)
+    return [
+        Exhibit("Labelled", "Training pictures with their labels as written down.", contact_sheet(plain)),
+        Exhibit(
+            "As the network gets them",
+            "The same, cut, scaled and changed at random as in the first epoch. Labels must still be true.",
+            contact_sheet(changed),
+        ),
+    ]
 
 
 def _read_preflight(folder: Path) -> tuple[list[Finding], bytes | None]:
@@ -114,6 +133,8 @@ def _page(material: _Material) -> str:
         sections.append(html_section("Before the training", html_pictures([picture])))
     if material.watch_rows:
         sections.append(html_section("Layers", html_pictures(_layers(material)), _last_look(material)))
+    if material.pictures:
+        sections.append(html_section("Training pictures", html_pictures(material.pictures)))
     if material.exhibits:
         sections.append(html_section("Answers and mistakes", html_pictures(material.exhibits)))
     sections.append(html_section("Recipe", html_folded("All values", html_code(material.recipe_toml))))

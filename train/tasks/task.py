@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
@@ -123,3 +124,19 @@ class LabelledTask(ExaminedTask, Protocol):
 
     def right_share(self, network: nn.Module, batch: Any) -> float:
         """Share of the batch's labels, 0..1, that the network (in eval mode) answers rightly."""
+
+
+@runtime_checkable
+class ShownTask(ExaminedTask, Protocol):
+    """An examined task whose training pictures can be shown on a contact sheet."""
+
+    def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
+        """Up to `most` training pictures with their labels: as they are, and as the network gets them in the
+        first epoch, in the same order. Raises DataError and PictureError for a picture that cannot be read.
+        """
+
+
+def evenly(items: Sequence[Any], most: int) -> list[Any]:
+    """Up to `most` of the items, evenly spread."""
+    count = min(most, len(items))
+    return [items[place * len(items) // count] for place in range(count)]

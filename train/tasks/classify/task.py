@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tombola.errors import DataError, RecipeError
 from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet, merge
 from tombola.train.data.present import check_present
+from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.score import Score
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
 from tombola.train.recipe.recipe import to_toml
@@ -24,7 +26,7 @@ from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Reques
 from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Exhibit, Tell, silent
+from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 
 PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -151,6 +153,15 @@ class ClassifyTask:
 
     def right_share(self, network: nn.Module, batch: Batch) -> float:
         return float((network(self._seen(batch)).argmax(dim=1) == batch.labels).float().mean())
+
+    def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
+        requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
+        plain, changed, examples = [], [], self.examples()
+        for request in evenly(requests, most):
+            image_rgb_u8, label = examples[request]
+            plain.append(Tile(self.train_data.read(request.index), self.classes[label]))
+            changed.append(Tile(image_rgb_u8, self.classes[label]))
+        return plain, changed
 
     def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
         if self.valid_data is None:

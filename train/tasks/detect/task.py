@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet, merge
 from tombola.train.data.pictures.augment import AugmentSettings
 from tombola.train.data.present import check_present
+from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction, Truth
@@ -31,7 +33,7 @@ from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Exhibit, ExhibitTable, Tell, silent
+from tombola.train.tasks.task import Exhibit, ExhibitTable, Tell, evenly, silent
 
 # Low enough that average precision sees the whole curve.
 SCORING_THRESHOLD = 0.01
@@ -184,6 +186,27 @@ class DetectTask:
             hits = _found(boxes.cpu().numpy(), labels.cpu().numpy(), target)
             found, asked = found + int(hits.sum()), asked + len(hits)
         return found / asked if asked else 1.0
+
+    def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
+        requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
+        plain, changed, examples = [], [], self.examples()
+        for request in evenly(requests, most):
+            record = self.train_data.records[request.index]
+            image_rgb_u8 = self.train_data.read(request.index)
+            plain.append(self._tile(image_rgb_u8, record.file_name, record.boxes_xyxy, record.labels))
+            canvas_rgb_u8, target = examples[request]
+            boxes_xyxy, labels = target.boxes_xyxy.numpy(), target.labels.numpy()
+            changed.append(self._tile(canvas_rgb_u8, record.file_name, boxes_xyxy, labels))
+        return plain, changed
+
+    def _tile(
+        self,
+        image_rgb_u8: NDArray[np.uint8],
+        name: str,
+        boxes_xyxy: NDArray[np.float32],
+        labels: NDArray[np.int64],
+    ) -> Tile:
+        return Tile(image_rgb_u8, name, boxes_xyxy, labels, tuple(self.classes[label] for label in labels))
 
     def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit | ExhibitTable]:
         if self.valid_data is None:

@@ -38,7 +38,7 @@ def test_tiles_lie_in_rows() -> None:
 def test_a_picture_of_any_shape_keeps_its_own(height: int, width: int) -> None:
     image = sheet([Tile(plain(height, width), "")])
     rows, columns = np.nonzero((image == (10, 20, 30)).all(axis=2))
-    size_hw = np.ptp(rows) + 1, np.ptp(columns) + 1
+    size_hw = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
     share = TILE_PX / max(height, width)
     assert size_hw == (max(1, round(height * share)), max(1, round(width * share)))
 

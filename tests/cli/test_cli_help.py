@@ -187,7 +187,7 @@ def complete(shell: Shell, words: str) -> list[str]:
     ("words", "offered"),
     [
         ("tombola d", ["detect", "doctor", "data"]),
-        ("tombola data ", ["get", "check"]),
+        ("tombola data ", ["get", "check", "show"]),
         ("tombola detect photo.jpg --de", ["--device"]),
         ("tombola detect photo.jpg --device c", ["cpu", "cuda"]),
         ("detect photo.jpg --thr", ["--threads"]),

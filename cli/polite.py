@@ -14,6 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from tombola.cli.missing_library import missing_library
 from tombola.cli.table import one_line
 from tombola.errors import TombolaError
 
@@ -46,7 +47,7 @@ def polite_errors() -> Iterator[None]:
         yield
         if sys.stdout is not None:
             sys.stdout.flush()  # here, so that a closed pipe shows where it is still handled
-    except (TombolaError, ModuleNotFoundError, OSError) as error:
+    except (TombolaError, ImportError, OSError) as error:
         message = _expected(error)
         if message is None or os.environ.get("TOMBOLA_DEBUG"):
             raise
@@ -63,6 +64,11 @@ def _expected(error: Exception) -> str | None:
         if missing in TRAIN_MODULES:
             return f"this command needs {missing}, which is not installed: pip install 'tombola[train]'"
         return None
+    if lacking := missing_library(error):
+        return (
+            f"OpenCV needs {lacking[0]}, which this machine lacks: apt install {lacking[1]}, "
+            "or install opencv-python-headless instead of opencv-python"
+        )
     if isinstance(error, OSError) and error.errno not in (None, errno.EPIPE):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return None

@@ -62,6 +62,16 @@ def test_the_versions_agree() -> None:
     assert project["version"] == tombola.__version__
 
 
+def test_the_lean_distribution_differs_in_two_wheels_alone() -> None:
+    full, lean = (tomllib.loads((ROOT / place / "pyproject.toml").read_text()) for place in (".", "lean"))
+    assert lean["project"]["scripts"] == full["project"]["scripts"]
+    assert lean["project"]["requires-python"] == full["project"]["requires-python"]
+    assert lean["tool"]["setuptools"]["package-data"] == full["tool"]["setuptools"]["package-data"]
+    wheels = {one.split(";")[0] for one in full["project"]["dependencies"]}
+    smaller = {one.replace("-gpu", "").replace("opencv-python", "opencv-python-headless") for one in wheels}
+    assert set(lean["project"]["dependencies"]) == smaller
+
+
 def test_files_that_ship_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (ROOT / "runtime" / "models").glob("*.onnx")}
     assert sizes

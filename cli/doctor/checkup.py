@@ -28,22 +28,25 @@ def checkup() -> Iterator[tuple[str, list[Check]]]:
     have = doctor_packages.installed()
     yield "Versions", doctor_packages.check_versions(have, tombola.__version__)
     onnxruntime = doctor_packages.check_double(
-        doctor_packages.ONNXRUNTIMES, doctor_packages.wanted_onnxruntime(), have
+        doctor_packages.ONNXRUNTIMES, doctor_packages.wanted_onnxruntime(have), have
     )
-    opencv = doctor_packages.check_double(doctor_packages.OPENCVS, "opencv-python", have)
+    opencv = doctor_packages.check_double(doctor_packages.OPENCVS, doctor_packages.wanted_opencv(have), have)
+    ours = []
+    if all(name in have for name in doctor_packages.TOMBOLAS):
+        ours.append(doctor_packages.check_double(doctor_packages.TOMBOLAS, "tombola", have))
     broken = [
         *doctor_packages.check_import("onnxruntime", "InferenceSession", onnxruntime),
         *doctor_packages.check_import("cv2", "imdecode", opencv),
     ]
     telemetry = doctor_packages.check_telemetry(os.environ["ORT_DISABLE_TELEMETRY"])
-    yield "Installed once", [onnxruntime, opencv, *broken, telemetry]
+    yield "Installed once", [*ours, onnxruntime, opencv, *broken, telemetry]
     failed = {check.name for check in broken}
     if "import onnxruntime" not in failed:
         yield "Devices", _devices()
     if not failed:
         yield "Models that ship", [_model(task) for task, row in TASKS.items() if row.shipped]
     if "import cv2" not in failed:
-        yield "Live", _live()
+        yield "Live", _live(opencv.name)
 
 
 def _devices() -> list[Check]:
@@ -79,7 +82,7 @@ def _model(task: str) -> Check:
     return Check(kind, "ok", f"{path.name} answers as it did when it was made")
 
 
-def _live() -> list[Check]:
+def _live(opencv: str) -> list[Check]:
     import cv2
 
     from tombola.runtime.pictures.window import check_display
@@ -87,7 +90,7 @@ def _live() -> list[Check]:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it prints about a codec, we tell ourselves
     cv2.utils.logging.setLogLevel(0)
     return [
-        doctor_live.check_display(cv2.getBuildInformation(), check_display),
-        doctor_live.check_codecs(doctor_live.writes_clip),
+        doctor_live.check_display(cv2.getBuildInformation(), check_display, opencv),
+        doctor_live.check_codecs(doctor_live.writes_clip, opencv),
         doctor_live.check_cameras(doctor_live.camera_size),
     ]

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from tombola.cli.doctor.checks import Check
+from tombola.cli.doctor.packages import replace_command
 from tombola.errors import DisplayError
 
 CAMERAS_TRIED = 4
 CODECS = (("mp4v", ".mp4"), ("MJPG", ".avi"))
 
 
-def check_display(build: str, ask: Callable[[], None]) -> Check:
+def check_display(build: str, ask: Callable[[], None], opencv: str) -> Check:
     """Whether a window can be shown.
 
-    build: `cv2.getBuildInformation()`, whose GUI line says NONE in the headless distributions.
-    ask:   raises DisplayError where there is no display.
+    build:  `cv2.getBuildInformation()`, whose GUI line says NONE in the headless distributions.
+    ask:    raises DisplayError where there is no display.
+    opencv: the distribution that is installed.
     """
     gui = re.search(r"^\s*GUI:\s*(\S+)", build, re.MULTILINE)
     toolkit = gui.group(1) if gui else "NONE"
@@ -27,7 +29,7 @@ def check_display(build: str, ask: Callable[[], None]) -> Check:
             "display",
             "absent",
             "this OpenCV was built without windows",
-            "pip install opencv-python for `tombola webcam`",
+            replace_command(opencv, "opencv-python") + "  # for `tombola webcam`",
         )
     try:
         ask()
@@ -36,8 +38,13 @@ def check_display(build: str, ask: Callable[[], None]) -> Check:
     return Check("display", "ok", f"windows by {toolkit}")
 
 
-def check_codecs(writes: Callable[[str, str], bool], codecs: Sequence[tuple[str, str]] = CODECS) -> Check:
-    """Which video codecs work; `writes(codec, suffix)` tries one. None at all is broken."""
+def check_codecs(
+    writes: Callable[[str, str], bool], opencv: str, codecs: Sequence[tuple[str, str]] = CODECS
+) -> Check:
+    """Which video codecs work; `writes(codec, suffix)` tries one. None at all is broken.
+
+    opencv: the distribution that is installed.
+    """
     working = [f"{codec} ({suffix})" for codec, suffix in codecs if writes(codec, suffix)]
     if working:
         return Check("video", "ok", ", ".join(working))
@@ -45,7 +52,7 @@ def check_codecs(writes: Callable[[str, str], bool], codecs: Sequence[tuple[str,
         "video",
         "broken",
         "no codec writes a clip that can be read again",
-        "pip install --force-reinstall opencv-python",
+        f"pip install --force-reinstall --no-deps {opencv}",
     )
 
 

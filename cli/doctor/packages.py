@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 
 from tombola.cli.doctor.checks import Check
+from tombola.cli.missing_library import missing_library
 
 # Distributions that install the same import package: a second one overwrites files of the first.
 ONNXRUNTIMES = (
@@ -24,6 +25,8 @@ OPENCVS = (
     "opencv-contrib-python",
     "opencv-contrib-python-headless",
 )
+LEAN = "tombola-lean"
+TOMBOLAS = ("tombola", LEAN)
 CORE = ("numpy", "typer", "rich")
 TRAINING = ("torch", "lightning-fabric", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript")
 
@@ -53,11 +56,20 @@ def installed(path: Sequence[str] | None = None) -> dict[str, Distribution]:
     return found
 
 
-def wanted_onnxruntime(system: str = sys.platform, machine: str = platform.machine()) -> str:
+def wanted_onnxruntime(
+    have: Mapping[str, Distribution], system: str = sys.platform, machine: str = platform.machine()
+) -> str:
     """The onnxruntime distribution that Tombola depends on here; the same markers as in pyproject.toml."""
+    if LEAN in have:
+        return "onnxruntime"
     if system == "win32" or (system == "linux" and machine == "x86_64"):
         return "onnxruntime-gpu"
     return "onnxruntime"
+
+
+def wanted_opencv(have: Mapping[str, Distribution]) -> str:
+    """The OpenCV distribution that Tombola depends on here."""
+    return "opencv-python-headless" if LEAN in have else "opencv-python"
 
 
 def check_double(
@@ -101,11 +113,8 @@ def check_versions(have: Mapping[str, Distribution], tombola_version: str) -> li
             checks.append(Check(name, "ok", have[name].version))
     missing = [name for name in TRAINING if name not in have]
     if missing:
-        checks.append(
-            Check(
-                "training", "absent", f"{', '.join(missing)}: not installed", "pip install 'tombola[train]'"
-            )
-        )
+        cure = replace_command(LEAN, "'tombola[train]'") if LEAN in have else "pip install 'tombola[train]'"
+        checks.append(Check("training", "absent", f"{', '.join(missing)}: not installed", cure))
     return checks
 
 
@@ -135,6 +144,12 @@ def _uninstall(python: str, installer: str, names: Sequence[str]) -> str:
     return f"{_pip(python, installer).format('uninstall')}{yes} {' '.join(names)}"
 
 
+def replace_command(old: str, new: str) -> str:
+    """One line that takes one distribution out and puts another in its place."""
+    pip = _pip(sys.executable, "")
+    return f"{pip.format('uninstall')} -y {old} && {pip.format('install')} {new}"
+
+
 def check_import(module: str, attribute: str, distribution: Check) -> list[Check]:
     """Nothing where `module` imports and has `attribute`; else what is wrong.
 
@@ -147,6 +162,11 @@ def check_import(module: str, attribute: str, distribution: Check) -> list[Check
         error = f"{module} has no {attribute}: its files are damaged"
     except Exception as failure:  # whatever the import throws is the finding
         found, error = False, str(failure) or type(failure).__name__
+        if lacking := missing_library(failure):
+            headless = (
+                f"{replace_command(distribution.name, 'opencv-python-headless')}  # instead; opens no windows"
+            )
+            return [Check(f"import {module}", "broken", error, f"apt install {lacking[1]}\n{headless}")]
     if found:
         return []
     cure = (

@@ -1,5 +1,6 @@
 """The doctor's findings, each from an installation made up for the test."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tombola.cli.doctor.packages import (
     check_versions,
     installed,
     wanted_onnxruntime,
+    wanted_opencv,
 )
 from tombola.errors import DisplayError
 from tombola.runtime.contract.contract import Probe
@@ -94,7 +96,24 @@ def test_no_onnxruntime_is_broken() -> None:
     ],
 )
 def test_wanted_onnxruntime_follows_the_markers(system: str, machine: str, name: str) -> None:
-    assert wanted_onnxruntime(system, machine) == name
+    assert wanted_onnxruntime(have("tombola"), system, machine) == name
+    assert wanted_onnxruntime(have("tombola-lean"), system, machine) == "onnxruntime"
+
+
+def test_the_lean_distribution_wants_an_opencv_without_windows() -> None:
+    assert wanted_opencv(have("tombola-lean")) == "opencv-python-headless"
+    assert wanted_opencv(have("tombola")) == "opencv-python"
+    training = check_versions(have("tombola-lean", "numpy", "typer", "rich"), "0.1.0")[-1]
+    assert "uninstall -y tombola-lean && " in training.cure
+    assert training.cure.endswith("install 'tombola[train]'")
+
+
+def test_both_distributions_at_once_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = installed() | have("tombola", "tombola-lean")
+    monkeypatch.setattr("tombola.cli.doctor.packages.installed", lambda: both)
+    _, (_, once) = itertools.islice(checkup(), 2)
+    assert (once[0].name, once[0].state) == ("tombola + tombola-lean", "broken")
+    assert "uninstall -y tombola tombola-lean\n" in once[0].cure
 
 
 def test_installed_reads_what_lies_there(tmp_path: Path) -> None:
@@ -204,13 +223,15 @@ def no_screen() -> None:
     ],
 )
 def test_display(build: str, ask: Callable[[], None], state: str) -> None:
-    assert check_display(build, ask).state == state
+    assert check_display(build, ask, "opencv-python-headless").state == state
 
 
 def test_codecs_and_cameras() -> None:
     codecs = [("mp4v", ".mp4"), ("avc1", ".mp4")]
-    assert check_codecs(lambda codec, _: codec == "mp4v", codecs) == Check("video", "ok", "mp4v (.mp4)")
-    assert check_codecs(lambda *_: False, codecs).state == "broken"
+    assert check_codecs(lambda codec, _: codec == "mp4v", "opencv-python", codecs) == Check(
+        "video", "ok", "mp4v (.mp4)"
+    )
+    assert check_codecs(lambda *_: False, "opencv-python", codecs).cure.endswith(" opencv-python")
     assert check_cameras({1: "640x480"}.get).found == "camera 1: 640x480"
     assert check_cameras(nowhere).state == "absent"
 
@@ -246,6 +267,10 @@ def test_an_import_that_fails_is_told_with_the_cure(tmp_path: Path, monkeypatch:
     assert damaged.cure.endswith("-m pip install --force-reinstall --no-deps opencv-python")
     (broken,) = check_import("no_libgl", "imdecode", good)
     assert broken.found == "libGL.so.1: cannot open shared object file"
+    system, headless = broken.cure.splitlines()
+    assert system == "apt install libgl1"
+    assert "uninstall -y opencv-python && " in headless
+    assert "install opencv-python-headless" in headless
     double = Check("a + b", "broken", "both", "the repair")
     assert check_import("left_behind", "x", double)[0].cure == "the repair"
     absent = Check("opencv-python", "broken", "not installed", "the install")

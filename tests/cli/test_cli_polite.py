@@ -52,6 +52,17 @@ def test_a_missing_training_extra_is_named_with_its_command() -> None:
     )
 
 
+def test_a_missing_library_of_the_system_is_named_with_its_package() -> None:
+    error = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+    result = run_raising(error)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: OpenCV needs libGL.so.1, which this machine lacks: apt install libgl1, or install "
+        "opencv-python-headless instead of opencv-python\n"
+    )
+    assert isinstance(run_raising(ImportError("cannot import name 'x'")).exception, ImportError)
+
+
 def test_another_missing_module_is_our_own_mistake() -> None:
     result = run_raising(ModuleNotFoundError("No module named 'nonsense'", name="nonsense"))
     assert isinstance(result.exception, ModuleNotFoundError)

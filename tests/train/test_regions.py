@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tombola.errors import DataError
+from tombola.train.metrics.iou import box_iou
+from tombola.train.metrics.matching import Truth
+from tombola.train.regions.proposals_file import read_proposals, write_proposals
+from tombola.train.regions.recall import proposal_recall
+from tombola.train.regions.selective_search import grown, selective_search
+from tombola.train.regions.sliding_window import count_windows, sliding_windows
+
+
+def two_colours() -> NDArray[np.uint8]:
+    """A red square of 40 px on green, with a little noise."""
+    picture = np.zeros((90, 120, 3), np.int64)
+    picture[..., 1] = 160
+    picture[30:70, 50:90] = [200, 30, 30]
+    picture += np.random.default_rng(0).integers(-6, 7, picture.shape)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def test_a_thing_of_its_own_colour_is_proposed() -> None:
+    boxes = selective_search(two_colours())
+    best = box_iou(boxes, np.array([[50, 30, 90, 70]], np.float32)).max()
+    assert best > 0.9
+    assert box_iou(boxes, np.array([[0, 0, 120, 90]], np.float32)).max() == 1.0
+
+
+def test_proposals_repeat_and_are_distinct() -> None:
+    boxes = selective_search(two_colours(), most=7)
+    assert boxes.dtype == np.float32
+    assert len(boxes) <= 7
+    assert len(np.unique(boxes, axis=0)) == len(boxes)
+    assert np.array_equal(boxes, selective_search(two_colours(), most=7))
+    assert (boxes[:, 2:] - boxes[:, :2] >= 4).all()
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 50), (7, 5), (33, 64)])
+def test_pictures_of_any_size(size_hw: tuple[int, int]) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (*size_hw, 3), dtype=np.uint8)
+    boxes = selective_search(picture)
+    assert boxes.shape[1] == 4
+    assert (boxes >= 0).all()
+    assert (boxes[:, 2:] <= [size_hw[1], size_hw[0]]).all()
+
+
+def test_the_most_alike_are_joined_first() -> None:
+    # Four columns; the two in the middle are alike, the outer ones each of another colour.
+    segments = np.repeat(np.arange(4), 3)[None].repeat(6, axis=0)
+    colour = np.array([[1, 0, 0], [0, 1, 0], [0, 0.9, 0.1], [0, 0, 1]], np.float32)
+    texture = np.ones((4, 1), np.float32)
+    regions = grown(segments, colour, texture)
+    assert len(regions.size) == 7
+    assert regions.boxes[4].tolist() == [3, 0, 9, 6]
+    assert regions.size[4] == 36
+    assert regions.colour[4] == pytest.approx([0, 0.95, 0.05])
+    assert regions.boxes[6].tolist() == [0, 0, 12, 6]
+    # Colour 0.9, texture 1, size 1 - 36/72, fill 1 - (36 - 36)/72.
+    assert regions.likeness(1, 2) == pytest.approx(0.9 + 1 + 0.5 + 1)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_a_hierarchy_ends_in_one_region(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    _, flat = np.unique(np.kron(rng.integers(0, 4, (4, 5)), np.ones((3, 3), int)), return_inverse=True)
+    segments = flat.reshape(12, 15)
+    count = int(segments.max()) + 1
+    colour = rng.random((count, 5)).astype(np.float32)
+    regions = grown(segments, colour / colour.sum(1, keepdims=True), np.ones((count, 1), np.float32))
+    assert len(regions.size) == 2 * count - 1
+    assert regions.size[-1] == segments.size
+    assert regions.boxes[-1].tolist() == [0, 0, 15, 12]
+    assert regions.colour.sum(axis=1) == pytest.approx(np.ones(len(regions.size)), abs=1e-4)
+
+
+@given(st.integers(1, 50), st.integers(1, 50))
+def test_the_number_of_windows(length: int, window: int) -> None:
+    assert count_windows(length, window) == sum(start + window <= length for start in range(length))
+
+
+def test_windows_cover_the_picture() -> None:
+    boxes = sliding_windows(60, 100)
+    assert (boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()) == (0, 0, 100, 60)
+    # Any square of a size that is there is met by half at least.
+    assert box_iou(boxes, np.array([[13, 7, 37, 31], [60, 30, 84, 54]], np.float32)).max(axis=0).min() > 0.5
+
+
+def test_recall_by_hand() -> None:
+    boxes = np.array([[0, 0, 10, 10], [20, 20, 30, 30]], np.float32)
+    truth = Truth(
+        np.array([[0, 0, 10, 10], [20, 20, 30, 36], [50, 50, 60, 60]], np.float32),
+        np.zeros(3, np.int64),
+        np.array([False, False, True]),
+    )
+    nothing = Truth(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+    assert proposal_recall([boxes, boxes], [truth, nothing], 0.5) == 1.0
+    assert proposal_recall([boxes, boxes], [truth, nothing], 0.7) == 0.5  # the second has IoU 100/160
+    assert np.isnan(proposal_recall([boxes], [nothing], 0.5))
+
+
+def test_proposals_survive_their_file(tmp_path: Path) -> None:
+    boxes = {"a/b.jpg": np.array([[0, 0, 3, 4]], np.float32), "c.npy": np.zeros((0, 4), np.float32)}
+    write_proposals(tmp_path / "p.npz", boxes)
+    again = read_proposals(tmp_path / "p.npz")
+    assert again.keys() == boxes.keys()
+    assert all(np.array_equal(again[name], boxes[name]) for name in boxes)
+    assert list(tmp_path.iterdir()) == [tmp_path / "p.npz"]
+
+
+def test_files_that_hold_no_proposals(tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    with pytest.raises(DataError, match="cannot be read"):
+        read_proposals(path)
+    path.write_bytes(b"PK\x03\x04 nothing more")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_proposals(path)
+    np.savez(path, **{"picture:a": np.array(["x"], dtype=object)}, allow_pickle=True)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_proposals(path)
+    write_proposals(path, {"a.jpg": np.array([[5, 0, 3, 4]], np.float32)})
+    with pytest.raises(DataError, match=r"the proposals of a.jpg must be finite float32 \[n, 4\]"):
+        read_proposals(path)

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Truth
 from tombola.train.regions.proposals_file import read_proposals, write_proposals
+from tombola.train.regions.rcnn import CROP_PX, RegionExample, train_rcnn, warp
 from tombola.train.regions.recall import proposal_recall
 from tombola.train.regions.selective_search import grown, selective_search
 from tombola.train.regions.sliding_window import count_windows, sliding_windows
@@ -126,3 +128,59 @@ def test_files_that_hold_no_proposals(tmp_path: Path) -> None:
     write_proposals(path, {"a.jpg": np.array([[5, 0, 3, 4]], np.float32)})
     with pytest.raises(DataError, match=r"the proposals of a.jpg must be finite float32 \[n, 4\]"):
         read_proposals(path)
+
+
+def scene(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
+    """A red and a blue rectangle on green."""
+    picture = np.full((80, 120, 3), [30, 150, 40], np.int64)
+    boxes = []
+    for left, colour in ((0, [200, 30, 30]), (60, [30, 40, 200])):
+        x, y = left + int(rng.integers(4, 20)), int(rng.integers(4, 30))
+        w, h = rng.integers(20, 36, 2).tolist()
+        picture[y : y + h, x : x + w] = colour
+        boxes.append([x, y, x + w, y + h])
+    picture += rng.integers(-5, 6, picture.shape)
+    return picture.clip(0, 255).astype(np.uint8), np.array(boxes, np.float32), np.array([0, 1])
+
+
+def colours(crops_rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A 4 × 4 thumbnail of each crop: enough to see a colour and where it ends."""
+    size = CROP_PX // 4
+    cells = crops_rgb_u8.reshape(-1, 4, size, 4, size, 3).mean(axis=(2, 4)) / 255 - 0.5
+    return cells.reshape(len(crops_rgb_u8), -1).astype(np.float32)
+
+
+def test_rcnn_finds_what_it_was_shown() -> None:
+    rng = np.random.default_rng(2)
+    examples = []
+    for _ in range(12):
+        picture, boxes, labels = scene(rng)
+        near = boxes.repeat(6, axis=0) + rng.normal(0, 2, (12, 4)).astype(np.float32)
+        proposals = np.concatenate([sliding_windows(80, 120)[::9], near])
+        examples.append(RegionExample(picture, boxes, labels, proposals))
+    model = train_rcnn(examples, 2, colours)
+    predictions, truths = [], []
+    for _ in range(3):
+        picture, boxes, labels = scene(rng)
+        predictions.append(model(picture, selective_search(picture, most=100)))
+        truths.append(Truth(boxes, labels, np.zeros(2, np.bool_)))
+    assert voc07_map(predictions, truths, ("red", "blue")).mean_average_precision > 0.9
+
+
+def test_a_class_without_boxes_is_told() -> None:
+    picture, boxes, labels = scene(np.random.default_rng(0))
+    with pytest.raises(DataError, match="no training picture holds class number 2"):
+        train_rcnn([RegionExample(picture, boxes, labels, boxes)], 3, colours)
+
+
+def test_a_crop_shows_the_box_and_some_context() -> None:
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[10:30, 10:50] = 255
+    crop = warp(picture, np.array([10, 10, 50, 30], np.float32))
+    assert crop.shape == (CROP_PX, CROP_PX, 3)
+    assert crop[CROP_PX // 2, CROP_PX // 2].tolist() == [255, 255, 255]
+    assert crop[2, 2].tolist() == [0, 0, 0]
+    white = (crop[CROP_PX // 2, :, 0] > 127).sum() / CROP_PX
+    assert white == pytest.approx(1 - 2 * 16 / 227, abs=0.04)
+    corner = warp(picture, np.array([-20, -20, 5, 5], np.float32))
+    assert corner[0, 0].tolist() == [127, 127, 127]

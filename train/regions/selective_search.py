@@ -168,7 +168,7 @@ def _colour_histograms(image_u8: NDArray[np.uint8], segments: NDArray[np.int64])
 
 
 def _texture_histograms(image_u8: NDArray[np.uint8], segments: NDArray[np.int64]) -> NDArray[np.float32]:
-    """10 bins of the Gaussian derivative (σ = 1 px) in 8 directions and 3 channels: float32 [s, 240]; rows sum
+    """10 bins of the Gaussian derivative (σ = 1 px) in 8 directions, 3 channels: float32 [s, 240]; rows sum
     to 1."""
     smooth = cv2.GaussianBlur(image_u8.astype(np.float32), (0, 0), 1.0)
     slope_x, slope_y = cv2.Sobel(smooth, -1, 1, 0, ksize=1), cv2.Sobel(smooth, -1, 0, 1, ksize=1)

@@ -28,6 +28,7 @@ HEIGHT = {
     "run": 2,
     "drawing": 3,
     "start": 3,
+    "regions": 3,
     "tasks": 4,
     "loop": 5,
     "doctor": 6,

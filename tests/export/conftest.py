@@ -74,6 +74,7 @@ def enliven_network(network: FasterRCNN) -> None:
                 module.running_var.uniform_(0.3, 1)
                 module.weight.uniform_(0.8, 1.6)
                 module.bias.normal_(0, 0.2)
+        assert network.proposals is not None
         network.proposals.objectness.weight *= 30
         network.proposals.offsets.weight *= 10
         network.roi_head.classes.weight *= 100

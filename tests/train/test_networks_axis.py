@@ -98,6 +98,7 @@ def answers(network: nn.Module) -> Tensor:
         return network(torch.randn(2, 3, SIDE, SIDE, generator=draws)).flatten()  # type: ignore[no-any-return]
     rois_xyxy = torch.tensor([[3.0, 4.0, 20.0, 30.0], [10.0, 10.0, 90.0, 60.0], [0.0, 0.0, 96.0, 64.0]])
     maps = network.neck(network.backbone(torch.randn(1, 3, 64, 96, generator=draws)))
+    assert network.proposals is not None
     logits, offsets, _ = network.proposals(maps)
     _, class_logits, box_offsets = network.roi_head(maps, rois_xyxy, torch.zeros(3, dtype=torch.int64))
     return torch.cat([one.flatten() for one in (logits, offsets, class_logits, box_offsets)])

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +8,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.train.data.boxes.detection_set import DetectionRecord, DetectionSet
+from tombola.train.data.pictures.pictures import FolderPictures
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Truth
-from tombola.train.regions.proposals_file import read_proposals, write_proposals
+from tombola.train.regions import propose as propose_module
+from tombola.train.regions.proposals_file import read_proposals, with_proposals, write_proposals
+from tombola.train.regions.propose import propose
 from tombola.train.regions.rcnn import CROP_PX, RegionExample, train_rcnn, warp
 from tombola.train.regions.recall import proposal_recall
 from tombola.train.regions.selective_search import grown, selective_search
@@ -147,7 +152,7 @@ def colours(crops_rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
     """A 4 × 4 thumbnail of each crop: enough to see a colour and where it ends."""
     size = CROP_PX // 4
     cells = crops_rgb_u8.reshape(-1, 4, size, 4, size, 3).mean(axis=(2, 4)) / 255 - 0.5
-    return cells.reshape(len(crops_rgb_u8), -1).astype(np.float32)
+    return np.asarray(cells.reshape(len(crops_rgb_u8), -1), np.float32)
 
 
 def test_rcnn_finds_what_it_was_shown() -> None:
@@ -184,3 +189,58 @@ def test_a_crop_shows_the_box_and_some_context() -> None:
     assert white == pytest.approx(1 - 2 * 16 / 227, abs=0.04)
     corner = warp(picture, np.array([-20, -20, 5, 5], np.float32))
     assert corner[0, 0].tolist() == [127, 127, 127]
+
+
+def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, path = tmp_path / "photos", tmp_path / "found" / "p.npz"
+    folder.mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        cv2.imwrite(str(folder / name), two_colours()[..., ::-1])
+    searched: list[int] = []
+
+    def search(_: NDArray[np.uint8]) -> NDArray[np.float32]:
+        searched.append(len(searched))
+        if len(searched) == 2:
+            raise KeyboardInterrupt
+        return np.array([[0, 0, len(searched), 9]], np.float32)
+
+    monkeypatch.setattr(propose_module, "selective_search", search)
+    store, names = FolderPictures(folder), ["a.png", "b.png", "c.png"]
+    with pytest.raises(KeyboardInterrupt):
+        propose(store, names, path)
+    assert list(read_proposals(path)) == ["a.png"]
+    told: list[tuple[int, int]] = []
+    found = propose(store, names, path, tell=lambda done, total: told.append((done, total)))
+    assert told == [(2, 3), (3, 3)]
+    assert [boxes[0, 2] for boxes in found.values()] == [1, 3, 4]
+    assert read_proposals(path).keys() == found.keys()
+
+
+def test_processes_find_the_same(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), two_colours()[..., ::-1])
+    found = propose(FolderPictures(tmp_path), ["a.png", "b.png"], tmp_path / "p.npz", workers=2)
+    assert all(np.array_equal(boxes, selective_search(two_colours())) for boxes in found.values())
+
+
+def record(name: str = "a.jpg", size_hw: tuple[int, int] | None = (20, 30)) -> DetectionRecord:
+    return DetectionRecord(
+        name, np.array([[0, 0, 9, 9]], np.float32), np.zeros(1, np.int64), np.zeros(1, np.bool_), size_hw
+    )
+
+
+def test_proposals_join_their_pictures(tmp_path: Path) -> None:
+    data = DetectionSet(("thing",), (record(),), FolderPictures(tmp_path))
+    path = tmp_path / "p.npz"
+    with pytest.raises(DataError, match=r"p.npz are not there; run `tombola data propose`"):
+        with_proposals(data, path)
+    write_proposals(path, {"b.jpg": np.array([[0, 0, 3, 4]], np.float32)})
+    with pytest.raises(DataError, match=r"no proposals of a.jpg; run `tombola data propose`"):
+        with_proposals(data, path)
+    write_proposals(path, {"a.jpg": np.array([[0, 0, 30, 21]], np.float32)})
+    with pytest.raises(DataError, match=r"of a.jpg reach out of it"):
+        with_proposals(data, path)
+    write_proposals(path, {"a.jpg": np.array([[0, 0, 30, 20]], np.float32)})
+    proposals = with_proposals(data, path).records[0].proposals_xyxy
+    assert proposals is not None
+    assert proposals.tolist() == [[0, 0, 30, 20]]

@@ -200,6 +200,6 @@ def answer_all(network: nn.Module, pictures: Tensor) -> Tensor:
     boxes_xyxy = (shares * shares.new_tensor([width, height, width, height])).repeat(len(pictures), 1)
     picture_index = torch.arange(len(pictures)).repeat_interleave(len(shares))
     maps = network.neck(network.backbone(pictures))
-    logits, offsets, _ = network.proposals(maps)
-    _, class_logits, box_offsets = network.roi_head(maps, boxes_xyxy, picture_index)
-    return torch.cat([one.flatten() for one in (logits, offsets, class_logits, box_offsets)])
+    proposed = () if network.proposals is None else network.proposals(maps)[:2]
+    judged = network.roi_head(maps, boxes_xyxy, picture_index)[1:]
+    return torch.cat([one.flatten() for one in (*proposed, *judged)])

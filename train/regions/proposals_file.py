@@ -2,12 +2,14 @@
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.train.data.boxes.detection_set import DetectionSet
 
 # Keys are picture names, which may end in ".npy"; the prefix keeps NumPy from taking that off.
 PREFIX = "picture:"
@@ -17,7 +19,9 @@ def write_proposals(path: Path, boxes: Mapping[str, NDArray[np.float32]]) -> Non
     """Write picture name -> boxes_xyxy float32 [n, 4] in that picture's pixels, best first."""
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
-        np.savez_compressed(file, **{PREFIX + name: array for name, array in boxes.items()})
+        np.savez_compressed(
+            file, allow_pickle=False, **{PREFIX + name: array for name, array in boxes.items()}
+        )
     beside.replace(path)
 
 
@@ -38,3 +42,23 @@ def read_proposals(path: Path) -> dict[str, NDArray[np.float32]]:
                 f"but are {array.dtype} {list(array.shape)}"
             )
     return boxes
+
+
+def with_proposals(data: DetectionSet, path: Path) -> DetectionSet:
+    """The set, its records with the proposals in `path`. DataError if a picture has none there, or some
+    reach out of it."""
+    cure = "run `tombola data propose` on the recipe"
+    if not path.exists():
+        raise DataError(f"the proposals {path} are not there; {cure}")
+    boxes = read_proposals(path)
+    for record in data.records:
+        if record.file_name not in boxes:
+            raise DataError(f"{path} has no proposals of {record.file_name}; {cure}, which adds them")
+        far = boxes[record.file_name].max(axis=0, initial=0)
+        if record.size_hw is not None and (far[3] > record.size_hw[0] or far[2] > record.size_hw[1]):
+            raise DataError(
+                f"{path}: the proposals of {record.file_name} reach out of it, so they are not its own; "
+                f"remove the file, and {cure}"
+            )
+    records = (replace(one, proposals_xyxy=boxes[one.file_name]) for one in data.records)
+    return replace(data, records=tuple(records))

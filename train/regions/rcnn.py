@@ -1,5 +1,6 @@
-"""R-CNN (Girshick et al. 2014): proposals cut out and warped, a fixed network's features, and a linear SVM and a
-box regressor for each class. Nothing is trained end to end; every proposal goes through the network alone."""
+"""R-CNN (Girshick et al. 2014): proposals cut out and warped, a fixed network's features, and a linear SVM
+and a box regressor for each class. Nothing is trained end to end; every proposal goes through the network.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,9 +80,9 @@ def train_rcnn(
     DataError if a class has no box.
     """
     rng = np.random.default_rng(seed)
-    truths, labels, negatives, pairs = _collect(examples, features)
-    scale = NORM / float(np.linalg.norm(truths, axis=1).mean())
-    truths, negatives = _with_one(truths * scale), _with_one(negatives * scale)
+    of_truths, labels, of_nothing, pairs = _collect(examples, features)
+    scale = NORM / float(np.linalg.norm(of_truths, axis=1).mean())
+    truths, negatives = _with_one(of_truths * scale), _with_one(of_nothing * scale)
     missing = sorted(set(range(class_count)) - set(labels.tolist()))
     if missing:
         raise DataError(f"R-CNN: no training picture holds class number {missing[0]}; give more pictures")
@@ -107,9 +108,9 @@ def warp(image_rgb_u8: NDArray[np.uint8], box_xyxy: NDArray[np.float32]) -> NDAr
     x1, y1 = np.floor(box_xyxy[:2] - around).astype(int).tolist()
     x2, y2 = np.ceil(box_xyxy[2:] + around).astype(int).tolist()
     height, width = image_rgb_u8.shape[:2]
-    part = image_rgb_u8[max(y1, 0) : min(y2, height), max(x1, 0) : min(x2, width)]
+    inside = image_rgb_u8[max(y1, 0) : min(y2, height), max(x1, 0) : min(x2, width)]
     sides = (max(-y1, 0), max(y2 - height, 0), max(-x1, 0), max(x2 - width, 0))
-    part = cv2.copyMakeBorder(part, *sides, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+    part = cv2.copyMakeBorder(inside, *sides, cv2.BORDER_CONSTANT, value=(127, 127, 127))
     return np.asarray(cv2.resize(part, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -163,8 +164,10 @@ def _svm(
 ) -> NDArray[np.float64]:
     """One class against nothing and the other classes: [d + 1]. Starts with some negatives, then adds those
     that are inside the margin (section 2.3)."""
-    from sklearn.svm import LinearSVC
-
+    try:
+        from sklearn.svm import LinearSVC
+    except ImportError:
+        raise DataError("R-CNN needs scikit-learn; install it with: pip install 'tombola[regions]'") from None
     against = np.concatenate([negatives, truths[~mine]])
     chosen = np.zeros(len(against), np.bool_)
     chosen[rng.permutation(len(against))[: 10 * int(mine.sum()) + 200]] = True

@@ -13,7 +13,8 @@ from itertools import product
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import felzenszwalb
+
+from tombola.errors import DataError
 
 MOST_PROPOSALS = 2000  # a picture, as R-CNN takes them (Girshick et al. 2014)
 SCALES = (50, 100)  # Felzenszwalb's k; also the least area of a first segment, in pixels
@@ -67,6 +68,7 @@ def selective_search(
 
     Best first: late unions before early ones, with some chance so that no strategy crowds the others out
     (section 5 of the paper); equal for equal pictures and seeds. Boxes are distinct, sides at least 4 px.
+    DataError without scikit-image.
     """
     rng = np.random.default_rng(seed)
     boxes, ranks = [], []
@@ -83,6 +85,12 @@ def selective_search(
 
 def _hierarchies(image_rgb_u8: NDArray[np.uint8]) -> Iterator[Regions]:
     """Two colour spaces, two scales, two measures: the paper's "fast" set of eight."""
+    try:
+        from skimage.segmentation import felzenszwalb
+    except ImportError:
+        raise DataError(
+            "selective search needs scikit-image; install it with: pip install 'tombola[regions]'"
+        ) from None
     spaces = (cv2.COLOR_RGB2HSV, cv2.COLOR_RGB2LAB)
     for code, scale in product(spaces, SCALES):
         image_u8 = np.asarray(cv2.cvtColor(image_rgb_u8, code), np.uint8)
@@ -189,4 +197,4 @@ def _histograms(levels: NDArray[np.int64], segments: NDArray[np.int64], bins: in
         for channel in range(channels)
     ]
     histograms = np.stack([column.reshape(count, bins) for column in columns], axis=1).reshape(count, -1)
-    return (histograms / histograms.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(histograms / histograms.sum(axis=1, keepdims=True), np.float32)

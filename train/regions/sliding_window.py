@@ -18,8 +18,8 @@ def sliding_windows(height: int, width: int) -> NDArray[np.float32]:
     boxes = []
     for side in SIDES:
         for ratio in RATIOS:
-            window_h = min(height, round(side * min(height, width) * ratio**0.5))
-            window_w = min(width, round(side * min(height, width) / ratio**0.5))
+            window_h = min(height, max(1, round(side * min(height, width) * ratio**0.5)))
+            window_w = min(width, max(1, round(side * min(height, width) / ratio**0.5)))
             y = _starts(height, window_h)
             x = _starts(width, window_w)
             corner = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)

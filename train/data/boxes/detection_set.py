@@ -21,6 +21,7 @@ class DetectionRecord:
     difficult    bool [n], True: neither asked for nor held against a detector
     size_hw      height and width in pixels as the annotation says, None if it does not
     image_id     the picture's number or name in the COCO file that it came from
+    proposals_xyxy   float32 [k, 4], boxes that may hold an object, where a file gives them
     """
 
     file_name: str
@@ -29,6 +30,7 @@ class DetectionRecord:
     difficult: NDArray[np.bool_]
     size_hw: tuple[int, int] | None
     image_id: int | str | None = None
+    proposals_xyxy: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which anchor or RoI answers for which object, and which of them enter the loss."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,13 +17,26 @@ class Target:
 
     boxes_xyxy: float32 [n, 4] in pixels of the network's picture. labels: int64 [n], 0-based. difficult:
     bool [n]; such objects are neither learned nor counted as background. seed: drives the sampling for this
-    picture alone, so that the result does not depend on which process handles it.
+    picture alone, so that the result does not depend on which process handles it. proposals_xyxy: float32
+    [k, 4], where they come from outside of the network.
     """
 
     boxes_xyxy: Tensor
     labels: Tensor
     difficult: Tensor
     seed: int
+    proposals_xyxy: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Target":
+        """The same on another device."""
+        proposals = self.proposals_xyxy
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy.to(device),
+            labels=self.labels.to(device),
+            difficult=self.difficult.to(device),
+            proposals_xyxy=None if proposals is None else proposals.to(device),
+        )
 
 
 class Targets:
@@ -43,9 +56,7 @@ class Targets:
 
     def to(self, device: torch.device) -> "Targets":
         """The same on another device."""
-        return Targets(
-            Target(t.boxes_xyxy.to(device), t.labels.to(device), t.difficult.to(device), t.seed) for t in self
-        )
+        return Targets(target.to(device) for target in self)
 
 
 def match(

@@ -76,6 +76,9 @@ def plan_epoch(
     return batches
 
 
+# A picture's proposals go with its boxes under this label, as difficult ones: none must stay in sight.
+PROPOSED = -1
+
 _PORTRAIT, _LANDSCAPE = 0, 1
 
 
@@ -110,11 +113,13 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
             other = int(rng.integers(0, len(self.data)))
             sample = mixup(sample, self._on_canvas(other, request, rng), rng=rng)
         canvas, boxes, labels, difficult = sample
+        boxes, proposed = np.asarray(boxes, np.float32), labels == PROPOSED
         target = Target(
-            torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float32)),
-            torch.from_numpy(np.ascontiguousarray(labels)),
-            torch.from_numpy(np.ascontiguousarray(difficult)),
+            torch.from_numpy(boxes[~proposed]),
+            torch.from_numpy(labels[~proposed]),
+            torch.from_numpy(difficult[~proposed]),
             request.seed,
+            torch.from_numpy(boxes[proposed]),
         )
         return canvas, target
 
@@ -133,7 +138,18 @@ class DetectExamples(Dataset[tuple[NDArray[np.uint8], Target]]):
 
     def _sample(self, index: int) -> Sample:
         record = self.data.records[index]
-        return self.data.read(index), record.boxes_xyxy, record.labels, record.difficult
+        image, boxes, labels, difficult = (
+            self.data.read(index),
+            record.boxes_xyxy,
+            record.labels,
+            record.difficult,
+        )
+        if record.proposals_xyxy is not None:
+            count = len(record.proposals_xyxy)
+            boxes = np.concatenate([boxes, record.proposals_xyxy])
+            labels = np.concatenate([labels, np.full(count, PROPOSED)])
+            difficult = np.concatenate([difficult, np.ones(count, np.bool_)])
+        return image, boxes, labels, difficult
 
 
 def _fit(

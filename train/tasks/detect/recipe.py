@@ -32,13 +32,15 @@ class DetectData(DataSettings):
     format: how the boxes are written down. classes: their names in the order of the labels, without it as the
     annotations have them. rights: whose the pictures are.
     Without train, valid and test they are what `root` holds: a YOLO data.yaml, a VOC or COCO root, a folder
-    with a folder a set.
+    with a folder a set. `proposals` is the folder under root of train.npz, valid.npz and test.npz, which
+    `tombola data propose` writes.
     """
 
     format: Literal["coco", "voc", "yolo"] = "coco"
     train: tuple[DetectSource, ...] = ()
     valid: tuple[DetectSource, ...] = ()
     test: tuple[DetectSource, ...] = ()
+    proposals: str = "proposals"
 
     @model_validator(mode="after")
     def _sets_of_root(self) -> "DetectData":
@@ -80,11 +82,13 @@ class DetectNetwork(Section):
     small and large things, without it one map sees all. batch_norm "frozen" keeps the statistics of the
     weights that start.weights gives, "trained" learns its own, which needs large batches; "auto" is frozen
     with start.weights, else trained.
+    proposals "learned" is Faster R-CNN; "file" is Fast R-CNN, which is given those in data.proposals.
     """
 
     backbone: str = "efficientnet_lite0"
     width: float = Field(default=1.0, gt=0, le=4)
     batch_norm: Literal["auto", "frozen", "trained"] = "auto"
+    proposals: Literal["learned", "file"] = "learned"
     pyramid: bool = True
     channels: int = Field(default=96, ge=8)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from tombola.train.networks.detect.sampling import Target, Targets
 from tombola.train.networks.inputs.picture_input import corner
 from tombola.train.networks.layers.boxes import clip
 from tombola.train.recipe.recipe import to_toml
+from tombola.train.regions.proposals_file import with_proposals
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
@@ -150,7 +152,10 @@ class DetectTask:
         return network.roi_head.classes.out_features - 1, len(used)  # background has no label
 
     def expected_losses(self) -> Mapping[str, float]:
-        return {"objectness": math.log(2), "class": math.log(len(self.classes) + 1)}
+        class_loss = {"class": math.log(len(self.classes) + 1)}
+        if self.recipe.network.proposals == "file":
+            return class_loss
+        return {"objectness": math.log(2), **class_loss}
 
     def unused_classes(self) -> Sequence[str]:
         used = set(np.concatenate([record.labels for record in self.train_data.records]).tolist())
@@ -182,6 +187,7 @@ class DetectTask:
                 images.new_tensor(answer.score_threshold),
                 images.new_tensor(answer.iou_threshold),
                 torch.tensor(answer.max_detections, device=images.device),
+                target.proposals_xyxy if network.proposals is None else None,
             )
             hits = _found(boxes.cpu().numpy(), labels.cpu().numpy(), target)
             found, asked = found + int(hits.sum()), asked + len(hits)
@@ -244,7 +250,7 @@ def build(recipe: DetectRecipe, n_classes: int, widths: Mapping[str, int] | None
         n_classes,
         channels=recipe.network.channels,
         pyramid=recipe.network.pyramid,
-        proposals=recipe.proposals,
+        proposals=recipe.proposals if recipe.network.proposals == "learned" else None,
         roi=recipe.roi,
         axes=axes,
     )
@@ -259,8 +265,21 @@ def trains_batch_norm(recipe: DetectRecipe) -> bool:
 
 
 def load_split(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
-    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not
-    given."""
+    """The pictures of data.train, data.valid or data.test, with proposals where the network takes them from a
+    file. Raises DataError; RecipeError if the split is not given."""
+    labelled = load_labelled(recipe, split, classes)
+    if recipe.network.proposals == "learned":
+        return labelled
+    return with_proposals(labelled, proposals_path(recipe, split))
+
+
+def proposals_path(recipe: DetectRecipe, split: str) -> Path:
+    """The file of a split's proposals."""
+    return recipe.data.root / recipe.data.proposals / f"{split}.npz"
+
+
+def load_labelled(recipe: DetectRecipe, split: str, classes: Sequence[str] | None = None) -> DetectionSet:
+    """As `load_split`, without proposals."""
     sources: tuple[DetectSource, ...] = getattr(recipe.data, split)
     if not sources:
         raise RecipeError(
@@ -293,8 +312,11 @@ def truths(data: DetectionSet) -> list[Truth]:
     return [Truth(record.boxes_xyxy, record.labels, record.difficult) for record in data.records]
 
 
-def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np.uint8]], Prediction]:
-    """The network as a function: image_rgb_u8 [h, w, 3] -> Prediction in that picture's own pixels."""
+def predictor(
+    network: FasterRCNN, recipe: DetectRecipe
+) -> Callable[[NDArray[np.uint8], NDArray[np.float32] | None], Prediction]:
+    """The network as a function: image_rgb_u8 [h, w, 3], and of Fast R-CNN proposals_xyxy float32 [k, 4] ->
+    Prediction, all boxes in that picture's own pixels."""
     device = next(network.parameters()).device
     picture_input = recipe.picture.as_input().to(device)
     thresholds = (
@@ -303,10 +325,11 @@ def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np
         torch.tensor(recipe.answer.max_detections, device=device),
     )
 
-    def predict(image_rgb_u8: NDArray[np.uint8]) -> Prediction:
+    def predict(image_rgb_u8: NDArray[np.uint8], proposals_xyxy: NDArray[np.float32] | None) -> Prediction:
         image, size_hw, factors = picture_input(torch.from_numpy(image_rgb_u8).to(device))
+        given = None if proposals_xyxy is None else torch.from_numpy(proposals_xyxy).to(device) / factors
         boxes, scores, labels = network.detect(
-            image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds
+            image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds, given
         )
         limits = corner(image_rgb_u8.shape[1], image_rgb_u8.shape[0], boxes)
         return Prediction(
@@ -319,10 +342,17 @@ def predictor(network: FasterRCNN, recipe: DetectRecipe) -> Callable[[NDArray[np
 def answers(
     network: nn.Module, recipe: DetectRecipe, data: DetectionSet, tell: Tell = silent
 ) -> list[Prediction]:
-    """What the network finds in each picture of `data`, in order."""
+    """What the network finds in each picture of `data`, in order. DataError where it takes proposals and a
+    picture has none."""
     assert isinstance(network, FasterRCNN)
     predict, predictions = predictor(network, recipe), []
-    for index in range(len(data)):
-        predictions.append(predict(data.read(index)))
+    for index, record in enumerate(data.records):
+        given = record.proposals_xyxy if network.proposals is None else None
+        if network.proposals is None and given is None:
+            raise DataError(
+                f"{record.file_name} has no proposals, which this network takes from a file; score it on a "
+                "split of its recipe, for which `tombola data propose` makes them"
+            )
+        predictions.append(predict(data.read(index), given))
         tell(index + 1, len(data))
     return predictions

@@ -1,14 +1,19 @@
 """What a detector starts from: a run, a whole detector's file, or ImageNet weights of its backbone."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
+from tombola.export.fold import fold
+from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.task import DetectTask
 from tombola.train.tasks.moment import Moment
@@ -139,3 +144,81 @@ def torchvision_names(body: dict[str, Tensor]) -> dict[str, Tensor]:
                 for part in ("weight", "bias", "running_mean", "running_var"):
                     names[f"{theirs}.downsample.1.{part}"] = f"{ours}.shortcut.norm.{part}"
     return {theirs: body[ours].clone() for theirs, ours in names.items()}
+
+
+def write_model(path: Path, network: FasterRCNN, classes: Sequence[str], **metadata: str) -> None:
+    """An .onnx file with nothing but what a training reads of it: folded weights, classes, the card."""
+    weights = {
+        **fold(network).state_dict(),
+        "picture_input.mean": torch.full((1, 3, 1, 1), 127.0),
+        "picture_input.scale": torch.full((1, 3, 1, 1), 1 / 128),
+    }
+    tensors = [onnx.numpy_helper.from_array(value.numpy(), name) for name, value in weights.items()]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "weights", [], [], tensors))
+    told = {
+        "tombola.task": "detect",
+        "tombola.labels": json.dumps(list(classes)),
+        "tombola.card": json.dumps({"data": "our own"}),
+        **metadata,
+    }
+    onnx.helper.set_model_props(model, told)
+    onnx.save(model, str(path))
+
+
+@pytest.fixture
+def model(toy_recipe: Path, run: RunFolder, tmp_path: Path) -> Path:
+    """The file of the run."""
+    network = detector(toy_recipe).build_network()
+    run.load(network, "best")
+    write_model(tmp_path / "toy.onnx", network, ("red", "blue"))
+    return tmp_path / "toy.onnx"
+
+
+def folded_weights(network: FasterRCNN) -> dict[str, Tensor]:
+    return fold(network).state_dict()
+
+
+def test_a_model_file_gives_all_its_weights_where_classes_are_the_same(
+    toy_recipe: Path, run: RunFolder, model: Path
+) -> None:
+    task = detector(toy_recipe, f"start.weights={model}")
+    network, trained = task.build_network(), detector(toy_recipe).build_network()
+    run.load(trained, "best")
+    wanted = folded_weights(trained)
+    for name, tensor in folded_weights(network).items():
+        assert torch.allclose(tensor, wanted[name], atol=1e-6), name
+    parent = task.lineage()["parent"]
+    assert (parent["file"], parent["last_layer"], parent["data"]) == ("toy.onnx", "kept", "our own")
+
+
+def test_other_classes_replace_the_last_layers_of_a_model_file(
+    toy_recipe: Path, run: RunFolder, model: Path
+) -> None:
+    changes = (f"start.weights={model}", "data.classes=['blue', 'red']")
+    task = detector(toy_recipe, *changes)
+    network, fresh = task.build_network(), detector(toy_recipe, changes[1]).build_network()
+    own, new, file = folded_weights(network), folded_weights(fresh), run.read_weights("best")
+    for name in own:
+        if name.startswith(LAST):
+            assert torch.equal(own[name], new[name])
+    assert torch.equal(own["neck.laterals.0.weight"], file["neck.laterals.0.weight"])
+    assert task.lineage()["parent"]["last_layer"] == "made anew"
+    # It trains: its norms keep the statistics that change nothing.
+    task.prepare(network, Moment(0, 0, 1))
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+
+
+def test_a_model_file_that_does_not_fit_is_told(toy_recipe: Path, model: Path) -> None:
+    for changes, error, message in (
+        (["network.batch_norm=trained"], TrainingError, "those of this network learn"),
+        (["picture.mean=[1.0, 2.0, 3.0]"], RecipeError, "was trained with"),
+        (["network.channels=24"], TrainingError, "make network and picture those of the weights"),
+    ):
+        with pytest.raises(error, match=message):
+            detector(toy_recipe, f"start.weights={model}", *changes).build_network()
+    network = detector(toy_recipe).build_network()
+    write_model(model, network, ("red", "blue"), **{"tombola.task": "classify"})
+    with pytest.raises(TrainingError, match="is for classify, the recipe for detect"):
+        detector(toy_recipe, f"start.weights={model}").build_network()

@@ -1,16 +1,19 @@
 """What a network starts from: its first weights, which of them are new, and what the lineage says of it."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
-from tombola.errors import RecipeError
+from tombola.errors import RecipeError, TrainingError
 from tombola.train.recipe.recipe import Recipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.start.freeze import freeze_up_to
+from tombola.train.start.model_file import ModelFile, load_model_file, read_model_file
 from tombola.train.start.start import load_start, read_tensors, weights_file
 
 
@@ -25,29 +28,45 @@ class Layers:
 
 @dataclass(frozen=True)
 class Parent:
-    """The weights in `file`, and the recipe of the run that it lies in, if it lies in one.
+    """The weights in `file`, and what is known of them.
 
     keeps_last: whether the last layers are taken over too, for they tell the very same classes apart.
     of_body: whether the weights are those of the body alone.
+    seen: mean and scale of the pictures that they learned from; empty if nothing says it.
+    rights: whose those pictures are; "" if nothing says it.
+    model: the file read, if it is an exported model.
     """
 
     file: Path
-    recipe: Recipe | None
-    keeps_last: bool
-    of_body: bool
+    keeps_last: bool = False
+    of_body: bool = False
+    seen: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    rights: str = ""
+    model: ModelFile | None = None
 
 
-def start_network(network: nn.Module, recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> None:
+def start_network(
+    network: nn.Module,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    layers: Layers,
+    *,
+    norms_learn: bool = True,
+) -> None:
     """Give the network the weights of `start.weights`.
 
-    Raises TrainingError for weights that do not fit, RecipeError for weights that learnt from pictures which
-    were normalised otherwise.
+    norms_learn: whether its batch norms will learn statistics. Raises TrainingError for weights that do not
+    fit, RecipeError for weights that learnt from pictures which were normalised otherwise.
     """
     parent = find_parent(recipe, classes, layers)
     if parent is not None and parent.of_body:
         load_start(network.get_submodule(layers.body), parent.file, of_more=True)
     elif parent is not None:
-        load_start(network, parent.file, fresh=() if parent.keeps_last else layers.last)
+        fresh = () if parent.keeps_last else layers.last
+        if parent.model is None:
+            load_start(network, parent.file, fresh=fresh)
+        else:
+            load_model_file(network, parent.model, fresh=fresh, norms_learn=norms_learn)
         _check_seen_alike(recipe, parent)
 
 
@@ -84,6 +103,7 @@ def lineage(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> dict[st
         "file": parent.file.name,
         "sha256": hashlib.sha256(parent.file.read_bytes()).hexdigest(),
         "last_layer": "kept" if parent.keeps_last else "made anew",
+        **({"data": parent.rights} if parent.rights else {}),
     }
     return {"parent": told, "early_steps": list(recipe.training.early_steps)}
 
@@ -94,11 +114,23 @@ def find_parent(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> Par
     if recipe.start.weights is None:
         return None
     file = weights_file(recipe.start.weights)
+    if file.suffix == ".onnx":
+        model = read_model_file(file)
+        if model.task != recipe.task:
+            raise TrainingError(f"start.weights: {file} is for {model.task}, the recipe for {recipe.task}")
+        return Parent(file, model.classes == classes, seen=model.seen, rights=model.rights, model=model)
     before = _recipe_behind(file, recipe)
-    of_body = bool(layers.body) and before is None
-    if of_body:  # the whole network's tensors have the body's name in theirs, behind whatever wrappers left
-        of_body = not any(f".{layers.body}." in f".{name}" for name in read_tensors(file))
-    return Parent(file, before, before is not None and before.data.classes == classes, of_body)
+    if before is not None:
+        picture = before.picture
+        return Parent(
+            file,
+            before.data.classes == classes,
+            seen={"mean": picture.mean, "scale": picture.scale},
+            rights=before.data.rights,
+        )
+    # The whole network's tensors have the body's name in theirs, behind whatever wrappers left.
+    of_body = bool(layers.body) and not any(f".{layers.body}." in f".{name}" for name in read_tensors(file))
+    return Parent(file, of_body=of_body)
 
 
 def _recipe_behind(weights: Path, recipe: Recipe) -> Recipe | None:
@@ -113,11 +145,10 @@ def _recipe_behind(weights: Path, recipe: Recipe) -> Recipe | None:
 
 
 def _check_seen_alike(recipe: Recipe, parent: Parent) -> None:
-    if parent.recipe is None:
-        return
-    for key in ("mean", "scale"):
-        now, then = getattr(recipe.picture, key), getattr(parent.recipe.picture, key)
-        if now != then:
+    for key, then in parent.seen.items():
+        now = getattr(recipe.picture, key)
+        # A file keeps them in float32.
+        if len(now) != len(then) or not np.allclose(now, then, rtol=1e-6, atol=0):
             raise RecipeError(
                 f"picture.{key} is {list(now)}, but {parent.file} was trained with {list(then)}; set it so"
             )

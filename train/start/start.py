@@ -51,6 +51,18 @@ def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = (), o
     source = _without_prefix(read_tensors(file), {name for name, _ in network.named_children()})
     names = own_names(source, network)
     given = {names[name]: tensor for name, tensor in source.items()}
+    copy_weights(network, given, file, fresh=fresh, of_more=of_more)
+
+
+def copy_weights(
+    network: nn.Module,
+    given: dict[str, Tensor],
+    file: Path,
+    *,
+    fresh: tuple[str, ...] = (),
+    of_more: bool = False,
+) -> None:
+    """The same with tensors that are read already, under the network's own names; `file` is told of."""
     own = network.state_dict()
     wanted = [name for name in own if not name.startswith(fresh) and not name.endswith("num_batches_tracked")]
     for name in wanted:

@@ -98,7 +98,9 @@ class DetectTask:
         network = build(self.recipe, len(self.classes), self.widths)
         # What is narrower than its recipe has no first weights but its own.
         if start and not self.widths:
-            start_network(network, self.recipe, self.classes, LAYERS)
+            start_network(
+                network, self.recipe, self.classes, LAYERS, norms_learn=trains_batch_norm(self.recipe)
+            )
         freeze(network, self.recipe)
         return network
 

@@ -104,8 +104,8 @@ class StartSettings(Section):
     wrote, or public ones by the name that `tombola data get` knows ("efficientnet_lite0"); fresh ones without
     it.
 
-    The last layers are made anew, unless they are a run's or an .onnx's with the same classes in one order. `freeze`
-    names the last of the layers, counted from the picture, that keep their weights.
+    The last layers are made anew, unless they are a run's or an .onnx's with the same classes in one order.
+    `freeze` names the last of the layers, counted from the picture, that keep their weights.
     """
 
     weights: WeightsPath = None

@@ -10,6 +10,7 @@ from tombola.errors import RecipeError, TrainingError
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.fabric import open_fabric
+from tombola.train.loop.loggers import open_loggers
 from tombola.train.loop.loop import train
 from tombola.train.loop.progress import ProgressLine
 from tombola.train.recipe.recipe import to_toml
@@ -19,7 +20,7 @@ from tombola.train.tasks.table import load_recipe, open_task
 
 # What of a recipe may differ where a run goes on: how its work is done, where its files lie now (a checkpoint
 # has the weights, and knows its pictures), and more epochs than before.
-OF_NO_CONSEQUENCE = ("training.workers", "training.checkpoint_minutes")
+OF_NO_CONSEQUENCE = ("training.workers", "training.checkpoint_minutes", "training.log")
 PLACES = ("data.root", "start.weights")
 EPOCHS = "training.epochs"
 
@@ -48,8 +49,9 @@ def train_recipe(
         _same_recipe(task.recipe_toml(), run)
     else:
         task.check_test()
-    fabric = open_fabric(task.settings.precision, device=device, processes=processes)
-    train(task, run, resume=resume, fabric=fabric, quiet=quiet)
+    with open_loggers(task.settings.log, run, task.name) as loggers:
+        fabric = open_fabric(task.settings.precision, device=device, processes=processes, loggers=loggers)
+        train(task, run, resume=resume, fabric=fabric, quiet=quiet)
     if fabric.is_global_zero:
         progress = ProgressLine(0, quiet=quiet)
         write_report(run, task, device=device, tell=progress.judge)

@@ -28,6 +28,8 @@ from tombola.train.run.lock import lock_folder
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Task
 
+LOGGED_STEPS = 10  # a step's losses are logged as often as this
+
 
 class Interrupted(Exception):  # noqa: N818  # not an error: the user asked for it
     """SIGINT, SIGTERM or SIGHUP came; the state is saved and `--resume` goes on from there."""
@@ -140,6 +142,9 @@ class _Training:
         self.sums["loss"] += loss
         if self.step in self.settings.early_steps:
             self._write(f"early-{self.step}", self.learner.raw())
+        if self.step % LOGGED_STEPS == 0:
+            parts = {f"loss_{name}": part for name, part in losses.items()}
+            self.fabric.log_dict({**parts, "loss": loss}, self.step)
         self.progress.step(self.epoch, self.step - 1, loss)
 
     def _end_epoch(self) -> None:
@@ -161,6 +166,8 @@ class _Training:
             # Before the checkpoint of this epoch: a kill in between has it trained and written again.
             self.run.write_metrics(self.history)
             self.run.write_curves(draw_curves(self.history, self.task.score))
+            logged = {f"epoch_{key}": value for key, value in row.items() if key not in ("epoch", "step")}
+            self.fabric.log_dict(logged, self.step)
         best = self.task.score.best(self.history)
         # With nothing to judge by, the last weights are the best known.
         if best is row or (last and best is None):

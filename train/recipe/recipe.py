@@ -44,7 +44,8 @@ class TrainingSettings(Section):
 
     epochs: how often each picture is seen. optimizer "sgd" uses momentum. clip_norm bounds the norm of all
     gradients. precision "bf16-mixed" halves the time where the processor has it. evaluate_every: epochs from
-    one validation to the next. workers: processes that load pictures.
+    one validation to the next. workers: processes that load pictures. log: where losses and scores go besides
+    metrics.csv, "" is nowhere else.
 
     batch_size counts pictures over all processes. learning_rate is the peak, reached after warmup_steps, or
     after a fifth of all steps if that is sooner, and brought down to final_rate of it by half a cosine.
@@ -80,6 +81,7 @@ class TrainingSettings(Section):
     early_steps: tuple[Step, ...] = (100,)
     watch_every: int = Field(default=100, ge=0)
     workers: int = Field(default=1, ge=0)
+    log: Literal["", "csv", "tensorboard", "mlflow"] = ""
 
 
 class DataSettings(Section):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.runtime.pictures.picture import Picture
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet
 from tombola.train.data.labels import classify_formats
@@ -83,21 +84,23 @@ def evaluate_run(
 
 def evaluate_model(
     task: str,
-    answer: Callable[[NDArray[np.uint8]], Any],
+    answer: Callable[[Picture], Any],
     classes: Sequence[str],
     pictures: Named | Split,
     *,
+    shrink: Shrink | None = None,
     tell: Tell = silent,
 ) -> Scores:
-    """Score a function on those pictures: image_rgb_u8 [h, w, 3] -> a Prediction, down to scores of about
-    0.01, for detect; probabilities float32 [classes] for classify.
+    """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for detect;
+    probabilities float32 [classes] for classify.
 
-    classes: their names in the order of the function's labels. Raises DataError and RecipeError.
+    classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
+    of a loaded model. Raises DataError and RecipeError.
     """
     data = _open(task, pictures, classes)
     answers = []
     for index in range(len(data)):
-        answers.append(answer(data.read(index)))
+        answers.append(answer(data.picture(index, shrink)))
         tell(index + 1, len(data))
     return _WAYS[task].score(answers, data)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tombola.runtime.pictures.picture import Picture
     from tombola.runtime.tasks.classify.model import Classifier
     from tombola.train.metrics.classification import ClassificationScores
 
@@ -46,8 +47,8 @@ def report_classifier(asked: Evaluated) -> str:
     return "\n".join(classifier_lines(scores, sure, terminal_columns()))
 
 
-def _answers(model: "Classifier") -> "Callable[[NDArray[np.uint8]], NDArray[np.float32]]":
-    return lambda image_rgb_u8: model(image_rgb_u8).probabilities
+def _answers(model: "Classifier") -> "Callable[[Picture], NDArray[np.float32]]":
+    return lambda picture: model(picture).probabilities
 
 
 def classifier_lines(scores: "ClassificationScores", sure: Sureness, columns: int | None) -> list[str]:

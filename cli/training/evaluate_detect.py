@@ -12,9 +12,7 @@ from tombola.cli.training.sureness import Sureness, against_text, known, sure_js
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from tombola.runtime.pictures.picture import Picture
     from tombola.runtime.tasks.detect.model import Detector
     from tombola.train.metrics.matching import Prediction
     from tombola.train.tasks.detect.scoring import DetectorScores
@@ -73,12 +71,12 @@ def _advice(asked: Evaluated, cut: float) -> str:
     )
 
 
-def _answers(model: "Detector") -> "Callable[[NDArray[np.uint8]], Prediction]":
+def _answers(model: "Detector") -> "Callable[[Picture], Prediction]":
     from tombola.train.metrics.matching import Prediction
     from tombola.train.tasks.detect.task import SCORING_THRESHOLD
 
-    def answer(image_rgb_u8: "NDArray[np.uint8]") -> Prediction:
-        found = model(image_rgb_u8, score_threshold=SCORING_THRESHOLD)
+    def answer(picture: "Picture") -> Prediction:
+        found = model(picture, score_threshold=SCORING_THRESHOLD)
         return Prediction(found.boxes_xyxy, found.scores, found.labels)
 
     return answer

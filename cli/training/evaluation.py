@@ -74,7 +74,12 @@ class Evaluated:
 
         model = load(path, self.device.value, self.threads)
         return evaluate_model(
-            model.contract.task, answers(model), model.labels, self._source(places), tell=_picture_count()
+            model.contract.task,
+            answers(model),
+            model.labels,
+            self._source(places),
+            shrink=model.shrink,
+            tell=_picture_count(),
         )
 
     def _source(self, places: str) -> "Named | Split":

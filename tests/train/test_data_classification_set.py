@@ -104,10 +104,10 @@ def test_pixels_know_their_origin(tmp_path: Path) -> None:
         "photos/gone.png",
     ]
     # Red, green and blue planes one after the other: 12 … 15, 16 … 19, 20 … 23.
-    assert both.read(1)[0, 1].tolist() == [13, 17, 21]
-    assert both.read(2)[2, 3].tolist() == [30, 20, 10]
+    assert both.picture(1).image_rgb_u8[0, 1].tolist() == [13, 17, 21]
+    assert both.picture(2).image_rgb_u8[2, 3].tolist() == [30, 20, 10]
     with pytest.raises(DataError, match=r"gone\.png cannot be read"):
-        both.read(3)
+        both.picture(3)
     (tmp_path / "gone.png").write_text("text")
     with pytest.raises(PictureError, match=r"gone\.png: not a picture"):
-        both.read(3)
+        both.picture(3)

@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from tombola.errors import DataError, DeviceError, RecipeError, TrainingError
-from tombola.train.data.boxes.detection_set import DetectionRecord
+from tombola.runtime.pictures.picture import read_picture
+from tombola.train.data.boxes.detection_set import DetectionRecord, DetectionSet
+from tombola.train.data.pictures.pictures import FolderPictures
 from tombola.train.evaluate import evaluate_run
 from tombola.train.loop.loader import load_batches
 from tombola.train.metrics.matching import Prediction
@@ -23,6 +27,7 @@ from tombola.train.tasks.detect.batches import Request, collate, plan_epoch
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
 from tombola.train.tasks.detect.task import (
     DetectTask,
+    answers,
     load_split,
     truths,
 )
@@ -265,6 +270,26 @@ def test_frozen_stages_keep_their_statistics(toy_recipe: Path) -> None:
     assert training[:3] == [False, False, True]
     with pytest.raises(RecipeError, match=r"start\.freeze = 'backbone\.stages\.99' is not a layer"):
         DetectTask(load_recipe(toy_recipe, ["start.freeze=backbone.stages.99"])).build_network()
+
+
+@torch.inference_mode()
+def test_a_run_answers_a_large_jpeg_as_its_file_would(short_run: Path, tmp_path: Path) -> None:
+    """On what the runtime reads of it; the boxes in pixels of the whole picture."""
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.random.default_rng(3).integers(0, 256, (192, 256, 3), np.uint8))
+    nothing = np.zeros(0)
+    record = DetectionRecord(
+        "a.jpg", np.zeros((0, 4), np.float32), nothing.astype(int), nothing == 1, (192, 256)
+    )
+    network, recipe = load_network(short_run)
+    (found,) = answers(network, recipe, DetectionSet(("red", "blue"), (record,), FolderPictures(tmp_path)))
+    halved = read_picture(tmp_path / "a.jpg", recipe.picture.as_input().shrink)
+    assert halved.halvings == 2
+    cv2.imwrite(str(tmp_path / "a.png"), halved.image_rgb_u8[..., ::-1])
+    small = replace(record, file_name="a.png", size_hw=(48, 64))
+    (of_halved,) = answers(network, recipe, DetectionSet(("red", "blue"), (small,), FolderPictures(tmp_path)))
+    assert len(found.scores) > 0
+    np.testing.assert_array_equal(found.boxes_xyxy, of_halved.boxes_xyxy * 4)
+    np.testing.assert_array_equal(found.scores, of_halved.scores)
 
 
 def test_weights_of_another_recipe_are_refused(short_run: Path, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def _labels(root: Path) -> Found:
         for split, one in read.items()
     }
     counts = np.bincount(first.labels, minlength=len(first.classes)).tolist()
-    pixels = measure(len(first.names), first.pixels.read)
+    pixels = measure(len(first.names), lambda place: first.pixels.picture(place).image_rgb_u8)
     return Found("classify", root, "folder", sets, dict(zip(first.classes, counts, strict=True)), pixels)
 
 

@@ -32,8 +32,8 @@ def exportable_classifier(
         # Odd, upright and not of the network's size, so that nothing of it can be taken for a constant.
         example=(torch.zeros((2 * height + 37, 2 * width + 11, 3), dtype=torch.uint8),),
         labels=labels,
-        input_size_hw=picture_input.size_hw,
-        input_sides="both",
+        input_size_hw=picture_input.shrink.wanted_hw,
+        input_sides=picture_input.shrink.sides,
         parity_sizes_hw=((height, width), (height, 3 * width), (3 * height, width)),
     )
 

@@ -33,8 +33,8 @@ def exportable_detector(
         example=_example(),
         labels=labels,
         defaults=defaults,
-        input_size_hw=(picture_input.size, picture_input.size),
-        input_sides="longer",
+        input_size_hw=picture_input.shrink.wanted_hw,
+        input_sides=picture_input.shrink.sides,
     )
 
 

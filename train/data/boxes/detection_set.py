@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.runtime.pictures.picture import Picture, decode
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.fold import kept_ranks
-from tombola.train.data.pictures.pictures import PictureStore, decode_rgb, merge_pictures
+from tombola.train.data.pictures.pictures import PictureStore, merge_pictures
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,23 @@ class DetectionSet:
         return len(self.records)
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Return picture `index` as image_rgb_u8 [h, w, 3], upright (EXIF applied).
+        """Return picture `index` as image_rgb_u8 [h, w, 3], upright (EXIF applied); errors as `picture`."""
+        return self.picture(index).image_rgb_u8
+
+    def picture(self, index: int, shrink: Shrink | None = None) -> Picture:
+        """Return picture `index` halved as `shrink` asks, with the pixels that the runtime would read.
 
         DataError if it is missing or has another size than its annotation says; PictureError if its bytes
         cannot be decoded.
         """
         record = self.records[index]
-        image_rgb_u8 = decode_rgb(self.pictures.read_bytes(record.file_name), record.file_name)
-        size_hw = (image_rgb_u8.shape[0], image_rgb_u8.shape[1])
-        if record.size_hw is not None and record.size_hw != size_hw:
+        picture = decode(self.pictures.read_bytes(record.file_name), record.file_name, shrink)
+        if record.size_hw is not None and record.size_hw != picture.size_hw:
             raise DataError(
-                f"{record.file_name} is {size_hw[1]}×{size_hw[0]} px but its annotation says "
+                f"{record.file_name} is {picture.size_hw[1]}×{picture.size_hw[0]} px but its annotation says "
                 f"{record.size_hw[1]}×{record.size_hw[0]}; label this copy of the picture"
             )
-        return image_rgb_u8
+        return picture
 
     def fold(self, folds: Sequence[str]) -> "DetectionSet":
         """Keep the records for which every fold holds.

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.runtime.pictures.picture import Picture
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.fold import kept_ranks
 from tombola.train.data.pictures.pixels import JoinedPixels, Pixels
 
@@ -36,7 +38,12 @@ class ClassificationSet:
 
         DataError if its file is gone; PictureError if its bytes cannot be decoded.
         """
-        return self.pixels.read(int(self.places[index]))
+        return self.picture(index).image_rgb_u8
+
+    def picture(self, index: int, shrink: Shrink | None = None) -> Picture:
+        """Return picture `index` halved as `shrink` asks, with the pixels that the runtime would read; errors
+        as `read`."""
+        return self.pixels.picture(int(self.places[index]), shrink)
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "ClassificationSet":
         """Return the set of these pictures, in this order. IndexError if one is not there."""

@@ -95,7 +95,7 @@ def look_over(labelled: LabelledPictures) -> tuple[LabelledSummary, list[Finding
 
 def _see(labelled: LabelledPictures, place: int) -> _Seen:
     try:
-        image_rgb_u8 = labelled.pixels.read(place)
+        image_rgb_u8 = labelled.pixels.picture(place).image_rgb_u8
     except (DataError, PictureError) as error:
         return _Seen(None, trouble=str(error))
     height, width = image_rgb_u8.shape[:2]

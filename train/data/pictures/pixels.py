@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tombola.train.data.pictures.pictures import PictureStore, decode_rgb
+from tombola.runtime.pictures.picture import Picture, decode, read_picture
+from tombola.runtime.pictures.shrink import Shrink
+from tombola.train.data.pictures.pictures import PictureStore
 
 
 class Pixels(Protocol):
@@ -17,8 +18,8 @@ class Pixels(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, place: int) -> NDArray[np.uint8]:
-        """Return picture `place` as image_rgb_u8 [h, w, 3], upright; grey ones have three equal channels."""
+    def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
+        """Return picture `place`, halved as `shrink` asks; grey ones have three equal channels."""
 
     def origin(self, place: int) -> str:
         """Return where picture `place` lies; no two pictures have it in common."""
@@ -34,11 +35,9 @@ class ArrayPixels:
     def __len__(self) -> int:
         return len(self.images_u8)
 
-    def read(self, place: int) -> NDArray[np.uint8]:
+    def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
         image_u8 = self.images_u8[place]
-        if image_u8.ndim == 2:
-            return np.asarray(cv2.cvtColor(image_u8, cv2.COLOR_GRAY2RGB), np.uint8)
-        return np.ascontiguousarray(image_u8.transpose(1, 2, 0))
+        return read_picture(image_u8 if image_u8.ndim == 2 else image_u8.transpose(1, 2, 0), shrink)
 
     def origin(self, place: int) -> str:
         return f"{self.source}[{place}]"
@@ -55,10 +54,10 @@ class FilePixels:
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, place: int) -> NDArray[np.uint8]:
+    def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
         """DataError if the file is gone, PictureError if it cannot be decoded."""
         name = self.names[place]
-        return decode_rgb(self.store.read_bytes(name), name)
+        return decode(self.store.read_bytes(name), name, shrink)
 
     def origin(self, place: int) -> str:
         return f"{self.source}/{self.names[place]}"
@@ -74,9 +73,9 @@ class JoinedPixels:
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def read(self, place: int) -> NDArray[np.uint8]:
+    def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
         part, own_place = self._part(place)
-        return part.read(own_place)
+        return part.picture(own_place, shrink)
 
     def origin(self, place: int) -> str:
         part, own_place = self._part(place)

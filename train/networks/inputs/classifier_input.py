@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.networks.layers.operators import halve_u8, part_u8, resize_u8
 from tombola.train.resize.fit import Fit, middle
 
@@ -40,6 +41,11 @@ class ClassifierInput(nn.Module):
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("mean", torch.tensor(mean).view(1, channels, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).view(1, channels, 1, 1), persistent=False)
+
+    @property
+    def shrink(self) -> Shrink:
+        """How a picture may be halved before, for the same pixels."""
+        return Shrink(self.size_hw, "both")
 
     def forward(self, image_rgb_u8: Tensor) -> Tensor:
         """uint8 [H, W, 3] of any size -> float32 [1, channels, h, w]."""

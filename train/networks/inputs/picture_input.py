@@ -4,6 +4,7 @@ graph."""
 import torch
 from torch import Tensor, nn
 
+from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.networks.layers.operators import halve_u8, resize_u8
 from tombola.train.resize.fit import inside_hw
 
@@ -30,6 +31,11 @@ class PictureInput(nn.Module):
         self.divisor = divisor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def shrink(self) -> Shrink:
+        """How a picture may be halved before, for the same pixels."""
+        return Shrink((self.size, self.size), "longer")
 
     def forward(self, image_rgb_u8: Tensor) -> tuple[Tensor, tuple[int, int], Tensor]:
         """uint8 [H, W, 3] -> what the network sees, and how its pixels become the picture's.

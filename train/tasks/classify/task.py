@@ -210,9 +210,8 @@ def answers(
     picture_input, parts = recipe.picture.as_input().to(device), []
     for start in range(0, len(data), JUDGED_TOGETHER):
         indices = range(start, min(start + JUDGED_TOGETHER, len(data)))
-        images = torch.cat(
-            [picture_input(torch.from_numpy(data.read(index)).to(device)) for index in indices]
-        )
+        pictures = [data.picture(index, picture_input.shrink).image_rgb_u8 for index in indices]
+        images = torch.cat([picture_input(torch.from_numpy(image).to(device)) for image in pictures])
         logits = network(images.contiguous(memory_format=torch.channels_last))
         parts.append(logits.softmax(dim=1).float().cpu().numpy())
         tell(indices.stop, len(data))

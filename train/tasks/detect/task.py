@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tombola.errors import DataError, RecipeError
+from tombola.runtime.pictures.picture import Picture
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet, merge
 from tombola.train.data.pictures.augment import AugmentSettings
@@ -26,7 +27,7 @@ from tombola.train.networks.axis import Axes
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.sampling import Target, Targets
-from tombola.train.networks.inputs.picture_input import corner
+from tombola.train.networks.inputs.picture_input import PictureInput, corner
 from tombola.train.networks.layers.boxes import clip
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.regions.proposals_file import with_proposals
@@ -315,28 +316,28 @@ def truths(data: DetectionSet) -> list[Truth]:
 
 
 def predictor(
-    network: FasterRCNN, recipe: DetectRecipe
-) -> Callable[[NDArray[np.uint8], NDArray[np.float32] | None], Prediction]:
-    """The network as a function: image_rgb_u8 [h, w, 3], and of Fast R-CNN proposals_xyxy float32 [k, 4] ->
-    Prediction, all boxes in that picture's own pixels."""
+    network: FasterRCNN, picture_input: PictureInput, recipe: DetectRecipe
+) -> Callable[[Picture, NDArray[np.float32] | None], Prediction]:
+    """The network as a function: picture, and of Fast R-CNN proposals_xyxy float32 [k, 4] -> Prediction, all
+    boxes in the picture's pixels before its halvings."""
     device = next(network.parameters()).device
-    picture_input = recipe.picture.as_input().to(device)
     thresholds = (
         torch.tensor(SCORING_THRESHOLD, device=device),
         torch.tensor(recipe.answer.iou_threshold, device=device),
         torch.tensor(recipe.answer.max_detections, device=device),
     )
 
-    def predict(image_rgb_u8: NDArray[np.uint8], proposals_xyxy: NDArray[np.float32] | None) -> Prediction:
+    def predict(picture: Picture, proposals_xyxy: NDArray[np.float32] | None) -> Prediction:
+        image_rgb_u8 = picture.image_rgb_u8
         image, size_hw, factors = picture_input(torch.from_numpy(image_rgb_u8).to(device))
+        factors = factors * 2**picture.halvings
         given = None if proposals_xyxy is None else torch.from_numpy(proposals_xyxy).to(device) / factors
         boxes, scores, labels = network.detect(
             image.contiguous(memory_format=torch.channels_last), size_hw, *thresholds, given
         )
-        limits = corner(image_rgb_u8.shape[1], image_rgb_u8.shape[0], boxes)
-        return Prediction(
-            clip(boxes * factors, limits).cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy()
-        )
+        limits = corner(image_rgb_u8.shape[1], image_rgb_u8.shape[0], boxes) * 2**picture.halvings
+        boxes_xyxy = clip(boxes * factors, limits)
+        return Prediction(boxes_xyxy.cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy())
 
     return predict
 
@@ -347,7 +348,8 @@ def answers(
     """What the network finds in each picture of `data`, in order. DataError where it takes proposals and a
     picture has none."""
     assert isinstance(network, FasterRCNN)
-    predict, predictions = predictor(network, recipe), []
+    picture_input, predictions = recipe.picture.as_input(), []
+    predict = predictor(network, picture_input.to(next(network.parameters()).device), recipe)
     for index, record in enumerate(data.records):
         given = record.proposals_xyxy if network.proposals is None else None
         if network.proposals is None and given is None:
@@ -355,6 +357,6 @@ def answers(
                 f"{record.file_name} has no proposals, which this network takes from a file; score it on a "
                 "split of its recipe, for which `tombola data propose` makes them"
             )
-        predictions.append(predict(data.read(index), given))
+        predictions.append(predict(data.picture(index, picture_input.shrink), given))
         tell(index + 1, len(data))
     return predictions

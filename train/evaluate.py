@@ -91,8 +91,8 @@ def evaluate_model(
     shrink: Shrink | None = None,
     tell: Tell = silent,
 ) -> Scores:
-    """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for detect;
-    probabilities float32 [classes] for classify.
+    """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for
+    detect; probabilities float32 [classes] for classify.
 
     classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
     of a loaded model. Raises DataError and RecipeError.

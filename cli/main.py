@@ -59,6 +59,7 @@ def run() -> None:
 
 def run_detect() -> None:
     """The console script `detect`."""
+    _only_installed_code()
     _any_text_prints()
     detect_app(prog_name="detect")
 

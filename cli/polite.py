@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tombola.cli.missing_library import missing_library
 from tombola.cli.table import one_line
-from tombola.errors import TombolaError
+from tombola.errors import OutputError, TombolaError
 
 # What `pip install tombola` leaves out, by the name that is imported.
 TRAIN_MODULES = frozenset(
@@ -33,6 +33,8 @@ TRAIN_MODULES = frozenset(
     }
 )
 
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO})
+
 
 def complain(what: object) -> None:
     """Print `error: what` on stderr; further lines of a long message stand indented below it."""
@@ -40,10 +42,22 @@ def complain(what: object) -> None:
     typer.echo("error: " + "\n  ".join(lines), err=True)
 
 
+def need_stdout() -> None:
+    """OutputError where stdout is closed. A closed stderr becomes one that goes nowhere.
+
+    What else is opened would take the free number, and lines meant for people would end in that file.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - it stays open to the end
+    if sys.stdout is None:
+        raise OutputError("stdout is closed, so no answer can be told; send it to a file or to /dev/null.")
+
+
 @contextmanager
 def polite_errors() -> Iterator[None]:
-    """Turn expected errors into a line on stderr and exit code 1."""
+    """Turn expected errors, a closed stdout among them, into a line on stderr and exit code 1."""
     try:
+        need_stdout()
         yield
         if sys.stdout is not None:
             sys.stdout.flush()  # here, so that a closed pipe shows where it is still handled
@@ -52,7 +66,7 @@ def polite_errors() -> Iterator[None]:
         if message is None or os.environ.get("TOMBOLA_DEBUG"):
             raise
         complain(message)
-        raise typer.Exit(1) from None
+        raise SystemExit(1) from None
 
 
 def _expected(error: Exception) -> str | None:
@@ -69,13 +83,20 @@ def _expected(error: Exception) -> str | None:
             f"OpenCV needs {lacking[0]}, which this machine lacks: apt install {lacking[1]}, "
             "or install opencv-python-headless instead of opencv-python"
         )
+    if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
+        # Of files that are written the name is known.
+        return f"stdout takes no more ({error.strerror}); send it where there is room"
     if isinstance(error, OSError) and error.errno not in (None, errno.EPIPE):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return None
 
 
 class PoliteGroup(TyperGroup):
-    """A group of commands that fail politely."""
+    """A group of commands that fail politely, in their help too."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with polite_errors():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         with polite_errors():
@@ -83,7 +104,11 @@ class PoliteGroup(TyperGroup):
 
 
 class PoliteCommand(TyperCommand):
-    """A command that stands alone and fails politely."""
+    """A command that stands alone and fails politely, in its help too."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with polite_errors():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         with polite_errors():

@@ -15,7 +15,7 @@ import typer
 
 from tombola.cli.ask.asking import Answered, AnswerT, Asked
 from tombola.cli.ask.saving import SaveFolder
-from tombola.cli.ask.streams import need_stdout, note, stop_signals_like_ctrl_c
+from tombola.cli.ask.streams import note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device
 from tombola.cli.polite import complain
 from tombola.cli.shipped import model_or_shipped
@@ -75,7 +75,6 @@ def answer_sources(
     """
     # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    need_stdout()
     with stop_signals_like_ctrl_c():
         from tombola.runtime.load import check_model
         from tombola.runtime.pictures.picture import MAX_PIXELS

@@ -1,8 +1,6 @@
 """What a command that answers needs of its process: open streams, and an orderly end."""
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +9,6 @@ from types import FrameType
 import typer
 
 from tombola.cli.table import one_line
-from tombola.errors import OutputError
-
-
-def need_stdout() -> None:
-    """OutputError where stdout is closed. A closed stderr becomes one that goes nowhere.
-
-    What else is opened would take the free number, and lines meant for people would end in that file.
-    """
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - it stays open to the end
-    if sys.stdout is None:
-        raise OutputError("stdout is closed, so no answer can be told; send it to a file or to /dev/null.")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.ask.streams import need_stdout, note, stop_signals_like_ctrl_c
+from tombola.cli.ask.streams import note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device, DeviceOption, ModelOption, ScoreOption, ThreadsOption
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import counted
@@ -60,7 +60,6 @@ def webcam(
     from tombola.runtime.pictures.video_writer import check_video_target, plays_in_browsers
     from tombola.runtime.pictures.window import check_display, show
 
-    need_stdout()
     if save is None:
         check_display()
     else:

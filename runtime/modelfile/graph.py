@@ -21,6 +21,10 @@ NEVER_EMPTY_FROM = {
     "Loop": 2, "DFT": 2, "LayerNormalization": 2,
 }  # fmt: skip
 
+# onnxruntime divides by these as they are, in 32 bits: it crashes on 0, and on what is 0 in them.
+DIVISORS = frozenset({"blocksize", "group", "kv_num_heads", "q_num_heads"})
+MAX_DIVISOR = 32_767
+
 
 @dataclass(frozen=True)
 class Node:
@@ -232,13 +236,22 @@ class _Reader:
         self.nodes.insert(place, (name, op_type, domain, reads, writes))
 
     def read_attribute(self, message: memoryview, depth: int) -> None:
+        name, whole = "", 0
         for number, value in fields(message, self.budget):
-            if number in (5, 10):
+            if number == 1:
+                name = to_name(value)
+            elif number == 3:
+                whole = to_int(value)
+            elif number in (5, 10):
                 self.keep(self.constants, read_tensor(to_view(value), self.budget))
             elif number in (6, 11):
                 self.read_graph(to_view(value), depth + 1)
             elif number in (22, 23):
                 self.keep(self.constants, *_sparse_tensors(to_view(value), self.budget))
+        if name in DIVISORS and not 1 <= whole <= MAX_DIVISOR:
+            raise ModelError(
+                f"the file is damaged: the {name} of an operator is {whole}, not 1 to {MAX_DIVISOR:,}."
+            )
 
     def keep(self, kept: list[Tensor], *tensors: Tensor) -> None:
         if len(self.initializers) + len(self.constants) + len(tensors) > MAX_TENSORS:

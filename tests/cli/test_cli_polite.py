@@ -125,6 +125,25 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert producer.wait(timeout=30) == 1
 
 
+@pytest.mark.parametrize("command", ["tombola --version", "tombola -h", "detect -h", "tombola doctor"])
+def test_a_full_stdout_is_named(shell: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:
+    done = shell(f"{command} >/dev/full")
+    assert done.returncode == 1
+    assert (
+        done.stderr == "error: stdout takes no more (No space left on device); send it where there is room\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["tombola train gone.toml", "tombola inspect gone.onnx", "detect gone.jpg"]
+)
+def test_a_closed_stdout_is_told_before_any_work(
+    shell: Callable[..., subprocess.CompletedProcess[str]], command: str
+) -> None:
+    done = shell(f"{command} >&-")
+    assert (done.returncode, done.stderr.partition(",")[0]) == (1, "error: stdout is closed")
+
+
 def test_a_real_interrupt_ends_with_130_and_no_traceback() -> None:
     done = subprocess.run(
         in_process("os.kill(os.getpid(), signal.SIGINT)"),

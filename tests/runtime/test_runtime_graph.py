@@ -352,6 +352,27 @@ def test_an_empty_last_input_that_onnxruntime_crashes_on_is_refused(make_toy: Ma
             read_graph(model.SerializeToString())
 
 
+@pytest.mark.parametrize("count", [0, -1, 1 << 15, 1 << 32])
+@pytest.mark.parametrize(
+    ("op_type", "key"),
+    [
+        ("Attention", "q_num_heads"),
+        ("Attention", "kv_num_heads"),
+        ("DepthToSpace", "blocksize"),
+        ("ConvTranspose", "group"),
+    ],
+)
+def test_a_count_that_onnxruntime_divides_by_is_a_count(
+    make_toy: MakeToy, op_type: str, key: str, count: int
+) -> None:
+    model = make_toy()
+    model.graph.node.append(helper.make_node(op_type, ["x"], ["out"], **{key: 4}))
+    assert read_graph(model.SerializeToString()).nodes[-1].op_type == op_type
+    model.graph.node.append(_branch(helper.make_node(op_type, ["x"], ["out"], **{key: count})))
+    with pytest.raises(ModelError, match=f"the {key} of an operator is {count}, not 1 to 32,767"):
+        read_graph(model.SerializeToString())
+
+
 def test_what_a_loop_may_leave_out_is_no_fault(make_toy: MakeToy) -> None:
     model = make_toy()
     model.graph.node.append(helper.make_node("Loop", ["", "", "scores"], ["out"]))

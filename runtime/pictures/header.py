@@ -16,7 +16,7 @@ MOST_SCANS = 100  # of a progressive JPEG; each is a pass over all pixels, and e
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ORIENTATION, _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 274, 256, 257, 322, 323
-_TIFF_WORDS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types of a single whole number
+_TIFF_WORDS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q"}  # types of a single whole number
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def read_header(data: bytes) -> PictureHeader:
 
 
 def _jpeg(data: bytes) -> PictureHeader:
-    position, size_hw, orientation, scans = 2, None, 1, 0
+    position, size_hw, orientation, scans = 2, None, 0, 0
     while found := _JPEG_MARKER.search(data, position):
         marker, position = found[1][0], found.end()
         if marker == 0xD9 and size_hw and scans:
-            return PictureHeader("JPEG", size_hw, True, orientation)
+            return PictureHeader("JPEG", size_hw, True, orientation or 1)
         if marker == 0xD9:
             raise PictureError("damaged JPEG: it ends before any picture data.")
         if position + 2 > len(data):
@@ -74,7 +74,7 @@ def _jpeg(data: bytes) -> PictureHeader:
                 raise PictureError("damaged JPEG: it tells its size twice.")
             size_hw = struct.unpack_from(">HH", data, position + 3)
         elif marker == 0xE1 and data[position + 2 : position + 8] == b"Exif\0\0":
-            orientation = _orientation(data[position + 8 : position + length])
+            orientation = orientation or _orientation(data[position + 8 : position + length])
         elif marker == 0xDA:
             scans += 1
             if size_hw is None:
@@ -84,7 +84,7 @@ def _jpeg(data: bytes) -> PictureHeader:
         position += length
     if size_hw is None:
         raise PictureError("the picture is cut off within its header; copy or save it again.")
-    return PictureHeader("JPEG", size_hw, False, orientation)
+    return PictureHeader("JPEG", size_hw, False, orientation or 1)
 
 
 def _png(data: bytes) -> PictureHeader:
@@ -152,7 +152,7 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
     (count,) = struct.unpack_from(order + count_type, data, start)
     first = start + struct.calcsize(count_type)
     tags: dict[int, int] = {}
-    for entry in range(first, min(first + entry_bytes * count, len(data)), entry_bytes):
+    for entry in range(first, min(first + entry_bytes * count, len(data) - entry_bytes + 1), entry_bytes):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if kind in _TIFF_WORDS:
             (tags[tag],) = struct.unpack_from(

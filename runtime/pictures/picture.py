@@ -154,6 +154,8 @@ def decode(data: bytes, name: str, shrink: Shrink | None = None, *, max_pixels: 
     # libjpeg decodes at a half, a quarter and an eighth, in a part of the time.
     reductions = cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_COLOR_8
     flags = reductions[reduced - 1] if reduced else cv2.IMREAD_COLOR_RGB
+    if header.format == "JPEG":  # it is turned below, as the header is read: OpenCV reads some otherwise
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
@@ -162,9 +164,21 @@ def decode(data: bytes, name: str, shrink: Shrink | None = None, *, max_pixels: 
         raise PictureError(f"{name}: damaged {header.format}: it cannot be decoded.")
     if reduced:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    height, width = image.shape[:2]
+    image_rgb_u8 = _upright(np.asarray(image, np.uint8), header.orientation)
+    height, width = image_rgb_u8.shape[:2]
     size_hw = height << reduced, width << reduced
-    return _shrunk(Picture(np.asarray(image, np.uint8), size_hw, reduced), shrink)
+    return _shrunk(Picture(image_rgb_u8, size_hw, reduced), shrink)
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """The picture [h, w, 3] turned from how EXIF's orientation 1 … 8 says that it lies; another is 1."""
+    import cv2
+
+    if orientation in (5, 6, 7, 8):
+        image = np.asarray(cv2.transpose(image), np.uint8)
+    # After the exchange of axes, what is left of a turn is mirrors.
+    mirrors = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # OpenCV: 1 left and right, 0 top and bottom, -1 both
+    return np.asarray(cv2.flip(image, mirrors[orientation]), np.uint8) if orientation in mirrors else image
 
 
 def _reducible(header: PictureHeader, halvings: int) -> int:
@@ -212,12 +226,4 @@ def _pillow_to_rgb(image: PillowPicture, max_pixels: int) -> NDArray[np.uint8]:
         array = np.asarray(image) >> 8 if is_deep else np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         raise PictureError(f"the Pillow picture: cannot be decoded ({error}).") from error
-    image_rgb_u8 = _array_to_rgb(array.astype(np.uint8), bgr=False)
-    if orientation in (5, 6, 7, 8):
-        image_rgb_u8 = image_rgb_u8.swapaxes(0, 1)
-    # After the exchange of axes, what is left of a turn is mirrors.
-    if orientation in (2, 3, 6, 7):
-        image_rgb_u8 = image_rgb_u8[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image_rgb_u8 = image_rgb_u8[::-1]
-    return np.ascontiguousarray(image_rgb_u8)
+    return _upright(_array_to_rgb(array.astype(np.uint8), bgr=False), orientation)

@@ -365,10 +365,12 @@ def test_an_empty_last_input_that_onnxruntime_crashes_on_is_refused(make_toy: Ma
 def test_a_count_that_onnxruntime_divides_by_is_a_count(
     make_toy: MakeToy, op_type: str, key: str, count: int
 ) -> None:
-    model = make_toy()
-    model.graph.node.append(helper.make_node(op_type, ["x"], ["out"], **{key: 4}))
+    node, model = helper.make_node(op_type, ["x"], ["out"]), make_toy()
+    node.attribute.append(helper.make_attribute(key, 4))
+    model.graph.node.append(node)
     assert read_graph(model.SerializeToString()).nodes[-1].op_type == op_type
-    model.graph.node.append(_branch(helper.make_node(op_type, ["x"], ["out"], **{key: count})))
+    node.attribute[0].i = count
+    model.graph.node.append(_branch(node))
     with pytest.raises(ModelError, match=f"the {key} of an operator is {count}, not 1 to 32,767"):
         read_graph(model.SerializeToString())
 

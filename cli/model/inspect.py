@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from tombola.cli.model.layers import Layer
     from tombola.runtime.contract.contract import Contract
     from tombola.runtime.modelfile.graph import Graph
+    from tombola.runtime.tasks.signature import TensorSpec
 
 LAYERS_SHOWN = 15
 
 
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The .onnx model.", show_default=False)],
-    every: Annotated[bool, typer.Option("--all", help="List every layer, not only the largest.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every layer and every fact of the card.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what is in a model file: task, labels, card, size by layer.
+    """Show what is in a model file: task, labels, inputs and outputs, card, size by layer.
 
     The card holds what its maker wrote down: licence, data, metrics, parity with PyTorch, lineage.
     The file is read, not run.
@@ -43,13 +46,21 @@ def inspect(
         typer.echo(dumps(_as_json(file, contract, graph, found)))
         return
     columns = terminal_columns()
+    facts = _flat(contract.card)
+    told = facts if every else [fact for fact in facts if not _is_noise(fact[0])]
     shown = found if every else found[:LAYERS_SHOWN]
     lines = [
         f"{file}  {size_text(file.stat().st_size)}",
         *_facts(_summary(contract, graph), columns),
         "",
+        "Inputs and outputs",
+        *table(
+            ("", "name", "type", "shape", "default"), _tensors(contract), "<<<<<", indent=GAP, columns=columns
+        ),
+        "",
         "Card",
-        *(_facts(_flat(contract.card), columns) or ["  (empty)"]),
+        *(_facts(told, columns) or ([] if facts else [f"{GAP}(empty)"])),
+        *([f"{GAP}and {len(facts) - len(told)} more: --all lists them"] if len(told) < len(facts) else []),
         "",
         "Size by layer",
         *table(
@@ -59,7 +70,7 @@ def inspect(
                 for one in shown
             ],
             "<<>>>",
-            indent="  ",
+            indent=GAP,
             columns=columns,
         ),
     ]
@@ -78,7 +89,6 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
             for key, names in (("labels", contract.labels), ("vocabulary", contract.vocabulary))
             if names
         ),
-        ("defaults", ", ".join(f"{name} {value:g}" for name, value in contract.defaults.items()) or "none"),
         ("weights", f"{graph.weight_count:,}, {_share(graph.zero_count, graph.weight_count)} of them zero"),
         ("nodes", f"{len(graph.nodes)}: {nodes}{', …' if len(graph.op_counts) > 6 else ''}"),
         (
@@ -93,6 +103,34 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
         ),
         ("probes", f"{len(contract.probes)}: `tombola verify` runs them"),
     ]
+
+
+def _tensors(contract: "Contract") -> list[tuple[str, str, str, str, str]]:
+    """What the file takes and gives; the shapes are its task's, which it was checked to have."""
+    signature, defaults = contract.signature, contract.defaults
+    return [
+        (kind, one.name, one.dtype, _shape(one), f"{defaults[one.name]:g}" if one.name in defaults else "")
+        for kind, specs in (
+            ("input", signature.inputs),
+            ("option", signature.optional_inputs),
+            ("output", signature.outputs),
+        )
+        for one in specs
+    ]
+
+
+def _shape(spec: "TensorSpec") -> str:
+    return "any" if spec.shape is None else f"[{', '.join(map(str, spec.shape))}]"
+
+
+def _is_noise(name: str) -> bool:
+    """Whether a fact of the card is for those who look closely: sizes, which the table below tells; hashes
+    and steps; and what the figures of the comparison with PyTorch rest on."""
+    return (
+        name.startswith(("sizes.", "lineage.early_steps", "lineage.levels"))
+        or name.endswith(".sha256")
+        or (name.startswith(("parity.", "rounding.")) and "difference" not in name)
+    )
 
 
 def _facts(facts: list[tuple[str, str]], columns: int | None) -> list[str]:
@@ -139,6 +177,9 @@ def _as_json(file: Path, contract: "Contract", graph: "Graph", found: list["Laye
         "labels": list(contract.labels),
         "vocabulary": list(contract.vocabulary),
         "defaults": dict(contract.defaults),
+        "inputs": [_tensor_json(one) for one in contract.signature.inputs],
+        "optional_inputs": [_tensor_json(one) for one in contract.signature.optional_inputs],
+        "outputs": [_tensor_json(one) for one in contract.signature.outputs],
         "card": dict(contract.card),
         "probes": len(contract.probes),
         "opset": graph.opset,
@@ -159,3 +200,7 @@ def _as_json(file: Path, contract: "Contract", graph: "Graph", found: list["Laye
             for one in found
         ],
     }
+
+
+def _tensor_json(spec: "TensorSpec") -> dict[str, Any]:
+    return {"name": spec.name, "type": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}

@@ -160,7 +160,8 @@ def test_a_wrong_command_line_is_exit_2(tombola: Tombola, options: list[str]) ->
 
 def test_inspect_and_bench(tombola: Tombola) -> None:
     shown = tombola("inspect", "colours.onnx").stdout
-    assert "  task      classify\n  labels    3: red, green, blue\n  defaults  none\n" in shown
+    assert "  task     classify\n  labels   3: red, green, blue\n" in shown
+    assert "  output  probabilities  float32  [classes]\n" in shown
     told = json.loads(tombola("inspect", "colours.onnx", "--json").stdout)
     assert (told["task"], told["defaults"]) == ("classify", {})
     measured = tombola(

@@ -20,14 +20,23 @@ def test_inspect(tombola: Tombola) -> None:
     assert result.exit_code == 0
     assert result.stdout == (
         f"model.onnx  {size}\n"
-        "  task      detect\n"
-        "  labels    3: cat, dog, person\n"
-        "  defaults  score_threshold 0.5, iou_threshold 0.5, max_detections 10\n"
-        "  weights   30, 26.7 % of them zero\n"
-        "  nodes     10: Gather×5, Cast×1, Mul×1, NonMaxSuppression×1, Shape×1, Unsqueeze×1\n"
-        "  format    contract 1, opset 20, IR 10, written by an unnamed tool\n"
-        "  runs on   onnxruntime 1.18 and later\n"
-        "  probes    1: `tombola verify` runs them\n"
+        "  task     detect\n"
+        "  labels   3: cat, dog, person\n"
+        "  weights  30, 26.7 % of them zero\n"
+        "  nodes    10: Gather×5, Cast×1, Mul×1, NonMaxSuppression×1, Shape×1, Unsqueeze×1\n"
+        "  format   contract 1, opset 20, IR 10, written by an unnamed tool\n"
+        "  runs on  onnxruntime 1.18 and later\n"
+        "  probes   1: `tombola verify` runs them\n"
+        "\n"
+        "Inputs and outputs\n"
+        "          name             type     shape               default\n"
+        "  input   image            uint8    [height, width, 3]\n"
+        "  option  score_threshold  float32  []                  0.5\n"
+        "  option  iou_threshold    float32  []                  0.5\n"
+        "  option  max_detections   int64    []                  10\n"
+        "  output  boxes            float32  [n, 4]\n"
+        "  output  scores           float32  [n]\n"
+        "  output  labels           int64    [n]\n"
         "\n"
         "Card\n"
         "  licence            CC0-1.0\n"
@@ -55,7 +64,7 @@ def test_a_card_of_any_shape_is_shown_flat(tombola: Tombola, model_bytes: Callab
         "two\nlines": "a\nb",
     }
     Path("card.onnx").write_bytes(model_bytes(card=card))
-    text = tombola("inspect", "card.onnx").stdout
+    text = tombola("inspect", "card.onnx", "--all").stdout
     assert text.partition("Card\n")[2].partition("\n\n")[0] == (
         "  parity.sizes_hw   [64, 64], [1, 1]\n"
         "  parity.off_px     1.23457e-07\n"
@@ -69,12 +78,39 @@ def test_a_card_of_any_shape_is_shown_flat(tombola: Tombola, model_bytes: Callab
     )
 
 
+def test_facts_for_a_close_look_are_folded(tombola: Tombola, model_bytes: Callable[..., bytes]) -> None:
+    card = {
+        "licence": "CC0-1.0",
+        "lineage": {"parent": {"file": "a.onnx", "sha256": "ab" * 32}, "early_steps": [1]},
+        "parity": {"of": "this against that", "box_difference_px": 0.001, "pictures": 11},
+        "rounding": {"score_difference": 0.01, "boxes": 3},
+        "sizes": {"weights": 30, "nbytes": {"backbone": 120}},
+    }
+    Path("card.onnx").write_bytes(model_bytes(card=card))
+    text = tombola("inspect", "card.onnx").stdout
+    assert text.partition("Card\n")[2].partition("\n\n")[0] == (
+        "  licence                    CC0-1.0\n"
+        "  lineage.parent.file        a.onnx\n"
+        "  parity.box_difference_px   0.001\n"
+        "  rounding.score_difference  0.01\n"
+        "  and 7 more: --all lists them"
+    )
+    assert "lineage.parent.sha256" in tombola("inspect", "card.onnx", "--all").stdout
+    Path("card.onnx").write_bytes(model_bytes(card={"sizes": {"weights": 30}}))
+    assert "Card\n  and 1 more: --all lists them\n" in tombola("inspect", "card.onnx").stdout
+    Path("card.onnx").write_bytes(model_bytes(card={}))
+    assert "Card\n  (empty)\n" in tombola("inspect", "card.onnx").stdout
+
+
 def test_inspect_json_has_what_the_table_has(tombola: Tombola) -> None:
     told = json.loads(tombola("inspect", "model.onnx", "--json").stdout)
     assert told["labels"] == ["cat", "dog", "person"]
     assert told["card"]["metrics"] == {"voc07_map": 0.5}
     assert (told["weights"], told["zeros"], told["nbytes"]) == (30, 8, Path("model.onnx").stat().st_size)
     assert (told["opset"], told["ir_version"], told["oldest_onnxruntime"]) == (20, 10, "1.18")
+    assert told["inputs"] == [{"name": "image", "type": "uint8", "shape": ["height", "width", 3]}]
+    assert [one["name"] for one in told["optional_inputs"]] == list(told["defaults"])
+    assert told["outputs"][0] == {"name": "boxes", "type": "float32", "shape": ["n", 4]}
     assert told["layers"][0] == {"name": "shares", "kind": "Mul", "weights": 12, "zeros": 4, "nbytes": 48}
     assert sum(layer["weights"] for layer in told["layers"]) == told["weights"]
 

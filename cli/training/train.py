@@ -31,6 +31,12 @@ def train(
         bool,
         typer.Option("--preflight", help="Do not train: look for what would make the training fail."),
     ] = False,
+    reestimate: Annotated[
+        bool,
+        typer.Option(
+            "--reestimate", help="RECIPE is a run: estimate its batch norms anew over training pictures."
+        ),
+    ] = False,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
@@ -48,12 +54,23 @@ def train(
     --preflight examines labels, inputs, first weights, gradients, learning rate and augmentation in
     seconds to minutes, writes preflight.json and range_test.png, and exits 1 if it finds a fault.
 
+    --reestimate does not train: RUN/reestimated.safetensors are the best weights with the means and variances
+    of batch norm measured over training pictures, to be exported by --weights reestimated.
+
     \b
     Example:
       tombola train recipe.toml --out runs/first --preflight
       tombola train recipe.toml --out runs/first --set training.epochs=3
       tombola train recipe.toml --out runs/first --set training.epochs=3 --resume
+      tombola train runs/first --reestimate
     """
+    if reestimate:
+        if resume or preflight or out or changes:
+            raise typer.BadParameter("--reestimate takes a run and no other option; leave them out")
+        from tombola.train.prune.reestimate import reestimate_run
+
+        typer.echo(reestimate_run(recipe).told())
+        return
     if preflight:
         if resume:
             raise typer.BadParameter("--preflight begins anew; leave --resume out")

@@ -142,6 +142,7 @@ def test_the_other_examples_are_understood(
         "tombola.train.init.first_recipe.first_recipe",
         "tombola.train.tasks.table.open_task",
         "tombola.train.train.train_recipe",
+        "tombola.train.prune.reestimate.reestimate_run",
         "tombola.cli.training.preflight_print.print_preflight",
         "tombola.train.search.search.search_recipe",
         "tombola.train.download.get.get",

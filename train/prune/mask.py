@@ -11,6 +11,9 @@ from torch import Tensor
 from tombola.errors import TrainingError
 from tombola.runtime.pictures.output import save_bytes
 
+# Its name in a run folder.
+MASK = "mask.safetensors"
+
 
 class Mask(Mapping[str, Tensor]):
     """Tensor name -> bool of the tensor's shape, True where a weight lives. It does not change once made.

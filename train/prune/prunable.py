@@ -2,7 +2,7 @@
 
 import difflib
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -24,17 +24,21 @@ def prunable(network: nn.Module, *, leave_out: Sequence[str] = (), biases: bool 
         if parameter.requires_grad and (parameter.ndim > 1 or biases)
     }
     for pattern in leave_out:
-        matched = [name for name in layers if _matches(name, pattern)]
-        if not matched:
-            known = sorted({name.rpartition(".")[0] for name in layers})
-            near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3) or known[:3]
-            raise RecipeError(f"no layer is called {pattern!r}; near it are {', '.join(near)}")
-        for name in matched:
-            del layers[name]
+        check_named(pattern, layers, {name.rpartition(".")[0] for name in layers}, "layer")
+        layers = {name: layer for name, layer in layers.items() if not is_named(name, pattern)}
     if not layers:
         raise RecipeError("nothing is left to prune; leave out fewer layers")
     return dict(layers)
 
 
-def _matches(name: str, pattern: str) -> bool:
+def check_named(pattern: str, names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """RecipeError if the pattern means none of the names, telling which of the known are near it."""
+    if not any(is_named(name, pattern) for name in names):
+        known = sorted(known)
+        near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3) or known[:3]
+        raise RecipeError(f"no {kind} is called {pattern!r}; near it are {', '.join(near)}")
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """Whether a pattern means this name: all of it, or the layer before its last dot."""
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}.*")

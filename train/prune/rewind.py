@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tombola.errors import TrainingError
-from tombola.train.prune.settings import PruneSettings
+from tombola.train.prune.settings import Rewind
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.task import Task
 
@@ -23,18 +23,18 @@ class Start:
 
 
 def find_start(
-    settings: PruneSettings, task: Task, dense: RunFolder, trained: Mapping[str, Tensor], seed: int
+    rewind: Rewind, step: int | None, task: Task, dense: RunFolder, trained: Mapping[str, Tensor], seed: int
 ) -> Start:
     """Where a round begins. trained: the weights of the round before. seed: of new weights for "scratch".
 
     TrainingError if the dense run has not kept what the rewinding asks for; it says what remains.
     """
-    match settings.rewind:
+    match rewind:
         case "theta0":
             _check_kept(dense, "initial")
             return Start(dense.read_weights("initial"), 0, "step 0")
         case "thetak":
-            step = early_step(dense, settings.step)
+            step = early_step(dense, step)
             return Start(dense.read_weights(f"early-{step}"), step, f"step {step}")
         case "scratch":
             other = copy.copy(task)

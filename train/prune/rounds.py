@@ -12,20 +12,17 @@ from torch import Tensor, nn
 
 from tombola.errors import TrainingError
 from tombola.train.drawing.tickets import draw_tickets
-from tombola.train.loop.fabric import open_fabric
-from tombola.train.loop.gradient_learner import GradientLearner
-from tombola.train.loop.loop import train
 from tombola.train.metrics.score import Score
 from tombola.train.prune.criteria import prune_smallest
-from tombola.train.prune.mask import Mask
+from tombola.train.prune.mask import MASK, Mask
 from tombola.train.prune.prunable import prunable
+from tombola.train.prune.retrain import dense_score, reached, retrain
 from tombola.train.prune.rewind import Start, find_start
-from tombola.train.prune.settings import FINE_TUNING, PruneSettings
+from tombola.train.prune.settings import PruneSettings, keep_settings
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.tasks.table import open_task
 from tombola.train.tasks.task import Task
 
-MASK = "mask.safetensors"
 ROUND = "round.json"
 
 
@@ -74,20 +71,23 @@ def find_tickets(
     dense = RunFolder(run)
     dense.check()
     folder = folder or run.with_name(f"{run.name}-tickets")
-    _keep_settings(folder, settings, run)
+    keep_settings(folder, settings, run)
     task = open_task(dense.recipe_path)
-    dense_score, dense_steps = _dense(dense, task)
+    wanted, dense_steps = dense_score(dense, task)
     rounds: list[Round] = []
     before = dense
     for number, share in enumerate(settings.shares(), start=1):
         here = RunFolder(folder / f"round-{number}")
-        search = _Search(dense, dense_score, task, settings, device, quiet)
+        search = _Search(dense, wanted, task, settings, device, quiet)
         kept = _read_round(here) or search.run_round(number, share, before, here)
         rounds.append(kept)
-        found = Tickets(folder, task.score, dense_score, dense_steps, rounds)
+        found = Tickets(folder, task.score, wanted, dense_steps, rounds)
         write_atomic(folder / "tickets.csv", _to_csv(found).encode())
-        write_atomic(folder / "tickets.png", draw_tickets(_points(found), dense_score, task.score))
+        write_atomic(folder / "tickets.png", draw_tickets(_points(found), wanted, task.score))
         told(_sentence(kept, settings.rounds, task.score))
+        bare = [name for name, living in Mask.read(here.path / MASK).items() if int(living.sum()) == 1]
+        if bare:
+            told(f"  one weight is kept, whatever the share, of {', '.join(bare)}")
         before = here
     return found
 
@@ -111,11 +111,18 @@ class _Search:
         network.load_state_dict(mask.applied(trained))
         with torch.inference_mode():
             score_before = self.task.evaluate(network.eval())[self.task.score.name]
-        start = find_start(self.settings, self.task, self.dense, trained, seed=self.task.seed + number)
-        self._train(here, mask, start)
+        start = find_start(
+            self.settings.rewind,
+            self.settings.step,
+            self.task,
+            self.dense,
+            trained,
+            seed=self.task.seed + number,
+        )
+        retrain(self.task, here, start, self.settings.rewind, mask=mask, device=self.device, quiet=self.quiet)
         mask.write(here.path / MASK)
-        here.write_lineage({**here.read_lineage(), "ticket": _lineage(number, mask, start, self.settings)})
-        score_after, steps = _reached(here, self.task, self.dense_score)
+        here.write_lineage({**here.read_lineage(), "ticket": self._lineage(number, mask, start, before)})
+        score_after, steps = reached(here, self.task, self.dense_score)
         row = Round(number, mask.living, mask.total, score_before, score_after, steps, mask.sparsities())
         write_atomic(here.path / ROUND, json.dumps(asdict(row), indent=2).encode())
         return row
@@ -132,57 +139,19 @@ class _Search:
         rates = dict.fromkeys(halved, 0.5) if settings.half_rate else {}
         return prune_smallest(weights, mask, share, scope=settings.scope, rates=rates)
 
-    def _train(self, here: RunFolder, mask: Mask, start: Start) -> None:
-        task = self.task
-        fabric = open_fabric(task.settings.precision, device=self.device, processes=1)
-        constant = FINE_TUNING * task.settings.learning_rate
-        rate = (lambda _: constant) if self.settings.rewind == "finetune" else None
-        learner = GradientLearner(task, fabric, rate=rate, weights=start.weights, mask=mask)
-        resume = here.has_checkpoint
-        train(
-            task,
-            here,
-            resume=resume,
-            fabric=fabric,
-            learner=learner,
-            first_step=start.step,
-            quiet=self.quiet,
-        )
-
-
-def _dense(dense: RunFolder, task: Task) -> tuple[float, int]:
-    """The dense run's last score, and the step at which it had it; TrainingError for an unfinished run."""
-    rows = dense.read_metrics()
-    if not rows or int(rows[-1]["epoch"]) < task.settings.epochs:
-        done = int(rows[-1]["epoch"]) if rows else 0
-        raise TrainingError(
-            f"{dense.path} has trained {done} of {task.settings.epochs} epochs; a ticket is searched in a "
-            "finished run: go on with tombola train --resume"
-        )
-    name = task.score.key
-    scored = [row for row in rows if name in row]
-    if not scored:
-        raise TrainingError(f"{dense.path} has no validation score to hold tickets to; add data.valid")
-    return scored[-1][name], int(scored[-1]["step"])
-
-
-def _reached(here: RunFolder, task: Task, wanted: float) -> tuple[float, int | None]:
-    """The last score, and the first step that has the score wanted."""
-    name = task.score.key
-    scored = [row for row in here.read_metrics() if name in row]
-    rank = task.score.rank
-    first = next((int(row["step"]) for row in scored if rank(row[name]) <= rank(wanted)), None)
-    return scored[-1][name], first
-
-
-def _keep_settings(folder: Path, settings: PruneSettings, run: Path) -> None:
-    """A search goes on with the settings it began with."""
-    text = json.dumps({"run": str(run.resolve()), **asdict(settings)}, indent=2)
-    path = folder / "prune.json"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise TrainingError(f"{folder} was begun with another run or other settings; choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text.encode())
+    def _lineage(self, number: int, mask: Mask, start: Start, before: RunFolder) -> dict[str, Any]:
+        levels = before.read_lineage().get("ticket", {}).get("sparsity_by_round", [])
+        return {
+            "parent": self.dense.path.name,
+            "round": number,
+            "rewound_to": start.name,
+            "scope": self.settings.scope,
+            "sparsity": round(mask.sparsity, 6),
+            "sparsity_by_round": [*levels, round(mask.sparsity, 6)],
+            "living_weights": mask.living,
+            "weights": mask.total,
+            "sparsity_by_layer": {name: round(share, 6) for name, share in mask.sparsities().items()},
+        }
 
 
 def _read_round(here: RunFolder) -> Round | None:
@@ -191,18 +160,6 @@ def _read_round(here: RunFolder) -> Round | None:
         return Round(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
     except (ValueError, TypeError) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove {here.path}") from None
-
-
-def _lineage(number: int, mask: Mask, start: Start, settings: PruneSettings) -> dict[str, Any]:
-    return {
-        "round": number,
-        "rewound_to": start.name,
-        "scope": settings.scope,
-        "sparsity": round(mask.sparsity, 6),
-        "living_weights": mask.living,
-        "weights": mask.total,
-        "sparsity_by_layer": {name: round(share, 6) for name, share in mask.sparsities().items()},
-    }
 
 
 def _points(found: Tickets) -> list[tuple[float, float, float]]:

@@ -1,10 +1,13 @@
 """How a ticket is searched."""
 
-from dataclasses import dataclass
-from typing import Literal
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
-from tombola.errors import RecipeError
+from tombola.errors import RecipeError, TrainingError
 from tombola.train.prune.criteria import Scope, round_shares
+from tombola.train.run.folder import write_atomic
 
 Rewind = Literal["theta0", "thetak", "lrr", "finetune", "scratch"]
 FINE_TUNING = 0.1  # of the recipe's learning rate, held constant
@@ -44,3 +47,14 @@ class PruneSettings:
     def shares(self) -> list[float]:
         """What each round takes of the living weights."""
         return round_shares(self.sparsity, self.rounds, self.schedule)
+
+
+def keep_settings(folder: Path, settings: Any, run: Path) -> None:
+    """Write settings (a dataclass) to the folder; TrainingError if it was begun with others, for it goes on
+    with them."""
+    text = json.dumps({"run": str(run.resolve()), **asdict(settings)}, indent=2)
+    path = folder / "prune.json"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise TrainingError(f"{folder} was begun with another run or other settings; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text.encode())

@@ -1,0 +1,84 @@
+"""`tombola prune` and `tombola train --reestimate`: what they hand to the library and print of the answer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from tombola.train.metrics.score import Score
+from tombola.train.prune.reestimate import Reestimated
+from tombola.train.prune.rounds import Round, Tickets
+from tombola.train.prune.settings import PruneSettings
+from tombola.train.prune.structured import Cut, CutSettings
+
+Tombola = Callable[..., Result]
+ACCURACY = Score("accuracy", "share", higher_is_better=True)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the library was given."""
+    seen: dict[str, Any] = {}
+
+    def find_tickets(run: Path, out: Path | None, settings: Any, **_: Any) -> Tickets:
+        seen.update(run=run, out=out, settings=settings)
+        rounds = [Round(1, 500, 1000, 0.5, 0.91, 40, {}), Round(2, 250, 1000, 0.4, 0.85, None, {})]
+        return Tickets(Path("runs/x-tickets"), ACCURACY, 0.9, 60, rounds)
+
+    def cut_channels(run: Path, out: Path | None, settings: Any, **_: Any) -> Cut:
+        seen.update(run=run, out=out, settings=settings)
+        channels = {"a": (32, 16), "b": (64, 32), "c": (8, 8)}
+        return Cut(Path("runs/x-l1"), ACCURACY, 0.9, 0.6, 0.89, channels, (435_018, 110_506))
+
+    monkeypatch.setattr("tombola.train.prune.rounds.find_tickets", find_tickets)
+    monkeypatch.setattr("tombola.train.prune.structured.cut_channels", cut_channels)
+    return seen
+
+
+def test_masks(tombola: Tombola, given: dict[str, Any]) -> None:
+    result = tombola("prune", "runs/x", "--sparsity", "0.75", "--rounds", "2", "--leave-out", "stem")
+    assert result.exit_code == 0
+    assert given["settings"] == PruneSettings(sparsity=0.75, rounds=2, leave_out=("stem",))
+    assert "50.0 % of the weights reach the dense score: runs/x-tickets/round-1" in result.stdout
+
+
+def test_channels(tombola: Tombola, given: dict[str, Any]) -> None:
+    result = tombola("prune", "runs/x", "--structured", "l1", "--keep", "0.5", "--rewind", "scratch")
+    assert result.exit_code == 0
+    assert given["settings"] == CutSettings(score="l1", keep=0.5, rewind="scratch")
+    assert result.stdout.splitlines() == [
+        "2 of 3 axes cut, 96 to 48 channels; 435,018 to 110,506 parameters",
+        "accuracy 90.00 % dense, 60.00 % as cut, 89.00 % trained again",
+        "Next: tombola export runs/x-l1",
+    ]
+
+
+def test_channels_replay_the_schedule_unless_told(tombola: Tombola, given: dict[str, Any]) -> None:
+    assert tombola("prune", "runs/x", "--structured", "random").exit_code == 0
+    assert given["settings"].rewind == "lrr"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--structured", "l1", "--sparsity", "0.5"], "--sparsity has no meaning with --structured"),
+        (["--structured", "l1", "--half-rate", "a"], "--half-rate has no meaning with --structured"),
+        (["--keep", "0.5"], "--keep has no meaning without --structured"),
+    ],
+)
+def test_options_of_the_other_way(tombola: Tombola, options: list[str], told: str) -> None:
+    result = tombola("prune", "runs/x", *options)
+    assert result.exit_code != 0
+    assert told in result.output
+
+
+def test_statistics_anew(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "tombola.train.prune.reestimate.reestimate_run",
+        lambda run: Reestimated(run / "reestimated.safetensors", ACCURACY, 0.5, 0.75),
+    )
+    result = tombola("train", "runs/x", "--reestimate")
+    assert result.stdout == "runs/x/reestimated.safetensors: accuracy 75.00 %, it was 50.00 %\n"
+    assert tombola("train", "runs/x", "--reestimate", "--resume").exit_code != 0

@@ -1,0 +1,58 @@
+"""Training a pruned network again, and where its dense run stood."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from tombola.errors import TrainingError
+from tombola.train.loop.fabric import open_fabric
+from tombola.train.loop.gradient_learner import GradientLearner
+from tombola.train.loop.loop import train
+from tombola.train.prune.rewind import Start
+from tombola.train.prune.settings import FINE_TUNING, Rewind
+from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.task import Task
+
+
+def retrain(
+    task: Task,
+    here: RunFolder,
+    start: Start,
+    rewind: Rewind,
+    *,
+    mask: Mapping[str, Tensor] | None = None,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train from `start` in the folder `here`, or go on there. Raises TrainingError and Interrupted."""
+    fabric = open_fabric(task.settings.precision, device=device, processes=1)
+    constant = FINE_TUNING * task.settings.learning_rate
+    rate = (lambda _: constant) if rewind == "finetune" else None
+    learner = GradientLearner(task, fabric, rate=rate, weights=start.weights, mask=mask)
+    resume = here.has_checkpoint
+    train(task, here, resume=resume, fabric=fabric, learner=learner, first_step=start.step, quiet=quiet)
+
+
+def dense_score(dense: RunFolder, task: Task) -> tuple[float, int]:
+    """The dense run's last score, and the step at which it had it; TrainingError for an unfinished run."""
+    rows = dense.read_metrics()
+    if not rows or int(rows[-1]["epoch"]) < task.settings.epochs:
+        done = int(rows[-1]["epoch"]) if rows else 0
+        raise TrainingError(
+            f"{dense.path} has trained {done} of {task.settings.epochs} epochs; a ticket is searched in a "
+            "finished run: go on with tombola train --resume"
+        )
+    name = task.score.key
+    scored = [row for row in rows if name in row]
+    if not scored:
+        raise TrainingError(f"{dense.path} has no validation score to hold tickets to; add data.valid")
+    return scored[-1][name], int(scored[-1]["step"])
+
+
+def reached(here: RunFolder, task: Task, wanted: float) -> tuple[float, int | None]:
+    """The last score, and the first step that has the score wanted."""
+    name = task.score.key
+    scored = [row for row in here.read_metrics() if name in row]
+    rank = task.score.rank
+    first = next((int(row["step"]) for row in scored if rank(row[name]) <= rank(wanted)), None)
+    return scored[-1][name], first

@@ -188,7 +188,7 @@ def complete(shell: Shell, words: str) -> list[str]:
     ("words", "offered"),
     [
         ("tombola d", ["detect", "doctor", "data"]),
-        ("tombola data ", ["get", "check", "show"]),
+        ("tombola data ", ["get", "check", "show", "propose"]),
         ("tombola detect photo.jpg --de", ["--device"]),
         ("tombola detect photo.jpg --device c", ["cpu", "cuda"]),
         ("detect photo.jpg --thr", ["--threads"]),

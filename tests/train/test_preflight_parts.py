@@ -1,11 +1,8 @@
 """The parts of the preflight on tasks so small that their numbers can be worked out by hand."""
 # ruff: noqa: ARG002  # a toy task is given more than it needs
 
-import copy
-import json
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
+from tests.train.number_task import NumberTask
 from tombola.train.doctor import label_gain, range_test
 from tombola.train.doctor.first_gradient import FirstGradient, check_first_weights, check_gradients
 from tombola.train.doctor.first_loss import check_first_loss
@@ -23,99 +20,15 @@ from tombola.train.doctor.inputs import check_inputs, first_input
 from tombola.train.doctor.material import Material
 from tombola.train.doctor.pair_test import PairCount, count_pairs
 from tombola.train.doctor.penalty import check_penalty
-from tombola.train.doctor.preflight import CHECKS, OF_LABELS, Preflight, preflight
-from tombola.train.doctor.range_plot import draw_range_test
-from tombola.train.doctor.range_test import check_learning_rate, run_range_test
+from tombola.train.doctor.preflight import CHECKS, OF_LABELS, preflight
 from tombola.train.loop.gradient_learner import GradientLearner
 from tombola.train.loop.noise import seed_noise
-from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
-from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Exhibit, Tell, silent
 
 CPU = torch.device("cpu")
 START = Moment(0, 0, 1)
-
-
-class Numbers(Dataset[int]):
-    def __getitem__(self, request: int) -> int:
-        return request
-
-
-class NumberTask:
-    """Pictures are the numbers 0, 1, 2, …; a batch is a float [B]; the network and its loss are given."""
-
-    name = "numbers"
-    score = Score("none", "", higher_is_better=True)
-    seed = 0
-    widths: Mapping[str, int] = {}  # never written
-
-    def __init__(
-        self, network: nn.Module | None = None, count: int = 40, batch_size: int = 4, **settings: Any
-    ) -> None:
-        self.settings = TrainingSettings(batch_size=batch_size, **settings)
-        self.network = network or nn.Linear(1, 1)
-        self.count = count
-
-    def check_shares(self) -> None:
-        return None
-
-    def check_test(self) -> None:
-        return None
-
-    def recipe_toml(self) -> str:
-        return ""
-
-    def lineage(self) -> dict[str, Any]:
-        return {}
-
-    def build_network(self, *, start: bool = True) -> nn.Module:
-        return copy.deepcopy(self.network)
-
-    def prepare(self, network: nn.Module, moment: Moment) -> None:
-        network.train()
-
-    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        return [{"params": list(network.parameters()), "rate": 1.0, "weight_decay": 0.0}]
-
-    def plan_epoch(self, epoch: int) -> list[list[Any]]:
-        numbers, size = list(range(self.count)), self.settings.batch_size
-        return [numbers[start : start + size] for start in range(0, self.count - size + 1, size)]
-
-    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
-        return Numbers()
-
-    def collate(self, examples: Sequence[Any]) -> Tensor:
-        return torch.tensor(examples, dtype=torch.float32)
-
-    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
-        return {"square": network(batch[:, None]).square().mean()}
-
-    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
-        return {}
-
-    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
-        return 1, 1
-
-    def expected_losses(self) -> Mapping[str, float]:
-        return {"square": 2.0, "unseen": 1.0}
-
-    def unused_classes(self) -> Sequence[str]:
-        return ()
-
-    def same_labels(self, batch: Any) -> bool:
-        return bool((batch == batch[0]).all())
-
-    def mismatched(self, batch: Any) -> Any:
-        return batch.roll(1)
-
-    def right_share(self, network: nn.Module, batch: Any) -> float:
-        return 1.0
-
-    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
-        return ()
 
 
 @given(count=st.integers(1, 300), size=st.integers(1, 40))
@@ -204,108 +117,6 @@ def test_a_sure_look_outlives_a_later_one_with_fewer_pairs(
         say=lambda _: None,
     )
     assert gain.steps == steps
-
-
-class Overflow(NumberTask):
-    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
-        return {"huge": network(batch[:, None]).square().mean() * math.inf}
-
-
-def test_a_loss_that_is_never_finite_is_a_fault(tmp_path: Path) -> None:
-    test = run_range_test(Material(Overflow(), CPU))
-    finding = check_learning_rate(test, 1e-3)
-    assert finding.level == "fault"
-    assert "not finite" in finding.sentence
-    Preflight((finding,), test, 1e-3, 1.0).write(tmp_path)
-    content = json.loads((tmp_path / "preflight.json").read_text(), parse_constant=pytest.fail)
-    assert content["range_test"]["first_loss"] is None
-
-
-class Steep(NumberTask):
-    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
-        return {"root": (0 * network.get_parameter("weight").sum()).sqrt()}  # 0, with a slope of ∞
-
-
-def test_a_gradient_that_is_never_finite_is_a_fault(tmp_path: Path) -> None:
-    test = run_range_test(Material(Steep(), CPU))
-    finding = check_learning_rate(test, 1e-3)
-    assert (finding.level, "not finite" in finding.sentence) == ("fault", True)
-    Preflight((finding,), test, 1e-3, 1.0).write(tmp_path)
-
-
-class Bowl(NumberTask):
-    """(w - noise)², from w = 100 on; gradient descent multiplies w by 1 - 2 rate, so it diverges above 1."""
-
-    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
-        return {"bowl": (network.get_parameter("weight") - batch.mean() / 20).square().sum()}
-
-
-def test_the_range_test_finds_where_descent_on_a_bowl_diverges() -> None:
-    network = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(network.weight, 100.0)
-    task = Bowl(network, optimizer="sgd", momentum=0.0, clip_norm=1e9)
-    test = run_range_test(Material(task, CPU))
-    assert test.first_loss == pytest.approx(1e4, rel=0.05)
-    assert test.exploded_rate is not None
-    assert 1.0 < test.exploded_rate < 4.0
-    assert test.suggested_rate is not None
-    assert 0.005 < test.suggested_rate < 0.5
-    assert list(test.rates) == sorted(test.rates)
-    assert len(test.rates) == len(test.losses) == len(test.smooth_losses)
-
-
-class Pupil(NumberTask):
-    """A weight that is to become 1; each step multiplies what is missing by 1 - 2 rate."""
-
-    def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
-        return {"square": (network.get_parameter("weight") - 1).square().sum() + 0 * batch.mean()}
-
-    def expected_losses(self) -> Mapping[str, float]:
-        return {"square": 2.0}
-
-
-def pupil(weight: float, rate: float, optimizer: str = "sgd") -> Material:
-    network = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(network.weight, weight)
-    return Material(Pupil(network, optimizer=optimizer, momentum=0.0, clip_norm=1e9, learning_rate=rate), CPU)
-
-
-def test_a_rate_beyond_what_is_known_by_heart_is_tried_from_the_start() -> None:
-    """The ramp finds the 1 long before a rate of 50, and at 50 nothing is left that could explode."""
-    test = run_range_test(pupil(0.0, 50.0, "adam"))
-    passed = [rate for rate, loss in zip(test.rates, test.smooth_losses, strict=True) if loss > 3]
-    assert min(passed) > 50
-    assert test.exploded_rate == 50.0
-    assert check_learning_rate(test, 50.0).level == "fault"
-    harmless = run_range_test(pupil(0.0, 0.3, "adam"))
-    assert harmless.exploded_rate is None
-    assert check_learning_rate(harmless, 0.3).level == "ok"
-
-
-def test_what_is_known_already_suggests_no_rate() -> None:
-    test = run_range_test(pupil(1.1, 0.01))
-    assert (test.knows, test.suggested_rate, test.diverged_rate) == (True, None, None)
-    found = check_learning_rate(test, 0.01)
-    assert found.level == "ok"
-    assert "knows these pictures already" in found.sentence
-    # Three times the first loss is 0.03; an ignorant network has 2, and only beyond that is it an explosion.
-    test = run_range_test(pupil(1.1, 1000.0))
-    assert test.smooth_losses[-1] > 2
-    assert max(test.smooth_losses[:-1]) <= 2
-    found = check_learning_rate(test, 1000.0)
-    assert found.level == "fault"
-    assert "passes 2, that of a network that knows nothing, at" in found.sentence
-    assert draw_range_test(test, 1000.0).startswith(b"\x89PNG")
-
-
-def test_the_range_reaches_beyond_the_recipes_own_rate() -> None:
-    class Flat(NumberTask):
-        def losses(self, network: nn.Module, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
-            return {"flat": 0 * sum(p.sum() for p in network.parameters()) + torch.ones(())}
-
-    test = run_range_test(Material(Flat(learning_rate=40.0), CPU))
-    assert test.rates[-1] == pytest.approx(120.0)
-    assert test.suggested_rate is None
 
 
 def test_the_first_layer_is_found_where_a_block_does_not_call_its_convolution() -> None:

@@ -14,7 +14,7 @@ from tombola.train.tasks.detect.recipe import DetectRecipe
 from tombola.train.tasks.table import TASKS, load_network
 
 # Weights are learned from pictures, whose rights bind whoever uses them.
-USE = "these weights may be used for what the rights of their training pictures (data) allow"
+USE = "these weights may be used for what the rights of all pictures behind them allow (data, lineage)"
 
 
 def export_run(
@@ -64,9 +64,12 @@ def _with_score(recipe: Recipe, score_threshold: float) -> Recipe:
 
 def _run_facts(folder: RunFolder, recipe: Recipe, weights: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"task": recipe.task, "name": recipe.name, "weights": weights}
+    lineage = folder.read_lineage()
     if recipe.data.rights:
-        facts |= {"data": recipe.data.rights, "use": USE}
+        facts["data"] = recipe.data.rights
+    if recipe.data.rights or (lineage.get("parent") or {}).get("data"):
+        facts["use"] = USE
     best = TASKS[recipe.task].score.best(folder.read_metrics())
     if best is not None and weights == "best":
         facts["metrics"] = {key: value for key, value in best.items() if key.startswith(("epoch", "valid_"))}
-    return {**facts, "lineage": folder.read_lineage()}
+    return {**facts, "lineage": lineage}

@@ -90,7 +90,7 @@ def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], t
         "name": "mine",
         "weights": "best",
         "data": "All pictures are our own.",
-        "use": "these weights may be used for what the rights of their training pictures (data) allow",
+        "use": run_module.USE,
         "metrics": {"epoch": 1, "valid_voc07_map": 0.5},
         "lineage": {"parent": None},
         "licence": "CC0-1.0",
@@ -108,6 +108,17 @@ def test_pictures_of_which_nobody_said_whose_they_are_have_no_line_in_the_card(
     RunFolder(run).write_recipe(RECIPE.replace('data.rights = "All pictures are our own."', ""))
     export_run(run, tmp_path / "m.onnx")
     assert not {"data", "use"} & asked["facts"].keys()
+
+
+def test_the_rights_of_the_pictures_that_a_parent_saw_bind_too(
+    run: Path, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = RunFolder(run)
+    folder.write_recipe(RECIPE.replace('data.rights = "All pictures are our own."', ""))
+    folder.write_lineage({"parent": {"file": "parent.onnx", "data": "for research"}})
+    export_run(run, tmp_path / "m.onnx")
+    assert asked["facts"]["use"] == run_module.USE
+    assert asked["facts"]["lineage"]["parent"]["data"] == "for research"
 
 
 CLASSIFY_RECIPE = """
@@ -146,7 +157,7 @@ def test_a_run_of_a_classifier_says_so_too(
         "name": "colours",
         "weights": "best",
         "data": "All pictures are our own.",
-        "use": "these weights may be used for what the rights of their training pictures (data) allow",
+        "use": run_module.USE,
         "metrics": {"epoch": 1, "valid_accuracy": 0.5},
         "lineage": {},
         "licence": "CC0-1.0",

@@ -34,6 +34,7 @@ HEIGHT = {
     "doctor": 6,
     "init": 6,
     "search": 6,
+    "studies": 6,
     "prune": 6,
     "": 7,  # train.py, evaluate.py: the tops of commands
 }

@@ -6,6 +6,7 @@ import pytest
 
 from tombola.errors import RecipeError
 from tombola.train.recipe.recipe import read_toml
+from tombola.train.tasks.table import load_recipe
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -20,7 +21,9 @@ def test_every_marked_encoding_reads_the_same(tmp_path: Path, encoding: str) -> 
         (b"x=" + b"[" * 10_000, "is not valid TOML"),
         (b"x=" + b"{y=" * 10_000, "is not valid TOML"),
         (b"x=" + b"[" * 100 + b"]" * 100, "nested deeper than 20 levels"),
-        (b".".join([b"x"] * 5000) + b"=1", "nested deeper than 20 levels"),
+        (b".".join([b"x"] * 40_000) + b"=1", "nested deeper than 20 levels"),
+        (b"[" + b" . ".join([b"'x'"] * 40_000) + b"]", "nested deeper than 20 levels"),
+        (b"x={" + b".".join([b"y"] * 40_000) + b"=1}", "nested deeper than 20 levels"),
         (b"x=" + b"9" * 5000, "is not valid TOML"),
         (b"x='\xe9'", "cannot be read: its text is not UTF-8"),
         ("x=1".encode("utf-16-le"), "cannot be read: its text holds NUL bytes"),
@@ -31,6 +34,20 @@ def test_a_damaged_recipe_is_named(tmp_path: Path, data: bytes, words: str) -> N
     (tmp_path / "a.toml").write_bytes(data)
     with pytest.raises(RecipeError, match=rf"recipe .*a\.toml .*{words}"):
         read_toml(tmp_path / "a.toml")
+
+
+def test_messages_stay_short(tmp_path: Path) -> None:
+    path, long = tmp_path / "a.toml", "k" * 100_000
+    for text in (
+        f"{long}=1",
+        f'task = "{long}"',
+        f'task = "detect"\n{long} = 1',
+        f'task = "detect"\n[{long}]\n[{long}]',
+    ):
+        path.write_text(text)
+        with pytest.raises(RecipeError) as told:
+            load_recipe(path)
+        assert len(str(told.value)) < len(str(path)) + 800
 
 
 def test_damaged_overrides_are_texts_or_named(tmp_path: Path) -> None:

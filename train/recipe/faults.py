@@ -33,14 +33,14 @@ def fault_sentences(error: ValidationError, model: type[BaseModel], table: dict[
 
 def _sentence(fault: ErrorDetails, model: type[BaseModel], table: dict[str, Any]) -> str:
     path = _path_in_file(fault["loc"], table)
-    key = ".".join(map(str, path))
+    key = _cut(".".join(map(str, path)))
     context = fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             *parents, last = [part for part in path if isinstance(part, str)]
             known = [one.split(".") for one in _keys(model)]
             near = get_close_matches(
-                last, [one[-1] for one in known if one[:-1] == parents], n=1, cutoff=0.75
+                last[:LONGEST_VALUE], [one[-1] for one in known if one[:-1] == parents], n=1, cutoff=0.75
             )
             cure = "remove it or check its spelling"
             if near:
@@ -49,23 +49,23 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel], table: dict[str, Any]
                 cure = "other kinds have it, this one has not; remove it"
             return f"{key} is not a known key; {cure}"
         case "union_tag_invalid":
-            return f"{key}.kind = {context['tag']!r} is not known; choose {context['expected_tags']}"
+            return f"{key}.kind = {brief(context['tag'])} is not known; choose {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{key}.kind is missing"
         case "missing" if path and isinstance(path[-1], int):
             whole = ".".join(map(str, path[:-1]))
-            return f"{whole} = {_brief(fault['input'])}: number {path[-1] + 1} is missing"
+            return f"{whole} = {brief(fault['input'])}: number {path[-1] + 1} is missing"
         case "missing" | "missing_argument":
             return f"{key} is missing"
         case "dataclass_type" | "model_type":
-            return f"{key} = {_brief(fault['input'])}: should be a table"
+            return f"{key} = {brief(fault['input'])}: should be a table"
         case "value_error":
             reason = str(context.get("error", fault["msg"]))
             return f"{key}: {reason}" if key else reason
     reason = fault["msg"][:1].lower() + fault["msg"][1:]
     for words, plain in _TOML_WORDS:
         reason = reason.replace(words, plain)
-    return f"{key} = {_brief(fault['input'])}: {reason}"
+    return f"{key} = {brief(fault['input'])}: {reason}"
 
 
 def _lies_in(place: tuple[int | str, ...], whole: tuple[int | str, ...]) -> bool:
@@ -99,6 +99,10 @@ def _keys(annotation: Any, prefix: str = "") -> Iterator[str]:
         yield from _keys(part, prefix)
 
 
-def _brief(value: Any) -> str:
-    text = repr(value)
+def brief(value: Any) -> str:
+    """The value as Python writes it, cut to what a sentence holds."""
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -1,5 +1,6 @@
 """Recipes: TOML files that become validated, frozen settings."""
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 MOST_BYTES = 4_000_000
 MOST_LEVELS = 20
+LONGEST_REASON = 300  # characters
+# Python's reader takes seconds for a key of thousands of parts. Possessive, so that looking takes none.
+_DEEP_KEY = re.compile(rf"(?<![\w\"'.-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{MOST_LEVELS + 1}}}")
 
 
 class Section(BaseModel):
@@ -143,10 +147,12 @@ def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise RecipeError(f"recipe {path} does not exist; give the path of a .toml file") from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"recipe {path} cannot be read: {error}") from None
+    if _DEEP_KEY.search(text):
+        raise _too_deep(path)
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits, too
-        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
+        raise RecipeError(f"recipe {path} is not valid TOML: {str(error)[:LONGEST_REASON]}") from None
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -175,7 +181,11 @@ def _check_levels(table: dict[str, Any], path: Path) -> None:
             if isinstance(one, dict | list)
         ]
     if inside:
-        raise RecipeError(f"recipe {path} is nested deeper than {MOST_LEVELS} levels; take the nesting out")
+        raise _too_deep(path)
+
+
+def _too_deep(path: Path) -> RecipeError:
+    return RecipeError(f"recipe {path} is nested deeper than {MOST_LEVELS} levels; take the nesting out")
 
 
 def _toml_value(text: str) -> Any:

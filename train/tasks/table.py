@@ -7,6 +7,7 @@ from typing import Any
 
 from tombola.errors import RecipeError
 from tombola.train.metrics.score import Score
+from tombola.train.recipe.faults import brief
 from tombola.train.recipe.recipe import Recipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify import task as classify
@@ -43,7 +44,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Any:
     task = table.get("task")
     if task not in TASKS:
         choices = " or ".join(f'"{name}"' for name in TASKS)
-        raise RecipeError(f"{path}: task = {task!r} is not known; write task = {choices}")
+        raise RecipeError(f"{path}: task = {brief(task)} is not known; write task = {choices}")
     return validate(TASKS[task].recipe, table, path)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tombola.errors import RecipeError, TrainingError
+from tombola.train.doctor.material import FULL_BUDGET_S
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.fabric import open_fabric
@@ -65,11 +66,14 @@ def preflight_recipe(
     *,
     overrides: Sequence[str] = (),
     device: str = "auto",
+    budget_s: float = FULL_BUDGET_S,
     say: Callable[[str], None] = lambda _: None,
+    show: Callable[[str], None] = lambda _: None,
 ) -> tuple[RunFolder, Preflight]:
     """Look for faults before a training; preflight.json and range_test.png go to the run folder.
 
-    `say` gets lines of progress. Raises RecipeError, DataError, DeviceError, OutputError; TrainingError under
+    budget_s: seconds that it may take, about. `say` and `show` get lines of progress, `show` those that may
+    replace each other. Raises RecipeError, DataError, DeviceError, OutputError; TrainingError under
     `torchrun`.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -78,7 +82,7 @@ def preflight_recipe(
     task = open_task(recipe_path, overrides)
     run = RunFolder(run_path or Path("runs") / task.name)
     task.check_test()
-    result = preflight(task, device=device, say=say)
+    result = preflight(task, device=device, budget_s=budget_s, say=say, show=show)
     result.write(run.path)
     return run, result
 

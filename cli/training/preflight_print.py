@@ -18,16 +18,29 @@ INDENT = " " * 10
 
 
 def print_preflight(
-    recipe: Path, out: Path | None, changes: Sequence[str], device: str, *, quiet: bool
+    recipe: Path,
+    out: Path | None,
+    changes: Sequence[str],
+    device: str,
+    *,
+    budget_minutes: float,
+    quiet: bool,
 ) -> int:
     """Examine the recipe, as it was typed, and print the findings; 1 if there is a fault, else 0."""
+    from tombola.train.loop.progress import ProgressLine
     from tombola.train.train import preflight_recipe
 
-    def say(line: str) -> None:
-        if not quiet:
-            typer.echo(line, err=True)
-
-    run, result = preflight_recipe(find_recipe(recipe), out, overrides=changes, device=device, say=say)
+    progress = ProgressLine(0, quiet=quiet)
+    run, result = preflight_recipe(
+        find_recipe(recipe),
+        out,
+        overrides=changes,
+        device=device,
+        budget_s=60 * budget_minutes,
+        say=progress.say,
+        show=progress.show,
+    )
+    progress.clear()
     for line in preflight_lines(result, terminal_columns()):
         typer.echo(line)
     written = "preflight.json" if result.range_test is None else "preflight.json and range_test.png"

@@ -37,6 +37,16 @@ def train(
             "--reestimate", help="RECIPE is a run: estimate its batch norms anew over training pictures."
         ),
     ] = False,
+    budget_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--budget",
+            min=0.1,
+            metavar="MINUTES",
+            help="How long --preflight may take, about.",
+            show_default="10",
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
@@ -52,7 +62,7 @@ def train(
     the run folder. Several processes: start it under torchrun.
 
     --preflight examines labels, inputs, first weights, gradients, learning rate and augmentation in
-    seconds to minutes, writes preflight.json and range_test.png, and exits 1 if it finds a fault.
+    seconds to minutes (--budget), writes preflight.json and range_test.png, and exits 1 if it finds a fault.
 
     --reestimate does not train: RUN/reestimated.safetensors are the best weights with the means and variances
     of batch norm measured over training pictures, to be exported by --weights reestimated.
@@ -76,7 +86,12 @@ def train(
             raise typer.BadParameter("--preflight begins anew; leave --resume out")
         from tombola.cli.training.preflight_print import print_preflight
 
-        raise typer.Exit(print_preflight(recipe, out, changes or (), device.value, quiet=quiet))
+        told = print_preflight(
+            recipe, out, changes or (), device.value, budget_minutes=budget_minutes or 10, quiet=quiet
+        )
+        raise typer.Exit(told)
+    if budget_minutes is not None:
+        raise typer.BadParameter("--budget is the preflight's; add --preflight")
     from tombola.train.loop.loop import Interrupted
     from tombola.train.train import train_recipe
 

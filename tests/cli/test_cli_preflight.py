@@ -27,6 +27,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def preflight_recipe(recipe: Path, out: Path | None, **options: Any) -> tuple[RunFolder, Preflight]:
         options.pop("say")("handful …")
+        options.pop("show")("handful  step 1")
         calls.update(recipe=recipe, out=out, **options)
         return RunFolder(out or Path("runs/mine")), Preflight(calls["findings"], None, 1e-3, 7.4)
 
@@ -48,6 +49,7 @@ def test_findings_are_printed_and_the_next_command(tombola: Tombola, given: dict
     assert result.stderr == "handful …\n"
     assert (given["recipe"], given["out"], given["overrides"]) == (Path("a.toml"), None, ["seed=1"])
     assert given["device"] == "cpu"
+    assert given["budget_s"] == 600
 
 
 def test_the_next_command_is_the_one_that_was_typed(tombola: Tombola, given: dict[str, Any]) -> None:
@@ -69,6 +71,14 @@ def test_a_fault_is_exit_code_one(tombola: Tombola, given: dict[str, Any], tmp_p
     assert "1 fault; not examined: augmentation\n" in result.stdout
     assert "Next:" not in result.stdout
     assert result.stderr == ""
+
+
+def test_the_budget_is_in_minutes_and_of_the_preflight(tombola: Tombola, given: dict[str, Any]) -> None:
+    assert tombola("train", "a.toml", "--preflight", "--budget", "1.5").exit_code == 0
+    assert given["budget_s"] == 90
+    alone = tombola("train", "a.toml", "--budget", "1")
+    assert alone.exit_code == 2
+    assert "add --preflight" in alone.stderr
 
 
 def test_resume_does_not_go_with_it(tombola: Tombola) -> None:

@@ -385,6 +385,26 @@ def test_a_loss_like_that_of_an_ignorant_network_is_told() -> None:
     assert not judge_curves([], ACCURACY, {"cross_entropy": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("reached", "guessed", "is_told"),
+    [
+        (0.14, 0.12, True),
+        (0.54, 0.5, True),
+        (0.56, 0.5, False),
+        (0.25, 0.1, False),
+        (0.05, 0.01, False),
+        (0.9, 0.9, True),
+    ],
+)
+def test_a_score_barely_above_a_guess_is_told(reached: float, guessed: float, is_told: bool) -> None:
+    rows = [{"epoch": 1.0, "loss": 0.1, "valid_accuracy": reached}]
+    told = judge_curves(rows, ACCURACY, {}, guessed)
+    assert len(told) == is_told
+    if is_told:
+        assert f"{100 * reached:.2f} %" in told[0]
+        assert f"{100 * guessed:.2f} %" in told[0]
+
+
 def test_a_score_of_which_less_is_better_is_judged_so(run: RunFolder) -> None:
     nll = Score("nll", "nats", higher_is_better=False)
     (rising,) = judge_curves(rows(FALLING, valid_nll=[0.9, 0.4, 0.5, 0.6]), nll, {})

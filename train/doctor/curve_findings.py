@@ -12,17 +12,23 @@ FLAT = 0.03
 LOST = 0.02
 # Share of a score by which it must grow in the last epoch to be worth another.
 RISING = 0.01
+# A score below this multiple of what a guess has, and this share of the way from there to 1, is hardly more.
+TWICE, HARDLY = 2.0, 0.1
 # Factor by which a loss on the validation pictures must have risen above its least.
 GAP = 1.25
 
 
 def judge_curves(
-    rows: Sequence[Mapping[str, float]], score: Score, expected_losses: Mapping[str, float]
+    rows: Sequence[Mapping[str, float]],
+    score: Score,
+    expected_losses: Mapping[str, float],
+    guessed_score: float | None = None,
 ) -> list[str]:
     """Sentences on rows as in metrics.csv, in order. expected_losses: part of the loss -> what a network that
-    knows nothing has."""
+    knows nothing has. guessed_score: a share 0..1, what one answer to all pictures scores."""
     return [
         *_judge_learning(rows, expected_losses),
+        *_judge_guess(rows, score, guessed_score),
         *_judge_start(rows),
         *_judge_end(rows, score),
         *_judge_gaps(rows),
@@ -37,6 +43,20 @@ def _judge_learning(rows: Sequence[Mapping[str, float]], expected: Mapping[str, 
         "or see what `tombola train RECIPE --preflight` finds"
         for name, key in known.items()
         if rows[-1][key] > UNLEARNT * expected[name]
+    ]
+
+
+def _judge_guess(rows: Sequence[Mapping[str, float]], score: Score, guessed: float | None) -> list[str]:
+    best = score.best(rows)
+    if best is None or guessed is None:
+        return []
+    reached = best[score.key]
+    if reached >= min(TWICE * guessed, guessed + HARDLY * (1 - guessed)):
+        return []
+    return [
+        f"the best {_spoken(score.key)} is {score.tell(reached)}, and the commonest answer to every "
+        f"picture has {score.tell(guessed)}: next to nothing is known of pictures that were not trained on; see "
+        "what `tombola train RECIPE --preflight` finds, look at pictures with their labels, add pictures"
     ]
 
 

@@ -1,7 +1,6 @@
 """Can the network learn a handful of pictures by heart?"""
 
 import math
-import time
 from collections.abc import Callable
 
 import torch
@@ -22,7 +21,7 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
     that did best, too.
     """
     batch = material.handful()
-    begin = time.monotonic()
+    countdown = material.countdown("handful", SECONDS)
     best, best_rate, steps = 0.0, RATES[0], 0
     for rate in RATES:
         trial = material.trial(plain=True, optimizer="adam")
@@ -30,7 +29,8 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
             if not math.isfinite(trial.step(batch, rate)):
                 break
             steps += 1
-            late = time.monotonic() - begin > SECONDS
+            late = countdown.is_over
+            countdown.tell(steps)
             if step % LOOK_EVERY and not late:
                 continue
             with torch.no_grad():

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,8 @@ JUDGE_SECONDS = 40.0
 ENOUGH, MEANINGFUL, BY_HEART = 0.9, 0.7, 0.9
 # Chances of an error: labels that say nothing pass for good at one of some looks; good ones for void.
 SURE, SURELY_VOID = 0.002, 0.01
+# With so many pairs, or more, a share of MEANINGFUL is surely no chance, and chance surely no such share.
+TELLING_PAIRS = 52
 # Share of the gain that augmentation leaves.
 MOST_LOST, MUCH_LOST = 0.4, 0.6
 
@@ -41,7 +42,13 @@ class Gain:
     @property
     def is_void(self) -> bool:
         """Whether what was learnt by heart says nothing about other pictures."""
-        return self.by_heart and self.held_out.chance_at_most(MEANINGFUL) < SURELY_VOID
+        surely = self.held_out.chance_at_most(MEANINGFUL) < SURELY_VOID
+        return self.by_heart and not self.is_of_few and surely
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether the pairs are too few to tell labels that say nothing from labels hard to learn."""
+        return self.held_out.pairs < TELLING_PAIRS
 
 
 def measure_gain(
@@ -65,13 +72,14 @@ def measure_gain(
     batches = material.training_batches(augmented=augmented, small=True)
     trained = material.trained_pairs(len(batches), augmented=augmented)[: len(held_out)]
     endless = itertools.cycle(batches)
-    begin = time.monotonic()
+    countdown = material.countdown("augmentation" if augmented else "labels", SECONDS)
     look, step, over, surest = FIRST_LOOK, 0, False, None
     while True:
         while step < min(look, steps) and not over:
             finite = math.isfinite(trial.step(next(endless), rate))
             step += 1
-            over = not finite or time.monotonic() - begin > SECONDS
+            over = not finite or countdown.is_over
+            countdown.tell(step)
         new = _count(material, trial, held_out)
         # Where new pictures are right, those that were trained on need not be asked.
         by_heart = new.share >= BY_HEART or _count(material, trial, trained).share >= BY_HEART
@@ -86,8 +94,9 @@ def measure_gain(
 
 
 def _count(material: Material, trial: Trial, pairs: list[Any]) -> PairCount:
+    seconds = material.limit_s(JUDGE_SECONDS)
     return count_pairs(
-        material.labelled, trial.network, pairs, trial.moment, seconds=JUDGE_SECONDS, fewest=FEWEST_PAIRS
+        material.labelled, trial.network, pairs, trial.moment, seconds=seconds, fewest=FEWEST_PAIRS
     )
 
 
@@ -95,7 +104,9 @@ def measure_labels(material: Material, rate: float, say: Callable[[str], None]) 
     """The gain from pictures as they are."""
 
     def enough(gain: Gain) -> bool:
-        return (gain.is_sure and gain.held_out.share >= ENOUGH) or gain.is_void
+        # Of few pictures, known by heart, no more is to be learnt.
+        settled = gain.is_void or (gain.is_of_few and gain.by_heart)
+        return settled or (gain.is_sure and gain.held_out.share >= ENOUGH)
 
     return measure_gain(material, rate, augmented=False, steps=MOST_STEPS, enough=enough, say=say)
 
@@ -111,11 +122,24 @@ def check_labels(gain: Gain) -> Finding:
         return Finding(
             "labels",
             "skipped",
-            f"{new.pairs} pairs of held-out pictures with different labels are too few to tell whether "
-            f"labels fit pictures; {FEWEST_PAIRS} are needed",
+            f"too few pictures to tell whether labels fit them: {new.pairs} pairs with different labels can "
+            f"be held out, and {TELLING_PAIRS} are needed",
         )
     if gain.is_sure:
-        return Finding("labels", "ok", said)
+        return Finding("labels", "ok", f"the labels fit the pictures: {said}")
+    if gain.is_of_few:
+        return Finding(
+            "labels",
+            "skipped",
+            f"too few pictures to tell whether labels fit them: {said}, which could be chance, and "
+            f"{TELLING_PAIRS} pairs are needed; look at some pictures with their labels",
+        )
+    if not gain.by_heart and gain.steps < MOST_STEPS:
+        return Finding(
+            "labels",
+            "skipped",
+            f"too little time to tell whether labels fit pictures: {said}; raise --budget",
+        )
     if gain.is_void:
         return Finding(
             "labels",
@@ -126,8 +150,8 @@ def check_labels(gain: Gain) -> Finding:
     return Finding(
         "labels",
         "warning",
-        f"{said}: either the labels say little about the pictures, or this short training was too short to "
-        "tell; look at some pictures with their labels",
+        f"{said}: the labels say little about the pictures, or are hard to learn; look at some pictures with "
+        "their labels",
     )
 
 

@@ -1,6 +1,7 @@
 """The pictures that the preflight works on, and their split: some to train on, some to judge by."""
 
 import time
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ import torch
 from lightning_fabric.utilities import move_data_to_device
 
 from tombola.errors import TrainingError
+from tombola.train.doctor.countdown import Countdown
 from tombola.train.doctor.trial import Trial
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import ExaminedTask, LabelledTask
@@ -16,6 +18,8 @@ HANDFUL = 8
 TRAINED = 1024
 HELD_OUT = 512
 READ_SECONDS = 15.0
+# What all limits of the preflight add up to, at most and about.
+FULL_BUDGET_S = 600.0
 FEWEST_PAIRS = 12  # fewer tell nothing; the time to read them is given
 # Where a step takes longer, fewer pictures at a time teach more in the time there is.
 STEP_SECONDS = 1.0
@@ -27,12 +31,23 @@ class Material:
     A third of the pictures, HELD_OUT at most, is held out. What is trained on ends with TRAINED pictures, or
     when reading has taken READ_SECONDS. Batches stay as the task joined them, or are cut, but never mixed; a
     piece of one picture, from which no batch norm can learn, is left out.
+    budget_s: seconds for all checks; limits in time shrink and grow with it. show: gets lines of progress.
     TrainingError if there is no whole batch.
     """
 
-    def __init__(self, task: ExaminedTask, device: torch.device) -> None:
+    def __init__(
+        self,
+        task: ExaminedTask,
+        device: torch.device,
+        *,
+        budget_s: float = FULL_BUDGET_S,
+        show: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.task = task
         self.device = device
+        self.budget_s = budget_s
+        self.total = Countdown("preflight", budget_s, show)
+        self._show = show
         plan = task.plan_epoch(0)
         if not plan:
             raise TrainingError(
@@ -51,6 +66,14 @@ class Material:
         """The task, for checks of labels."""
         assert isinstance(self.task, LabelledTask)
         return self.task
+
+    def limit_s(self, seconds: float) -> float:
+        """A limit as this budget has it; never beyond its end."""
+        return min(seconds * self.budget_s / FULL_BUDGET_S, max(0.0, self.total.left_s))
+
+    def countdown(self, check: str, seconds: float) -> Countdown:
+        """The time that a check has, `seconds` of a full budget."""
+        return Countdown(check, self.limit_s(seconds), self._show)
 
     def trial(self, *, plain: bool = False, optimizer: Literal["adam"] | None = None) -> Trial:
         """A new training on trial, as Trial says."""
@@ -81,11 +104,11 @@ class Material:
     def training_batches(self, *, augmented: bool, small: bool = False) -> list[Any]:
         """Batches to train on; at least one. small: of no more than step_pictures."""
         batches: list[Any] = []
-        begin, pictures = time.monotonic(), 0
+        reading, pictures = self.countdown("reading", READ_SECONDS), 0
         for requests in self._cut(self._trained) if small else self._trained:
             batches.append(self._read(requests, augmented=augmented))
             pictures += len(requests)
-            if pictures >= TRAINED or time.monotonic() - begin > READ_SECONDS:
+            if pictures >= TRAINED or reading.is_over:
                 break
         return batches
 
@@ -100,11 +123,11 @@ class Material:
     def _pairs(self, batches: list[list[Any]], *, augmented: bool) -> list[Any]:
         task = self.labelled
         examples, pairs = task.examples(augmented=augmented), list[Any]()
-        begin = time.monotonic()
+        reading = self.countdown("reading", READ_SECONDS)
         for batch in batches:
             alone: list[Any] = []  # examples without a partner yet, all with the same labels
             for request in batch:
-                late = len(pairs) >= FEWEST_PAIRS and time.monotonic() - begin > READ_SECONDS
+                late = len(pairs) >= FEWEST_PAIRS and reading.is_over
                 if len(pairs) == HELD_OUT // 2 or late:
                     return pairs
                 alone.append(examples[request])

@@ -17,8 +17,7 @@ def check_penalty(material: Material) -> Finding:
     with torch.no_grad():
         strong = sum(part.item() for part in penalties(trial.network, l1=0.0, l2=TURNED_UP).values())
         settings = material.task.settings
-        own = penalties(trial.network, l1=settings.l1, l2=settings.l2).items()
-    said = f"l2 = {TURNED_UP:g}, on trial, lets the first loss rise from {bare:.3g} to {bare + strong:.3g}"
+        own = list(penalties(trial.network, l1=settings.l1, l2=settings.l2).items())
     if not strong > 0:
         return Finding(
             "penalty",
@@ -35,4 +34,13 @@ def check_penalty(material: Material) -> Finding:
                 f"{bare:.3g} and would rule the training; try "
                 f"{MODEST * bare / part.item() * getattr(settings, name):.1g}",
             )
-    return Finding("penalty", "ok", said)
+    asked = " and ".join(f"training.{name} = {getattr(settings, name):g}" for name, _ in own)
+    share = sum(part.item() for _, part in own)
+    return Finding(
+        "penalty",
+        "ok",
+        f"{asked} adds {share:.2g} to a first loss of {bare:.3g}, a modest part"
+        if asked
+        else f"the recipe has no training.l1 or l2; the weights would heed one (l2 = {TURNED_UP:g} would "
+        f"lift the first loss from {bare:.3g} to {bare + strong:.3g})",
+    )

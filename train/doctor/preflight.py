@@ -17,7 +17,7 @@ from tombola.train.doctor.first_loss import check_first_loss
 from tombola.train.doctor.handful import check_handful
 from tombola.train.doctor.inputs import check_inputs
 from tombola.train.doctor.label_gain import Gain, check_augmentation, check_labels, measure_labels
-from tombola.train.doctor.material import Material
+from tombola.train.doctor.material import FULL_BUDGET_S, Material
 from tombola.train.doctor.penalty import check_penalty
 from tombola.train.doctor.range_plot import draw_range_test
 from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
@@ -79,16 +79,23 @@ class Preflight:
 
 
 def preflight(
-    task: ExaminedTask, *, device: str = "cpu", say: Callable[[str], None] = lambda _: None
+    task: ExaminedTask,
+    *,
+    device: str = "cpu",
+    budget_s: float = FULL_BUDGET_S,
+    say: Callable[[str], None] = lambda _: None,
+    show: Callable[[str], None] = lambda _: None,
 ) -> Preflight:
     """Examine a task (section by section as a careful trainer would) on networks that are dropped afterwards.
 
-    Takes seconds for a small classifier and some minutes for a detector: what trains has a limit in seconds,
-    so a slow machine may see less. `say` gets a line of progress now and then. Raises what reading pictures
-    and building the network raise.
+    Takes seconds for a small classifier and some minutes for a detector, about `budget_s` at most: what
+    trains has a share of it, so a slow machine may see less. `say` gets a line for each check and what it has
+    seen, `show` many lines that may replace each other. Raises what reading pictures and building the network
+    raise.
     """
     begin = time.monotonic()
-    examination = _Examination(Material(task, torch.device(device)), say)
+    material = Material(task, torch.device(device), budget_s=budget_s, show=show)
+    examination = _Examination(material, say)
     findings: list[Finding] = []
     for check, examine in zip(CHECKS, examination.checks(), strict=True):
         stop = next((one for one in findings if one.level == "fault" and one.check not in APART), None)
@@ -96,6 +103,9 @@ def preflight(
             findings.append(Finding(check, "skipped", f"not examined: first mend the fault of {stop.check}"))
         elif check in OF_LABELS and not isinstance(task, LabelledTask):
             findings.append(Finding(check, "skipped", "not examined: pictures of this task have no labels"))
+        elif material.total.is_over:
+            said = f"not examined: the budget of {budget_s / 60:g} minutes is used up; raise --budget"
+            findings.append(Finding(check, "skipped", said))
         else:
             say(f"{check} …")
             findings.append(examine())

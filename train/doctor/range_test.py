@@ -23,6 +23,8 @@ SMOOTHING = 0.7
 LOST, WORSE = 0.9, 0.3
 # Where this share of the fall is done the rate has been large enough; what part of it to train with.
 DONE, PRUDENT = 0.95, 1 / 4
+# Share of the first loss by which it must fall somewhere: less is a flat curve, which suggests no rate.
+CLEAR_FALL = 0.1
 # Share of the first loss below which the pictures are known by heart; of an ignorant network's below which
 # they were known before the test.
 BY_HEART, KNOWN = 0.1, 0.1
@@ -59,13 +61,16 @@ class RangeTest:
         return self.first_loss < KNOWN * self.ignorant_loss
 
 
-def run_range_test(material: Material) -> RangeTest:
+def run_range_test(material: Material) -> RangeTest | None:
     """Train a fresh network by the recipe, its schedule apart, through all rates from LOWEST to HIGHEST, or
-    to three times the recipe's own if that is more."""
+    to three times the recipe's own if that is more; None where FEWEST_STEPS do not fit into the budget."""
     own_rate = material.task.settings.learning_rate
     trial = material.trial()
     batches = material.training_batches(augmented=False)
-    steps = _affordable_steps(trial, batches[0])
+    steps = _affordable_steps(material, trial, batches[0])
+    if steps is None:
+        return None
+    countdown = material.countdown("learning rate", SECONDS)
     batches = batches[:steps]
     firsts = [sum(trial.first_losses(batch).values()) for batch in batches]
     first, ignorant = float(np.mean(firsts)), sum(material.task.expected_losses().values())
@@ -76,6 +81,7 @@ def run_range_test(material: Material) -> RangeTest:
     exploded, rise = None, 0.0
     for rate, batch, before in zip(rates, itertools.cycle(batches), itertools.cycle(firsts), strict=False):
         losses.append(trial.step(batch, rate))
+        countdown.tell(len(losses))
         rise = SMOOTHING * rise + (1 - SMOOTHING) * (losses[-1] - before)
         smooth.append(first + rise)
         # "not (... <= ...)", so that NaN has exploded too.
@@ -100,12 +106,14 @@ def _limit(first_loss: float, ignorant_loss: float) -> float:
     return max(EXPLODED * first_loss, ignorant_loss)
 
 
-def _affordable_steps(trial: Trial, batch: Any) -> int:
+def _affordable_steps(material: Material, trial: Trial, batch: Any) -> int | None:
     trial.first_losses(batch)  # what only a first call does
     begin = time.monotonic()
     trial.step(batch, LOWEST)
     seconds = max(time.monotonic() - begin, 1e-6)
-    return max(FEWEST_STEPS, min(MOST_STEPS, round(SECONDS / seconds)))
+    if FEWEST_STEPS * seconds > material.total.left_s:
+        return None
+    return max(FEWEST_STEPS, min(MOST_STEPS, round(material.limit_s(SECONDS) / seconds)))
 
 
 def _kept_loss(
@@ -132,7 +140,7 @@ def _read(test: RangeTest) -> RangeTest:
     lowest = int(np.nanargmin(smooth))
     fall = first - smooth[lowest]
     noise = np.std(np.diff(smooth[: max(2, len(smooth) // 10)]))
-    if test.knows or not fall > 0.05 * first + 3 * noise:
+    if test.knows or not fall > CLEAR_FALL * first + 3 * noise:
         return test
     done = next(index for index, loss in enumerate(smooth) if loss <= first - DONE * fall)
     lost = first - (1 - LOST) * fall
@@ -144,8 +152,11 @@ def _read(test: RangeTest) -> RangeTest:
     )
 
 
-def check_learning_rate(test: RangeTest, rate: float) -> Finding:
+def check_learning_rate(test: RangeTest | None, rate: float) -> Finding:
     """Fault if the recipe's rate is one at which the loss explodes, or all that was learnt is lost."""
+    if test is None:
+        said = f"{FEWEST_STEPS} steps do not fit into the time that is left; raise --budget"
+        return Finding("learning rate", "skipped", said)
     if not math.isfinite(test.first_loss):
         return Finding(
             "learning rate",

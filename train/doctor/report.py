@@ -25,7 +25,15 @@ from tombola.train.drawing import charts
 from tombola.train.drawing.contact_sheet import contact_sheet
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.run.watch_row import HEALTHY_RATIO, WatchRow
-from tombola.train.tasks.task import ExaminedTask, Exhibit, ExhibitTable, ShownTask, Tell, silent
+from tombola.train.tasks.task import (
+    ExaminedTask,
+    Exhibit,
+    ExhibitTable,
+    GuessableTask,
+    ShownTask,
+    Tell,
+    silent,
+)
 
 # With fewer, curves have no shape.
 ENOUGH_EPOCHS = 3
@@ -164,7 +172,9 @@ def _facts(material: _Material) -> list[tuple[str, str]]:
 
 def _findings(material: _Material) -> str:
     before = [(finding.level, f"{finding.check}: {finding.sentence}") for finding in material.preflight]
-    after = judge_curves(material.metrics, material.task.score, material.task.expected_losses())
+    task = material.task
+    guessed = task.guessed_score() if isinstance(task, GuessableTask) else None
+    after = judge_curves(material.metrics, task.score, task.expected_losses(), guessed)
     during = [("warning", sentence) for sentence in [*material.watch_sentences, *after]]
     content = []
     if before:

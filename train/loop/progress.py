@@ -22,14 +22,14 @@ class ProgressLine:
             self._first, self._loss = step, loss
         self._loss = 0.95 * self._loss + 0.05 * loss
         seconds_a_step = (time.monotonic() - self._start) / (step + 1 - self._first)
-        self._show(
+        self.show(
             f"epoch {epoch + 1}  step {step + 1}/{self._total}  loss {self._loss:.3f}  "
-            f"{_clock(seconds_a_step * (self._total - step - 1))} left"
+            f"{clock(seconds_a_step * (self._total - step - 1))} left"
         )
 
     def judge(self, done: int, total: int) -> None:
         """Report that `done` of `total` validation pictures are judged."""
-        self._show(f"validation  picture {done}/{total}")
+        self.show(f"validation  picture {done}/{total}")
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
@@ -40,7 +40,8 @@ class ProgressLine:
         if self._terminal:
             self._write("\r\x1b[2K")
 
-    def _show(self, line: str) -> None:
+    def show(self, line: str) -> None:
+        """Print a line that the next one replaces, or leave it out if the last was a moment ago."""
         now = time.monotonic()
         if now - self._last_print >= (0.5 if self._terminal else 60.0):
             self._last_print = now
@@ -56,7 +57,8 @@ class ProgressLine:
             self._quiet = True
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as "1:02:03", or "2:03"."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -107,6 +107,14 @@ class ExaminedTask(Task, Protocol):
 
 
 @runtime_checkable
+class GuessableTask(Protocol):
+    """A task whose score can be had by answering the same to every picture."""
+
+    def guessed_score(self) -> float | None:
+        """The best score on the validation pictures of one answer to all; None without such pictures."""
+
+
+@runtime_checkable
 class LabelledTask(ExaminedTask, Protocol):
     """An examined task whose pictures have labels, so that the doctor can ask whether they fit."""
 

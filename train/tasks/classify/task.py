@@ -133,6 +133,11 @@ class ClassifyTask:
             "cross_entropy": float(-np.log(likelihoods).mean()),
         }
 
+    def guessed_score(self) -> float | None:
+        if self.valid_data is None:
+            return None
+        return float(np.bincount(self.valid_data.labels).max() / len(self.valid_data))
+
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         head = network.get_submodule("head")
         assert isinstance(head, nn.Linear)

@@ -55,8 +55,8 @@ def _judge_guess(rows: Sequence[Mapping[str, float]], score: Score, guessed: flo
         return []
     return [
         f"the best {_spoken(score.key)} is {score.tell(reached)}, and the commonest answer to every "
-        f"picture has {score.tell(guessed)}: next to nothing is known of pictures that were not trained on; see "
-        "what `tombola train RECIPE --preflight` finds, look at pictures with their labels, add pictures"
+        f"picture has {score.tell(guessed)}: next to nothing is known of pictures that were not trained on; "
+        "see what `tombola train RECIPE --preflight` finds, look at pictures with their labels, add pictures"
     ]
 
 

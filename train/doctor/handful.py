@@ -42,10 +42,10 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
                 return Finding("handful", "ok", said), best_rate
             if late:
                 said = (
-                    f"the first pictures are {best:.0%} right after {steps} steps, when the time for them "
-                    "was over; 100 % would show that the network can learn them"
+                    f"too little time to tell: the first pictures are {best:.0%} right after {steps} steps, and "
+                    "100 % would show that the network can learn them; raise --budget"
                 )
-                return Finding("handful", "warning", said), best_rate
+                return Finding("handful", "skipped", said), best_rate
         say(f"handful: {best:.0%} right at rate {rate:g} or one before")
     said = (
         f"the network cannot learn the first pictures by heart: {best:.0%} right after {steps} steps without "

@@ -42,8 +42,8 @@ def check_handful(material: Material, say: Callable[[str], None]) -> tuple[Findi
                 return Finding("handful", "ok", said), best_rate
             if late:
                 said = (
-                    f"too little time to tell: the first pictures are {best:.0%} right after {steps} steps, and "
-                    "100 % would show that the network can learn them; raise --budget"
+                    f"too little time to tell: the first pictures are {best:.0%} right after {steps} steps, "
+                    "and 100 % would show that the network can learn them; raise --budget"
                 )
                 return Finding("handful", "skipped", said), best_rate
         say(f"handful: {best:.0%} right at rate {rate:g} or one before")

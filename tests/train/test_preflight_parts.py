@@ -212,7 +212,10 @@ def test_a_penalty_needs_weights() -> None:
     assert "has no training.l1 or l2" in found.sentence
     assert "from 14 to 14" in found.sentence
     own = check_penalty(Material(NumberTask(network, l2=0.5), CPU))  # adds 0.5 · ½ · 2² = 1
-    assert (own.level, own.sentence) == ("ok", "training.l2 = 0.5 adds 1 to a first loss of 14, a modest part")
+    assert (own.level, own.sentence) == (
+        "ok",
+        "training.l2 = 0.5 adds 1 to a first loss of 14, a modest part",
+    )
     nn.init.zeros_(network.weight)
     assert check_penalty(Material(NumberTask(network), CPU)).level == "fault"
 

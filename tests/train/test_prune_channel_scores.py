@@ -8,7 +8,7 @@ from tombola.errors import RecipeError, TrainingError
 from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import Linear
-from tombola.train.prune.channel_scores import SCORES, choose_channels, score_channels
+from tombola.train.prune.channel_scores import choose_channels, score_channels
 from tombola.train.prune.mask import Mask
 
 
@@ -87,7 +87,3 @@ def test_choices_that_cannot_be() -> None:
         choose_channels(scores_of(a=8), 0.5)
     with pytest.raises(RecipeError, match="0 < keep <= 1"):
         choose_channels(scores_of(a=64), 0.0)
-
-
-def test_every_score_has_a_test() -> None:
-    assert set(SCORES) == {"ticket", "l1", "taylor", "bn_scale", "random"}

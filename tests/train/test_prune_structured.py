@@ -14,6 +14,7 @@ from tombola.errors import TrainingError
 from tombola.export.run import export_run
 from tombola.train.loop import loop
 from tombola.train.networks.axis import widths
+from tombola.train.prune.channel_scores import ScoreName
 from tombola.train.prune.mask import Mask
 from tombola.train.prune.reestimate import reestimate, reestimate_run
 from tombola.train.prune.rounds import find_tickets
@@ -22,6 +23,8 @@ from tombola.train.prune.structured import CutSettings, cut_channels
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_network, open_task
 from tombola.train.train import train_recipe
+
+SCORES: tuple[ScoreName, ...] = ("least_squares", "random")
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +171,12 @@ def test_a_network_without_norms_has_no_statistics(digits_recipe: Path, tmp_path
     )
     with pytest.raises(TrainingError, match="has no batch norm"):
         reestimate_run(run.path)
+
+
+def test_fitted_anew_it_is_better_as_cut(dense: Path, tmp_path: Path) -> None:
+    cuts = [
+        cut_channels(dense, tmp_path / score, CutSettings(score=score, block=4, keep=0.75), quiet=True)
+        for score in SCORES
+    ]
+    assert cuts[0].channels == cuts[1].channels
+    assert cuts[0].score_before > cuts[1].score_before

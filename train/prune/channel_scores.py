@@ -4,7 +4,7 @@ A channel is all that lies at its place on the axis, in whichever layers write a
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,7 @@ from tombola.train.prune.mask import Mask
 from tombola.train.prune.prunable import check_named, is_named
 from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_writer
 
-ScoreName = Literal["ticket", "l1", "taylor", "bn_scale", "random"]
-SCORES = get_args(ScoreName)
+ScoreName = Literal["ticket", "l1", "taylor", "bn_scale", "random", "least_squares"]
 
 # Name of an axis -> float32 [width], more is worth more.
 ChannelScores = Mapping[str, Tensor]
@@ -35,8 +34,8 @@ def score_channels(
     ticket: mean |w| of what the mask lets live, over all that writes or reads the channel (Chen et al. 2022).
     l1: mean |w| of what writes it (Li et al. 2017). taylor: (Σ w·∂L/∂w)² of what writes it (Molchanov et al.
     2019, equation 8), `gradients` by name of the parameter, frozen ones left out. bn_scale: mean |γ| of its
-    norms (Liu et al. 2017); l1 on an axis without any. random: the control.
-    TrainingError for "ticket" without a mask, or with another network's.
+    norms (Liu et al. 2017); l1 on an axis without any. random: the control. For least_squares see
+    `least_squares_scores`. TrainingError for "ticket" without a mask, or with another network's.
     """
     weights = {key: weight.detach() for key, weight in network.named_parameters()}
     if name == "ticket":

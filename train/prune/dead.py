@@ -1,7 +1,8 @@
 """Channels that a mask has killed: nobody reads them, or what they hand on is always the same."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -71,13 +72,14 @@ def fold_constants(network: nn.Module, pictures: Tensor) -> None:
             readers = [member for member in places if is_reader(member)]
             foldable = torch.ones(axis.width, dtype=torch.bool)
             for member in readers:
-                foldable &= _foldable(network, member, axis, constants[_layer_of(member)])
+                foldable &= _foldable(network, member, axis, constants[layer_of(member)])
             gone = foldable.nonzero()[:, 0].tolist()
             for member in readers:
-                _fold(network, member, entries_of(member, gone), constants[_layer_of(member)])
+                _fold(network, member, entries_of(member, gone), constants[layer_of(member)])
 
 
-def _layer_of(member: Member) -> str:
+def layer_of(member: Member) -> str:
+    """The layer that a member's tensor is of."""
     return member.tensor.rpartition(".")[0]
 
 
@@ -85,31 +87,27 @@ def _foldable(network: nn.Module, member: Member, axis: Axis, constant: Tensor) 
     """bool [width]: which channels this reader can do without. constant: [entries], NaN where it is none."""
     values = constant.narrow(0, member.start, axis.width * member.block).unflatten(0, (axis.width, -1))
     exact = ~values.isnan()
-    if not _has_place(network, _layer_of(member)):
+    if not has_place(network, layer_of(member)):
         exact &= values == 0
     read = _by_channel(network.get_parameter(member.tensor) != 0, member, axis).flatten(1).any(1)
     foldable: Tensor = exact.all(1) | ~read
     return foldable
 
 
-def _has_place(network: nn.Module, layer: str) -> bool:
-    """Whether a constant input can go into the layer's bias, or into the norm behind it, exactly."""
+def has_place(network: nn.Module, layer: str, *, padded: bool = False) -> bool:
+    """Whether the layer's bias, or the norm behind it, can take a constant that it reads exactly; `padded`:
+    or one that it writes."""
     module, around = network.get_submodule(layer), network.get_submodule(layer.rpartition(".")[0])
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d) and not padded:
         uneven = isinstance(around, ConvBatchNorm) and around.uneven is not None
         if uneven or any(side != 0 for side in module.padding):
             return False
     return module.bias is not None or isinstance(around, ConvBatchNorm | LinearBatchNorm)
 
 
-def _fold(network: nn.Module, member: Member, entries: Tensor, constant: Tensor) -> None:
-    layer = _layer_of(member)
+def add_constant(network: nn.Module, layer: str, shift: Tensor) -> None:
+    """Add shift [outputs] to what the layer answers, in its bias or the norm behind it."""
     module, around = network.get_submodule(layer), network.get_submodule(layer.rpartition(".")[0])
-    weight = network.get_parameter(member.tensor)
-    read = weight.index_select(1, entries).flatten(2).sum(2) if weight.ndim > 2 else weight[:, entries]
-    # What is unread may be anything, NaN too.
-    value = torch.where((read != 0).any(0), constant[entries], 0.0)
-    shift = read @ value
     if isinstance(module.bias, Tensor):
         module.bias += shift
     elif isinstance(around, ConvBatchNorm | LinearBatchNorm):
@@ -117,6 +115,14 @@ def _fold(network: nn.Module, member: Member, entries: Tensor, constant: Tensor)
         around.norm.running_mean -= shift
     else:
         assert not shift.any(), layer
+
+
+def _fold(network: nn.Module, member: Member, entries: Tensor, constant: Tensor) -> None:
+    weight = network.get_parameter(member.tensor)
+    read = weight.index_select(1, entries).flatten(2).sum(2) if weight.ndim > 2 else weight[:, entries]
+    # What is unread may be anything, NaN too.
+    value = torch.where((read != 0).any(0), constant[entries], 0.0)
+    add_constant(network, layer_of(member), read @ value)
     weight.index_fill_(1, entries, 0.0)
 
 
@@ -165,28 +171,42 @@ def _input_ranges(
     low: dict[str, Tensor] = {}
     high: dict[str, Tensor] = {}
 
-    def watch(layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]:
-        def look(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-            seen = given[0].transpose(0, 1).flatten(1)
-            for kept, one, pick in ((low, seen.amin(1), torch.minimum), (high, seen.amax(1), torch.maximum)):
-                kept[layer] = pick(kept[layer], one) if layer in kept else one
-            return ((given[0] > 0).to(given[0]),) if as_signs else None
+    def look(layer: str, given: Tensor) -> Tensor | None:
+        seen = given.transpose(0, 1).flatten(1)
+        for kept, one, pick in ((low, seen.amin(1), torch.minimum), (high, seen.amax(1), torch.maximum)):
+            kept[layer] = pick(kept[layer], one) if layer in kept else one
+        return (given > 0).to(given) if as_signs else None
 
-        return look
+    with torch.no_grad(), hook_readers(network, look):
+        answer_all(network, pictures)
+    return low, high
+
+
+@contextmanager
+def hook_readers(network: nn.Module, look: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
+    """Within, `look` gets the name of each convolution and linear layer of a network in eval mode and what it
+    reads, before it does; a tensor that it returns is read instead."""
+
+    def hook(layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]:
+        def before(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+            other = look(layer, given[0])
+            return None if other is None else (other,)
+
+        return before
 
     hooks = []
     for name, module in network.named_modules():
         # In eval mode these two compute with their layers' weights and do not call the layers.
         inner = {ConvBatchNorm: "conv", LinearBatchNorm: "linear"}.get(type(module))
         if inner is not None:
-            hooks.append(module.register_forward_pre_hook(watch(f"{name}.{inner}")))
+            hooks.append(module.register_forward_pre_hook(hook(f"{name}.{inner}")))
         elif isinstance(module, nn.Conv2d | nn.Linear):
-            hooks.append(module.register_forward_pre_hook(watch(name)))
-    with torch.no_grad():
-        answer_all(network, pictures)
-    for hook in hooks:
-        hook.remove()
-    return low, high
+            hooks.append(module.register_forward_pre_hook(hook(name)))
+    try:
+        yield
+    finally:
+        for one in hooks:
+            one.remove()
 
 
 def answer_all(network: nn.Module, pictures: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import widths
 from tombola.train.prune.channel_scores import ScoreName, choose_channels, score_channels
+from tombola.train.prune.least_squares import PICTURES, least_squares_scores, measure, refit
 from tombola.train.prune.mask import MASK, Mask
 from tombola.train.prune.reestimate import plain_batches, reestimate, score_of
 from tombola.train.prune.retrain import dense_score, reached, retrain
@@ -73,12 +74,12 @@ def cut_channels(
     wide = task.build_network(start=False)
     wide.load_state_dict(trained)
     mask = Mask.read(dense.path / MASK) if (dense.path / MASK).exists() else None
-    kept = _choose(wide, task, mask, settings)
+    kept, fitted = _choose(wide, task, mask, settings)
     keep_settings(here.path, settings, run)
 
     narrow_task = open_task(dense.recipe_path, widths=kept_widths(wide, kept))
     narrow = narrow_task.build_network(start=False)
-    narrow.load_state_dict(sliced(wide, kept, trained))
+    narrow.load_state_dict(sliced(wide, kept, fitted.state_dict()))
     reestimate(narrow, narrow_task)
     before = score_of(narrow, narrow_task)
     assert before is not None  # the dense run has one
@@ -103,11 +104,21 @@ def cut_channels(
     return cut
 
 
-def _choose(wide: nn.Module, task: Task, mask: Mask | None, settings: CutSettings) -> Kept:
+def _choose(wide: nn.Module, task: Task, mask: Mask | None, settings: CutSettings) -> tuple[Kept, nn.Module]:
+    """The channels that stay, and the wide network with the weights that they are to have."""
+    if settings.score == "least_squares":
+        grams = measure(wide, task, plain_batches(task, PICTURES))
+        kept = choose_channels(
+            least_squares_scores(wide, grams),
+            settings.keep,
+            block=settings.block,
+            leave_out=settings.leave_out,
+        )
+        return kept, refit(wide, kept, grams)
     scores = score_channels(
         settings.score, wide, mask=mask, gradients=lambda: _gradients(wide, task), seed=task.seed
     )
-    return choose_channels(scores, settings.keep, block=settings.block, leave_out=settings.leave_out)
+    return choose_channels(scores, settings.keep, block=settings.block, leave_out=settings.leave_out), wide
 
 
 def _gradients(network: nn.Module, task: Task) -> dict[str, Tensor]:

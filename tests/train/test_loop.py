@@ -5,7 +5,8 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,23 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     before = run.read_weights("last")["w"]
     run_to_end(LineTask(settings()), tmp_path / "run", resume=True)
     assert torch.equal(run.read_weights("last")["w"], before)
+
+
+def test_a_dead_loader_that_is_told_of_at_the_end_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal may come while the folder is let go, after the error itself."""
+
+    @contextmanager
+    def lock_and_signal(_: Path) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("DataLoader worker (pid 5) is killed by signal: Killed. ")
+
+    monkeypatch.setattr("tombola.train.loop.loop.lock_folder", lock_and_signal)
+    with pytest.raises(TrainingError, match=r"was killed.*--resume"):
+        run_to_end(LineTask(settings(), broken_at=8), tmp_path / "run")
 
 
 def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:

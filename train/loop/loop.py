@@ -62,7 +62,8 @@ def train(
         run.check_checkpoint()
     learner = learner or GradientLearner(task, fabric)
     training = _Training(task, learner, run, fabric, first_step, quiet=quiet)
-    with lock_folder(run.path) if fabric.is_global_zero else nullcontext():
+    # Outermost: the signal that tells of a dead loader process may come late, while the folder is let go.
+    with loader_errors(), lock_folder(run.path) if fabric.is_global_zero else nullcontext():
         training.begin(resume=resume)
         training.run_all()
 
@@ -95,7 +96,7 @@ class _Training:
         """Epoch after epoch: train, judge, keep."""
         answer = "stopping after this step, the state is saved; once more ends at once"
         try:
-            with stop_signals(answer if self.fabric.is_global_zero else "") as stopped, loader_errors():
+            with stop_signals(answer if self.fabric.is_global_zero else "") as stopped:
                 while self.epoch < self.settings.epochs and not self._is_stale():
                     self._train_epoch(stopped)
                     self._end_epoch()

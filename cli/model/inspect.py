@@ -25,7 +25,7 @@ def inspect(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what is in a model file: task, labels, inputs and outputs, card, size by layer.
+    """Show what is in a model file: task, labels, inputs, size.
 
     The card holds what its maker wrote down: licence, data, metrics, parity with PyTorch, lineage.
     The file is read, not run.

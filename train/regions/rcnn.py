@@ -18,7 +18,7 @@ from tombola.train.networks.layers.boxes import decode, encode
 # uint8 [n, s, s, 3] crops -> float32 [n, d]
 Features = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
-CROP_PX = 112
+CROP_PX = 96
 CONTEXT = 16 / 227  # of the crop's side, on each side (appendix A)
 NEGATIVE_IOU = 0.3  # a proposal below it holds nothing (section 2.3)
 REGRESSED_IOU = 0.6  # a proposal above it learns to become the box (appendix C)
@@ -27,6 +27,8 @@ RIDGE = 1000.0  # on features of mean norm NORM
 NORM = 20.0
 SVM_C = 1e-3
 CROPS_AT_ONCE = 64
+MOST_NEAR, MOST_EMPTY = 40, 100  # proposals of a training picture
+MOST_PER_CLASS = 100  # boxes of a class in a picture
 OFFSET_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
@@ -63,7 +65,7 @@ class RCNN:
                 OFFSET_WEIGHTS,
             )
             boxes = moved[:, 0].numpy().clip(0, [width, height, width, height]).astype(np.float32)
-            kept = _suppress(boxes, scores[:, label])
+            kept = _suppress(boxes, scores[:, label])[:MOST_PER_CLASS]
             found.append((boxes[kept], scores[kept, label], label))
         return Prediction(
             np.concatenate([boxes for boxes, _, _ in found]),
@@ -73,14 +75,20 @@ class RCNN:
 
 
 def train_rcnn(
-    examples: Sequence[RegionExample], class_count: int, features: Features, *, seed: int = 0
+    examples: Sequence[RegionExample],
+    class_count: int,
+    features: Features,
+    *,
+    seed: int = 0,
+    tell: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> RCNN:
     """Fit the SVMs (true boxes against proposals that hold nothing, hard ones added once) and regressors.
 
-    DataError if a class has no box.
+    tell: is called with how many pictures are done, of how many. DataError if a class has no box, or without
+    scikit-learn.
     """
     rng = np.random.default_rng(seed)
-    of_truths, labels, of_nothing, pairs = _collect(examples, features)
+    of_truths, labels, of_nothing, pairs = _collect(examples, features, tell)
     scale = NORM / float(np.linalg.norm(of_truths, axis=1).mean())
     truths, negatives = _with_one(of_truths * scale), _with_one(of_nothing * scale)
     missing = sorted(set(range(class_count)) - set(labels.tolist()))
@@ -89,6 +97,16 @@ def train_rcnn(
     svm = np.stack([_svm(truths, labels == label, negatives, rng) for label in range(class_count)])
     regressor = np.stack([_ridge(pairs, label, scale) for label in range(class_count)])
     return RCNN(features, scale, svm, regressor)
+
+
+def chosen_proposals(
+    boxes_xyxy: NDArray[np.float32], proposals_xyxy: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Of a training picture's proposals those that teach most: some near a box and some that hold nothing."""
+    best = box_iou(proposals_xyxy, boxes_xyxy).max(axis=1, initial=0.0)
+    near, empty = np.flatnonzero(best >= REGRESSED_IOU), np.flatnonzero(best < NEGATIVE_IOU)
+    chosen = [rng.permutation(near)[:MOST_NEAR], rng.permutation(empty)[:MOST_EMPTY]]
+    return np.asarray(proposals_xyxy[np.concatenate(chosen)], np.float32)
 
 
 def region_features(
@@ -124,10 +142,13 @@ class _Pairs:
 
 
 def _collect(
-    examples: Sequence[RegionExample], features: Features
+    examples: Sequence[RegionExample], features: Features, tell: Callable[[int, int], None]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], _Pairs]:
     """Features of true boxes with labels, of proposals that hold nothing, and the pairs for regression."""
-    rows = list(_rows(examples, features))
+    rows = []
+    for number, row in enumerate(_rows(examples, features), 1):
+        rows.append(row)
+        tell(number, len(examples))
     truths, labels, negatives, near, offsets, near_labels = (
         np.concatenate(column) for column in zip(*rows, strict=True)
     )

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 SIDES = (0.2, 0.4, 0.7, 1.0)  # of the picture's shorter side
 RATIOS = (0.5, 1.0, 2.0)  # height / width
-STEP = 0.25  # of the window's own sides
+STEP = 1 / 3  # of the window's own sides
 
 
 def count_windows(length_px: int, window_px: int) -> int:
@@ -14,7 +14,7 @@ def count_windows(length_px: int, window_px: int) -> int:
 
 
 def sliding_windows(height: int, width: int) -> NDArray[np.float32]:
-    """Windows of all sizes and shapes, a quarter of their sides apart: float32 [n, 4], x1 y1 x2 y2."""
+    """Windows of all sizes and shapes, a third of their sides apart: float32 [n, 4], x1 y1 x2 y2."""
     boxes = []
     for side in SIDES:
         for ratio in RATIOS:

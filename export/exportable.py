@@ -24,6 +24,7 @@ class Exportable:
     input_size_hw: what the card says of the network's picture, in pixels; None where it takes none.
     input_sides: of which sides it depends that the graph halves a picture first; None where it does not.
     example: the inputs that the exporter traces with.
+    more_inputs: which of its task's signature's the file must be fed.
     parity_sizes_hw: sizes of pictures at which parity is checked beyond those of every file.
     """
 
@@ -37,6 +38,7 @@ class Exportable:
     defaults: Options | None = None
     input_size_hw: tuple[int, int] | None = None
     input_sides: Sides | None = None
+    more_inputs: Sequence[str] = ()
     parity_sizes_hw: Sequence[tuple[int, int]] = ()
 
 

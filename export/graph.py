@@ -21,14 +21,19 @@ from tombola.runtime.tasks.table import TASKS
 
 
 def to_graph(
-    module: nn.Module, task: str, example: Sequence[Tensor], defaults: Mapping[str, float | int]
+    module: nn.Module,
+    task: str,
+    example: Sequence[Tensor],
+    defaults: Mapping[str, float | int],
+    more_inputs: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Export `module` with the inputs and outputs of `task`, the picture's height and width dynamic.
 
     example: one tensor an input, in the order of the task's signature. defaults: what an optional input is
-    when it is not fed. Raises ExportError when PyTorch cannot export the module.
+    when it is not fed. more_inputs: which of its signature's the module takes.
+    Raises ExportError when PyTorch cannot export the module.
     """
-    signature = TASKS[task].signature
+    signature = TASKS[task].signature.with_more(more_inputs)
     inputs = (*signature.inputs, *signature.optional_inputs)
     dynamic = tuple(
         {

@@ -179,7 +179,7 @@ def answer(
 
 
 def _torch_answer(module: nn.Module, task: Task, question: Question, options: Options) -> Arrays:
-    signature = task.signature
+    signature = task.signature.with_more(question.feeds)
     feeds = {**question.feeds, **signature.option_feeds(options)}
     fed = [torch.from_numpy(feeds[spec.name]) for spec in (*signature.inputs, *signature.optional_inputs)]
     with torch.no_grad():

@@ -111,7 +111,7 @@ class CheckedModel:
                 device,
                 threads,
                 deadline_s=deadline_s,
-                trial_feeds=lambda: row.example_feeds(TRIAL_SIZE_HW),
+                trial_feeds=lambda: self.contract.example_feeds(TRIAL_SIZE_HW),
             )
         except ModelError as error:
             raise _of(self.name, error) from error

@@ -11,6 +11,7 @@ from tombola.runtime.model import Model
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.runtime.session.child import run_child
 from tombola.runtime.tasks.difference import Arrays, Difference
+from tombola.runtime.tasks.signature import Signature
 from tombola.runtime.tasks.table import TASKS
 
 MOST_SECONDS = 600.0
@@ -96,15 +97,15 @@ def verify_apart(path: str | os.PathLike[str], device: str = "auto") -> VerifyRe
     return VerifyReport(**{**told, "probes": tuple(probes)})
 
 
-def probe_feeds(probe: Probe, task: str) -> Arrays:
+def probe_feeds(probe: Probe, signature: Signature) -> Arrays:
     """All inputs of a probe, its picture decoded: uint8 [height, width, 3] RGB."""
     picture = {"image": read_rgb(probe.png)} if probe.png else {}
-    return {**picture, **probe.feeds(TASKS[task].signature)}
+    return {**picture, **probe.feeds(signature)}
 
 
 def _check(model: Model, probe: Probe) -> ProbeResult:
     task, labels = TASKS[model.contract.task], model.labels
-    feeds = probe_feeds(probe, model.contract.task)
+    feeds = probe_feeds(probe, model.contract.signature)
     wanted = probe.answer(task.signature)
     question = _question(feeds)
     expected = task.yardstick.headline(wanted, labels)
@@ -132,5 +133,5 @@ def _check(model: Model, probe: Probe) -> ProbeResult:
 def _question(feeds: Arrays) -> str:
     """The size of the picture, or of whatever else is asked, as width×height."""
     largest = max(feeds.values(), key=lambda array: array.size)
-    sides = largest.shape[:2] if "image" in feeds else largest.shape
+    sides = feeds["image"].shape[:2] if "image" in feeds else largest.shape
     return "×".join(map(str, reversed(sides))) or "1"

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from tombola.errors import TombolaError
+from tombola.runtime.pictures.picture import Picture
 from tombola.terminal_line import TerminalLine
 from tombola.train.data.boxes.detection_set import DetectionSet
 from tombola.train.metrics.average_precision import voc07_map
@@ -49,7 +50,7 @@ RECALL_IOUS = (0.5, 0.7)
 SEARCHES_TIMED = 10
 
 Boxes = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Method:
     them. search_s: seconds that proposals took which are not made here."""
 
     name: str
-    proposals: Callable[[Picture, int], Boxes]
-    judge: Callable[[Picture, Boxes], Prediction]
+    proposals: Callable[[Pixels, int], Boxes]
+    judge: Callable[[Pixels, Boxes], Prediction]
     search_s: float = 0.0
 
 
@@ -100,7 +101,7 @@ def tell_story(
     return rows
 
 
-def _windows(image_rgb_u8: Picture, most: int) -> Boxes:
+def _windows(image_rgb_u8: Pixels, most: int) -> Boxes:
     windows = sliding_windows(*image_rgb_u8.shape[:2])
     return windows[:: -(-len(windows) // most)]
 
@@ -143,19 +144,30 @@ def _fast(
     recipe_path: Path, run: Path, overrides: Sequence[str], searched: Sequence[Boxes], search_s: float
 ) -> Method:
     network, recipe = _trained(recipe_path, run, (*overrides, "network.proposals=file"))
-    return Method("Fast R-CNN", lambda _, index: searched[index], predictor(network, recipe), search_s)
+    predict = predictor(network, recipe.picture.as_input(), recipe)
+    return Method(
+        "Fast R-CNN",
+        lambda _, index: searched[index],
+        lambda image, boxes: predict(_whole(image), boxes),
+        search_s,
+    )
 
 
 def _faster(recipe_path: Path, run: Path, overrides: Sequence[str]) -> Method:
     network, recipe = _trained(recipe_path, run, (*overrides, "network.proposals=learned"))
-    picture_input, predict = recipe.picture.as_input(), predictor(network, recipe)
+    picture_input = recipe.picture.as_input()
+    predict = predictor(network, picture_input, recipe)
 
-    def proposals(image_rgb_u8: Picture, _: int) -> Boxes:
+    def proposals(image_rgb_u8: Pixels, _: int) -> Boxes:
         image, (height, width), factors = picture_input(torch.from_numpy(image_rgb_u8))
         maps = network.neck(network.backbone(image))
         return np.asarray((network.propose(maps, corner(width, height, image)) * factors).numpy(), np.float32)
 
-    return Method("Faster R-CNN", proposals, lambda image, _: predict(image, None))
+    return Method("Faster R-CNN", proposals, lambda image, _: predict(_whole(image), None))
+
+
+def _whole(image_rgb_u8: Pixels) -> Picture:
+    return Picture(image_rgb_u8, (image_rgb_u8.shape[0], image_rgb_u8.shape[1]))
 
 
 def _trained(recipe_path: Path, run: Path, overrides: Sequence[str]) -> tuple[Any, DetectRecipe]:

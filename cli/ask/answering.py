@@ -163,7 +163,7 @@ def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
     picture = job.pictures.take()
     image_rgb_u8 = picture.image_rgb_u8
     started = perf_counter()
-    answer = job.asked.answer(picture)
+    answer = job.asked.answer(picture, path)
     latency_ms = (perf_counter() - started) * 1000
     saved = None
     if job.folder is not None:
@@ -198,7 +198,7 @@ def _one_video(job: _Job[AnswerT], path: Path) -> None:
     def answer_frame(image_rgb_u8: "NDArray[np.uint8]") -> AnswerT:
         nonlocal newest_rgb_u8
         newest_rgb_u8 = image_rgb_u8
-        return job.asked.answer(image_rgb_u8)
+        return job.asked.answer(image_rgb_u8, path)
 
     def on_frame(index: int, count: int, answer: AnswerT) -> None:
         nonlocal frames, size_hw

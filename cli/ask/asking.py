@@ -83,9 +83,12 @@ class Beside(Protocol[ToldT]):
 
 @dataclass(frozen=True)
 class Asked(Generic[AnswerT]):
-    """A loaded model, the question that the command's options make of it, and how to tell the answer."""
+    """A loaded model, the question that the command's options make of it, and how to tell the answer.
+
+    answer: of a picture, or a frame, and the path that it came from.
+    """
 
     model: "Model"
-    answer: "Callable[[NDArray[np.uint8] | Picture], AnswerT]"
+    answer: "Callable[[NDArray[np.uint8] | Picture, Path], AnswerT]"
     telling: Telling[AnswerT]
     besides: Sequence[Beside[AnswerT]] = ()

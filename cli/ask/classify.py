@@ -52,7 +52,7 @@ def classify(
     """
 
     def ask(classifier: "Classifier", _: list[Path]) -> Asked["Classification"]:
-        return Asked(classifier, classifier, ClassifyTelling(top))
+        return Asked(classifier, lambda picture, _: classifier(picture), ClassifyTelling(top))
 
     answer_sources(
         sources,

@@ -26,6 +26,11 @@ from tombola.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tombola.runtime.tasks.detect.answer import Detections
     from tombola.runtime.tasks.detect.model import Detector
 
@@ -44,6 +49,15 @@ def detect(
         bool,
         typer.Option("--tiles", help="Look at pieces of the picture too: for panoramas and small things."),
     ] = False,
+    proposals: Annotated[
+        Path | None,
+        typer.Option(
+            "--proposals",
+            metavar="FILE",
+            help="Boxes for a Fast R-CNN to judge, as `data propose` writes them.",
+            show_default=False,
+        ),
+    ] = None,
     save: SaveOption = None,
     webm: WebmOption = False,
     crops: Annotated[
@@ -86,6 +100,9 @@ def detect(
             "yolo is a file for each picture: name their folder by --save DIR", param_hint="--format"
         )
 
+    if proposals is not None and tiles:
+        raise typer.BadParameter("cannot be given with --proposals; leave one out", param_hint="--tiles")
+
     def ask(detector: "Detector", paths: list[Path]) -> Asked["Detections"]:
         from tombola.runtime.tasks.detect.question import Question
 
@@ -98,7 +115,11 @@ def detect(
         if input_px and not tiles:
             besides.append(TilesHint(input_px))
         question = Question(_names(classes), score, iou, most, input_px if tiles else None)
-        return Asked(detector, question.of(detector), DetectTelling(), besides)
+        answer = question.of(detector)
+        if proposals is None:
+            return Asked(detector, lambda picture, _: answer(picture), DetectTelling(), besides)
+        given = _proposals(proposals)
+        return Asked(detector, lambda picture, path: answer(picture, given(path)), DetectTelling(), besides)
 
     answer_sources(
         sources,
@@ -114,6 +135,23 @@ def detect(
         hint="To see the boxes, write annotated copies: add --save out",
         whole=tiles or crops is not None,
     )
+
+
+def _proposals(file: Path) -> "Callable[[Path], NDArray[np.float32]]":
+    """Those that the file has of the picture at a path: under its name, or that with folders before it."""
+    from tombola.errors import PictureError
+    from tombola.train.regions.proposals_file import read_proposals
+
+    boxes = read_proposals(file)
+
+    def of(path: Path) -> "NDArray[np.float32]":
+        parts = path.parts
+        for first in range(len(parts)):
+            if (name := "/".join(parts[first:])) in boxes:
+                return boxes[name]
+        raise PictureError(f"{path}: {file} has no proposals of it; `tombola data propose` makes them")
+
+    return of
 
 
 def _input_px(card: Mapping[str, Any]) -> int:

@@ -66,7 +66,6 @@ def bench(
       tombola bench dense.onnx pruned.onnx int8.onnx --picture photo.jpg
     """
     from tombola.runtime.session.bench import bench
-    from tombola.runtime.tasks.table import TASKS
 
     size_wh = None if size is None else frame_size(size)
     image_rgb_u8 = None if picture is None else _frame(picture, size_wh)
@@ -76,9 +75,8 @@ def bench(
         height, width = image_rgb_u8.shape[:2]
 
     def feeds_of(contract: "Contract") -> "Arrays":
-        if image_rgb_u8 is None:
-            return TASKS[contract.task].example_feeds((height, width))
-        return {"image": image_rgb_u8}
+        feeds = contract.example_feeds((height, width))
+        return feeds if image_rgb_u8 is None else {**feeds, "image": image_rgb_u8}
 
     results = bench(files, feeds_of, device=device.value, threads=threads, rounds=rounds)
     if json:

@@ -81,6 +81,7 @@ class Contract:
               between processors (int8).
     probes:   questions and expected answers for `tombola verify`.
     vocabulary: the words that tokens stand for, index = token; empty where a task has none.
+    more_inputs: which of its signature's `more_inputs` the file must be fed.
     """
 
     task: str
@@ -90,6 +91,7 @@ class Contract:
     probes: tuple[Probe, ...] = ()
     version: int = CONTRACT_VERSION
     vocabulary: tuple[str, ...] = ()
+    more_inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.version != CONTRACT_VERSION:
@@ -102,6 +104,11 @@ class Contract:
                 f"tombola.task: {self.task!r} is not a task this version runs ({', '.join(TASKS)})."
             )
         signature = self.signature
+        known = [spec.name for spec in signature.more_inputs]
+        if unknown := [name for name in self.more_inputs if name not in known]:
+            raise ModelError(
+                f"tombola.more_inputs: {unknown[0]!r} is not one of {', '.join(known) or 'none'}."
+            )
         for key, names in (("labels", self.labels), ("vocabulary", self.vocabulary)):
             _check_names(f"tombola.{key}", names, getattr(signature, key))
         _check_defaults(signature, self.defaults)
@@ -116,7 +123,12 @@ class Contract:
     @property
     def signature(self) -> Signature:
         """The tensors that the file's task asks for."""
-        return TASKS[self.task].signature
+        return TASKS[self.task].signature.with_more(self.more_inputs)
+
+    def example_feeds(self, size_hw: tuple[int, int]) -> Arrays:
+        """Every input that must be fed, with plausible values; of tasks with a picture one of that size."""
+        feeds = TASKS[self.task].example_feeds(size_hw)
+        return {spec.name: feeds[spec.name] for spec in self.signature.inputs}
 
     @property
     def shrink(self) -> Shrink | None:
@@ -133,7 +145,7 @@ class Contract:
         plain["task"] = self.task
         if "input_size_hw" in self.card:
             plain["imgsz"] = repr(list(self.card["input_size_hw"]))
-        named = {"labels": self.labels, "vocabulary": self.vocabulary}
+        named = {"labels": self.labels, "vocabulary": self.vocabulary, "more_inputs": self.more_inputs}
         return {
             **plain,
             "tombola.task": self.task,
@@ -171,6 +183,9 @@ class Contract:
             task=task,
             labels=tuple(labels),
             vocabulary=tuple(vocabulary),
+            more_inputs=tuple(
+                _from_json(metadata, "tombola.more_inputs", list) if "tombola.more_inputs" in metadata else ()
+            ),
             defaults=_from_json(metadata, "tombola.defaults", dict),
             card=_from_json(metadata, "tombola.card", dict),
             probes=tuple(
@@ -186,9 +201,11 @@ def check_graph(
     inputs: Sequence[TensorSpec],
     optional_inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
+    more_inputs: Sequence[str] = (),
 ) -> None:
-    """Hold a graph's tensors to what `task` asks for; ModelError names the tensor that differs."""
-    check_tensors(task, TASKS[task].signature, inputs, optional_inputs, outputs)
+    """Hold a graph's tensors to what `task` asks for, in a file that must be fed `more_inputs`; ModelError
+    names the tensor that differs."""
+    check_tensors(task, TASKS[task].signature.with_more(more_inputs), inputs, optional_inputs, outputs)
 
 
 def _check_names(key: str, names: tuple[str, ...], need: str) -> None:

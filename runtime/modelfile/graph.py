@@ -116,7 +116,7 @@ def check_contract(graph: Graph) -> Contract:
                 f"the weight {tensor.name!r} holds NaN (not a number), so no answer could be right; "
                 "export again from a checkpoint whose weights are finite."
             )
-    check_graph(contract.task, graph.inputs, graph.optional_inputs, graph.outputs)
+    check_graph(contract.task, graph.inputs, graph.optional_inputs, graph.outputs, contract.more_inputs)
     _check_classes(contract, graph.outputs)
     return contract
 

@@ -2,8 +2,8 @@
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -39,6 +39,7 @@ class Signature:
     """The tensors of one task. Optional inputs are graph inputs with an initializer of the same name.
 
     labels, vocabulary: whether a file of the task names classes, or the words that tokens stand for.
+    more_inputs: what some files of the task must be fed besides, after the inputs of all.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -46,6 +47,12 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
     labels: Names = "required"
     vocabulary: Names = "absent"
+    more_inputs: tuple[TensorSpec, ...] = ()
+
+    def with_more(self, names: Container[str]) -> "Signature":
+        """That of a file which must be fed those of `more_inputs` that are named."""
+        more = tuple(spec for spec in self.more_inputs if spec.name in names)
+        return replace(self, inputs=(*self.inputs, *more))
 
     def option(self, name: str) -> TensorSpec:
         """The optional input `name`; ModelError where the task has no such option."""

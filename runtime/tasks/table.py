@@ -25,8 +25,8 @@ class Task:
     model:         what a loaded file of the task becomes: made of its Session, its Contract and what loads it
                    again.
     yardstick:     how two answers are compared.
-    example_feeds: every required input with plausible values; a picture of the size (height, width) given,
-                   for tasks that take one.
+    example_feeds: every input that a file may have to be fed, with plausible values; a picture of the size
+                   (height, width) given, for tasks that take one.
     """
 
     signature: Signature
@@ -41,7 +41,14 @@ def noise_picture(size_hw: tuple[int, int]) -> Arrays:
     return {"image": np.random.default_rng(0).integers(0, 256, (*size_hw, 3), np.uint8)}
 
 
+def noise_and_boxes(size_hw: tuple[int, int]) -> Arrays:
+    """Feeds of a detector: noise and, for files that are given proposals, some boxes in it."""
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.random((2, 300, 2)), axis=0) * [size_hw[1], size_hw[0]]
+    return {**noise_picture(size_hw), "proposals": np.concatenate(list(corners), axis=1).astype(np.float32)}
+
+
 TASKS = {
-    "detect": Task(DETECT, check_detections, Detector, DetectYardstick(), noise_picture),
+    "detect": Task(DETECT, check_detections, Detector, DetectYardstick(), noise_and_boxes),
     "classify": Task(CLASSIFY, check_probabilities, Classifier, ClassifyYardstick(), noise_picture),
 }

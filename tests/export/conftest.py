@@ -45,9 +45,16 @@ def export_alone() -> Callable[..., Callable[..., list[NDArray[Any]]]]:
 
 
 def small_network(
-    *, pyramid: bool = True, pooling: Any = "align", box_classes: Any = "agnostic", seed: int = 0
+    *,
+    pyramid: bool = True,
+    pooling: Any = "align",
+    box_classes: Any = "agnostic",
+    seed: int = 0,
+    given: bool = False,
 ) -> FasterRCNN:
-    """A detector of a few thousand random weights, with heads scaled so that it finds things everywhere."""
+    """A detector of a few thousand random weights, with heads scaled so that it finds things everywhere; one
+    that is given its proposals, or makes them."""
+    proposals = ProposalSettings(((20.0,), (60.0,)) if pyramid else ((20.0, 60.0),), after_nms=30)
     torch.manual_seed(seed)
     plan = (StagePlan(1, 3, 2, 1, 8), StagePlan(1, 3, 2, 2, 8), StagePlan(1, 3, 2, 2, 16))
     picture = Axis("picture", 3, pinned=True)
@@ -56,7 +63,7 @@ def small_network(
         len(LABELS),
         channels=16,
         pyramid=pyramid,
-        proposals=ProposalSettings(((20.0,), (60.0,)) if pyramid else ((20.0, 60.0),), after_nms=30),
+        proposals=None if given else proposals,
         roi=RoiSettings(pooling=pooling, pooled_size=3, width=16, box_classes=box_classes, finest_px=48.0),
     )
     enliven_network(network)
@@ -74,9 +81,9 @@ def enliven_network(network: FasterRCNN) -> None:
                 module.running_var.uniform_(0.3, 1)
                 module.weight.uniform_(0.8, 1.6)
                 module.bias.normal_(0, 0.2)
-        assert network.proposals is not None
-        network.proposals.objectness.weight *= 30
-        network.proposals.offsets.weight *= 10
+        if network.proposals is not None:
+            network.proposals.objectness.weight *= 30
+            network.proposals.offsets.weight *= 10
         network.roi_head.classes.weight *= 100
         network.roi_head.offsets.weight *= 200
 

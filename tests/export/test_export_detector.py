@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tombola.export.question import SIZES_HW, drawn_picture
 from tombola.runtime.contract.contract import Contract, check_graph
 from tombola.runtime.modelfile.graph import check_contract, read_graph
+from tombola.runtime.tasks.detect.signature import DETECT
 from tombola.runtime.verify import probe_feeds, verify
 
 LABELS = ("apple", "brick", "candle")
@@ -145,7 +146,7 @@ def test_probes_are_what_the_file_answers(exported: Any) -> None:
     probes = exported.report.contract.probes
     assert len(probes) == 3
     for probe in probes:
-        feeds = probe_feeds(probe, "detect")
+        feeds = probe_feeds(probe, DETECT)
         assert probe.inputs["score_threshold"] == 0
         assert len(probe.expected["labels"]) == probe.inputs["max_detections"]
         found = exported(feeds["image"], **probe.inputs)

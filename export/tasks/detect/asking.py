@@ -2,16 +2,34 @@
 
 from collections.abc import Sequence
 
-from tombola.export.question import Options, PictureAsking
+from tombola.export.question import Options, Photo, PictureAsking, Question
+from tombola.train.regions.sliding_window import sliding_windows
 
 LOW_SCORE = 0.05
+MOST_WINDOWS = 60  # as many proposals as a detector makes of its own
 
 
 class DetectAsking(PictureAsking):
-    """Pictures, at the default thresholds and at low ones."""
+    """Pictures, at the default thresholds and at low ones; with proposals for those that are given them."""
 
     breaks_ties = True
     share = 1.0  # a box's corner hangs on its offsets' exponential, and already a pixel's rounding shows
+
+    def __init__(self, *, takes_proposals: bool = False) -> None:
+        self.takes_proposals = takes_proposals
+
+    def questions(self, photos: Sequence[Photo], sizes_hw: Sequence[tuple[int, int]]) -> Sequence[Question]:
+        return [self._with_proposals(one) for one in super().questions(photos, sizes_hw)]
+
+    def probes(self, photos: Sequence[Photo]) -> Sequence[Question]:
+        return [self._with_proposals(one) for one in super().probes(photos)]
+
+    def _with_proposals(self, question: Question) -> Question:
+        if not self.takes_proposals:
+            return question
+        windows = sliding_windows(*question.feeds["image"].shape[:2])
+        some = windows[:: -(-len(windows) // MOST_WINDOWS)]
+        return Question(question.name, {**question.feeds, "proposals": some})
 
     def options(self, defaults: Options) -> Sequence[Options]:
         """The default thresholds, and a low score threshold at which hundreds of boxes meet."""

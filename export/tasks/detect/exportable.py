@@ -9,11 +9,11 @@ from tombola.export.exportable import Exportable, check_width
 from tombola.export.photos import some_photos
 from tombola.export.question import Options, Photo
 from tombola.export.tasks.detect.asking import DetectAsking
-from tombola.export.tasks.detect.wrap import DetectPicture
+from tombola.export.tasks.detect.wrap import DetectPicture, DetectProposals
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.inputs.picture_input import PictureInput
 from tombola.train.tasks.detect.recipe import DetectRecipe
-from tombola.train.tasks.detect.task import load_split
+from tombola.train.tasks.detect.task import load_labelled
 
 
 def exportable_detector(
@@ -25,16 +25,18 @@ def exportable_detector(
     max_detections. ExportError where the labels are not one a class.
     """
     check_width(network.n_classes, labels)
+    given = network.proposals is None
     return Exportable(
         task="detect",
         network=network,
-        wrap=lambda folded: DetectPicture(folded, picture_input),
-        asking=DetectAsking(),
-        example=_example(),
+        wrap=lambda folded: (DetectProposals if given else DetectPicture)(folded, picture_input),
+        asking=DetectAsking(takes_proposals=given),
+        example=_example(given=given),
         labels=labels,
         defaults=defaults,
         input_size_hw=picture_input.shrink.wanted_hw,
         input_sides=picture_input.shrink.sides,
+        more_inputs=("proposals",) if given else (),
     )
 
 
@@ -51,13 +53,15 @@ def of_recipe(network: FasterRCNN, recipe: DetectRecipe) -> Exportable:
 
 def photos_of(recipe: DetectRecipe) -> list[Photo]:
     """A few pictures that the run did not train on."""
-    return some_photos(lambda split: load_split(recipe, split, recipe.data.classes))
+    return some_photos(lambda split: load_labelled(recipe, split, recipe.data.classes))
 
 
-def _example() -> tuple[Tensor, ...]:
-    """An odd, upright picture, and thresholds; only their shapes and dtypes reach the graph."""
+def _example(*, given: bool) -> tuple[Tensor, ...]:
+    """An odd, upright picture, proposals for a Fast R-CNN, and thresholds; only their shapes and dtypes reach
+    the graph."""
     return (
         torch.zeros((322, 241, 3), dtype=torch.uint8),
+        *([torch.tensor([[0.0, 0, 20, 30]]).repeat(37, 1)] if given else []),
         torch.tensor(0.5, dtype=torch.float32),
         torch.tensor(0.5, dtype=torch.float32),
         torch.tensor(100, dtype=torch.int64),

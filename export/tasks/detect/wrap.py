@@ -55,3 +55,33 @@ class DetectPicture(nn.Module):
         )
         limits = corner(image.shape[1], image.shape[0], boxes)
         return clip(boxes * factors, limits), scores, labels
+
+
+class DetectProposals(nn.Module):
+    """Picture and proposals to boxes, all in that picture's own pixels."""
+
+    def __init__(self, network: FasterRCNN, picture_input: PictureInput) -> None:
+        super().__init__()
+        self.picture_input = picture_input
+        self.network = network
+
+    def forward(
+        self,
+        image: Tensor,
+        proposals: Tensor,
+        score_threshold: Tensor,
+        iou_threshold: Tensor,
+        max_detections: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As that of `DetectPicture`; proposals: float32 [k, 4]."""
+        pixels, size_hw, factors = self.picture_input(image)
+        boxes, scores, labels = self.network.detect(
+            any_size(pixels, self.picture_input.divisor),
+            size_hw,
+            score_threshold,
+            iou_threshold,
+            max_detections,
+            proposals / factors,
+        )
+        limits = corner(image.shape[1], image.shape[0], boxes)
+        return clip(boxes * factors, limits), scores, labels

@@ -27,8 +27,9 @@ class Question:
     max_detections: int | None = None
     tiles_px: int | None = None
 
-    def of(self, detector: Detector) -> Callable[[NDArray[np.uint8] | Picture], Detections]:
-        """The function that asks `detector` about a picture: uint8 [height, width, 3] RGB, or halved before.
+    def of(self, detector: Detector) -> Callable[..., Detections]:
+        """The function that asks `detector` about a picture: uint8 [height, width, 3] RGB, or halved before;
+        and of a detector that is given proposals, float32 [k, 4] in pixels of the whole picture.
 
         ModelError for a class that it does not know.
         """
@@ -38,17 +39,22 @@ class Question:
         # Other classes must not use up the count.
         asked_most = max(most, int(defaults["max_detections"])) if self.classes else self.max_detections
 
-        def detect(picture: NDArray[np.uint8] | Picture) -> Detections:
+        def detect(
+            picture: NDArray[np.uint8] | Picture, proposals_xyxy: NDArray[np.float32] | None = None
+        ) -> Detections:
             return detector(
                 picture,
+                proposals_xyxy=proposals_xyxy,
                 score_threshold=self.score_threshold,
                 iou_threshold=self.iou_threshold,
                 max_detections=asked_most,
             )
 
-        def answer(picture: NDArray[np.uint8] | Picture) -> Detections:
+        def answer(
+            picture: NDArray[np.uint8] | Picture, proposals_xyxy: NDArray[np.float32] | None = None
+        ) -> Detections:
             if self.tiles_px is None:
-                found = detect(picture)
+                found = detect(picture, proposals_xyxy)
             else:
                 from tombola.runtime.tasks.detect.tiles import detect_in_tiles
 

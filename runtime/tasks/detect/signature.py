@@ -6,6 +6,9 @@ from tombola.errors import ModelError
 from tombola.runtime.tasks.difference import Arrays
 from tombola.runtime.tasks.signature import IMAGE, Signature, TensorSpec
 
+# Boxes that may hold an object, x1 y1 x2 y2 in pixels of the picture: what Fast R-CNN is given.
+PROPOSALS = TensorSpec("proposals", "float32", ("k", 4))
+
 DETECT = Signature(
     inputs=(IMAGE,),
     optional_inputs=(
@@ -18,6 +21,7 @@ DETECT = Signature(
         TensorSpec("scores", "float32", ("n",)),
         TensorSpec("labels", "int64", ("n",)),
     ),
+    more_inputs=(PROPOSALS,),
 )
 
 

@@ -16,7 +16,7 @@ COMMANDS: dict[str, Place] = {
     "search": ("tombola.cli.training.search", "search"),
     "prune": ("tombola.cli.training.prune", "prune"),
     "report": ("tombola.cli.training.report", "report"),
-    "evaluate": ("tombola.cli.training.evaluate", "evaluate"),
+    "evaluate": ("tombola.cli.evaluate.evaluate", "evaluate"),
     "export": ("tombola.cli.model.export", "export"),
     "verify": ("tombola.cli.model.verify", "verify"),
     "inspect": ("tombola.cli.model.inspect", "inspect"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import tombola
-from tombola.export.size import PartSize
+from tombola.export.graph.size import PartSize
 
 # What the two figures compare: a chain of two links, so that neither hides the other.
 STORED = "the file against the network with its weights as stored"

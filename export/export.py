@@ -10,15 +10,15 @@ import onnx
 from tombola.errors import ExportError, ModelError
 from tombola.export.card import make_card
 from tombola.export.exportable import Exportable
-from tombola.export.fold import fold
-from tombola.export.graph import to_graph
-from tombola.export.half import round_weights, store_half
-from tombola.export.naming import name_nodes
-from tombola.export.parity import Parity, check_parity, rounding
-from tombola.export.probes import make_probes, open_session
-from tombola.export.question import Photo
-from tombola.export.size import PartSize, sizes
-from tombola.export.walk import with_inner
+from tombola.export.graph.fold import fold
+from tombola.export.graph.graph import to_graph
+from tombola.export.graph.half import round_weights, store_half
+from tombola.export.graph.naming import name_nodes
+from tombola.export.graph.size import PartSize, sizes
+from tombola.export.graph.walk import with_inner
+from tombola.export.parity.parity import Parity, check_parity, rounding
+from tombola.export.parity.probes import make_probes, open_session
+from tombola.export.parity.question import Photo
 from tombola.runtime.contract.contract import Contract
 from tombola.train.run.folder import check_place, write_atomic
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tombola.errors import ExportError
-from tombola.export.question import Asking, Options
+from tombola.export.parity.question import Asking, Options
 from tombola.runtime.pictures.shrink import Sides
 
 

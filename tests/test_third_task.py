@@ -17,7 +17,7 @@ from tombola.cli import tasks as cli
 from tombola.cli.main import app
 from tombola.errors import ModelError
 from tombola.export.exportable import Exportable
-from tombola.export.question import Options, Question
+from tombola.export.parity.question import Options, Question
 from tombola.export.run import export_run
 from tombola.export.tasks import table as export
 from tombola.runtime.contract.contract import Contract

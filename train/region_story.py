@@ -35,14 +35,7 @@ from tombola.train.regions.sliding_window import sliding_windows
 from tombola.train.run.folder import write_atomic
 from tombola.train.start.parent import start_network
 from tombola.train.tasks.detect.recipe import DetectRecipe
-from tombola.train.tasks.detect.task import (
-    LAYERS,
-    build,
-    load_labelled,
-    predictor,
-    proposals_path,
-    truths,
-)
+from tombola.train.tasks.detect.task import LAYERS, build, load_labelled, predictor, proposals_path, truths
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.doctor.material import FULL_BUDGET_S
+from tombola.train.doctor.checks.material import FULL_BUDGET_S
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.fabric import open_fabric

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tombola.runtime.load import Task
     from tombola.runtime.model import Model
-    from tombola.runtime.pictures.read_ahead import ReadAhead
-    from tombola.runtime.pictures.sources import Source
+    from tombola.runtime.moving.read_ahead import ReadAhead
+    from tombola.runtime.moving.sources import Source
 
 NAMES_SHOWN = 5
 
@@ -77,8 +77,8 @@ def answer_sources(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with stop_signals_like_ctrl_c():
         from tombola.runtime.load import check_model
+        from tombola.runtime.moving.read_ahead import ReadAhead
         from tombola.runtime.pictures.picture import MAX_PIXELS
-        from tombola.runtime.pictures.read_ahead import ReadAhead
 
         files, failed = _expand(sources)
         done = 0
@@ -114,7 +114,7 @@ def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
 
     What a folder or pattern holds beside them is named on stderr.
     """
-    from tombola.runtime.pictures.sources import expand
+    from tombola.runtime.moving.sources import expand
 
     files: list[Source] = []
     failed = 0
@@ -185,8 +185,8 @@ def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
 
 
 def _one_video(job: _Job[AnswerT], path: Path) -> None:
-    from tombola.runtime.pictures.video import Video, annotate_video
-    from tombola.runtime.pictures.video_writer import CODECS, plays_in_browsers
+    from tombola.runtime.moving.video import Video, annotate_video
+    from tombola.runtime.moving.video_writer import CODECS, plays_in_browsers
 
     started = perf_counter()
     tally = job.asked.telling.tally()

@@ -55,10 +55,10 @@ def webcam(
       tombola webcam --save seen.mp4 --seconds 10
     """
     from tombola.runtime.load import load
-    from tombola.runtime.pictures.camera import Camera
-    from tombola.runtime.pictures.recording import record, until
-    from tombola.runtime.pictures.video_writer import check_video_target, plays_in_browsers
-    from tombola.runtime.pictures.window import check_display, show
+    from tombola.runtime.moving.camera import Camera
+    from tombola.runtime.moving.recording import record, until
+    from tombola.runtime.moving.video_writer import check_video_target, plays_in_browsers
+    from tombola.runtime.moving.window import check_display, show
 
     if save is None:
         check_display()

@@ -85,7 +85,7 @@ def _model(task: str) -> Check:
 def _live(opencv: str) -> list[Check]:
     import cv2
 
-    from tombola.runtime.pictures.window import check_display
+    from tombola.runtime.moving.window import check_display
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it prints about a codec, we tell ourselves
     cv2.utils.logging.setLogLevel(0)

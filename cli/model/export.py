@@ -16,7 +16,7 @@ MOST_CARD_BYTES = 4_000_000
 
 if TYPE_CHECKING:
     from tombola.export.export import ExportReport
-    from tombola.export.parity import Parity
+    from tombola.export.parity.parity import Parity
 
 
 def export(

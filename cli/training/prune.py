@@ -11,8 +11,8 @@ from tombola.cli.options import Device
 from tombola.cli.table import table, terminal_columns
 
 if TYPE_CHECKING:
-    from tombola.train.prune.rounds import Tickets
     from tombola.train.prune.structured import Cut
+    from tombola.train.prune.weights.rounds import Tickets
 
 # What has a meaning in one of the two ways to prune alone.
 MASKS_ALONE = ("sparsity", "rounds", "scope", "schedule", "half_rate", "biases")
@@ -136,8 +136,8 @@ def prune(
             )
             lines = _told_cut(cut_channels(run, out, wanted, device=chosen, quiet=quiet))
         else:
-            from tombola.train.prune.rounds import find_tickets
-            from tombola.train.prune.settings import PruneSettings
+            from tombola.train.prune.weights.rounds import find_tickets
+            from tombola.train.prune.weights.settings import PruneSettings
 
             settings = PruneSettings(
                 sparsity=sparsity,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tombola.export.exportable import Exportable
-from tombola.export.question import Asking, Photo, PictureAsking
+from tombola.export.parity.question import Asking, Photo, PictureAsking
 from tombola.export.tasks.classify import exportable as classify
 from tombola.export.tasks.detect import exportable as detect
 from tombola.export.tasks.detect.asking import DetectAsking

@@ -222,9 +222,9 @@ def test_webcam(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
         shown.extend(answer(frame) for frame in frames)
         return len(shown)
 
-    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", RedCamera)
-    monkeypatch.setattr("tombola.runtime.pictures.window.check_display", lambda: None)
-    monkeypatch.setattr("tombola.runtime.pictures.window.show", show)
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", RedCamera)
+    monkeypatch.setattr("tombola.runtime.moving.window.check_display", lambda: None)
+    monkeypatch.setattr("tombola.runtime.moving.window.show", show)
     assert tombola("webcam", *WITH_MODEL).stdout == "3 frames shown on cpu\n"
     assert [found.name for found in shown] == ["red"] * 3
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")

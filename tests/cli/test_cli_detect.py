@@ -183,7 +183,7 @@ def test_a_source_that_the_system_refuses_does_not_end_the_run(tombola: Tombola,
 def test_a_picture_larger_than_the_memory_does_not_end_the_run(
     tombola: Tombola, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tombola.runtime.pictures import read_ahead
+    from tombola.runtime.moving import read_ahead
     from tombola.runtime.pictures.picture import read_picture
 
     def read(path: Path, *arguments: Any, **options: Any) -> Any:

@@ -148,10 +148,10 @@ def test_the_other_examples_are_understood(
         "tombola.train.download.get.get",
         "tombola.train.start.get_weights.get_weights",
         "tombola.cli.model.export.check_run",
-        "tombola.runtime.pictures.window.check_display",
+        "tombola.runtime.moving.window.check_display",
         "tombola.cli.ask.webcam.model_or_shipped",
         "tombola.cli.doctor.checkup.checkup",
-        "tombola.cli.training.evaluate.model_task",
+        "tombola.cli.evaluate.evaluate.model_task",
     ):
         importlib.import_module(name.rpartition(".")[0])
         monkeypatch.setattr(name, stop)

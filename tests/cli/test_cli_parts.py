@@ -12,10 +12,10 @@ from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.model.layers import Layer, layers
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.modelfile.graph import read_graph
+from tombola.runtime.moving.read_ahead import ReadAhead
+from tombola.runtime.moving.sources import Source
 from tombola.runtime.pictures.picture import Picture
-from tombola.runtime.pictures.read_ahead import ReadAhead
 from tombola.runtime.pictures.shrink import Shrink
-from tombola.runtime.pictures.sources import Source
 
 
 def pictures(*paths: Path) -> list[Source]:
@@ -59,7 +59,7 @@ def test_the_next_picture_is_read_while_one_is_looked_at(
             second.set()
         return Picture(np.zeros((1, 1, 3), np.uint8), (1, 1))
 
-    monkeypatch.setattr("tombola.runtime.pictures.read_ahead.read_picture", read)
+    monkeypatch.setattr("tombola.runtime.moving.read_ahead.read_picture", read)
     ahead = ReadAhead(pictures(picture("a.png"), picture("b.png")), 7, shrink)
     assert not second.wait(0.05)
     ahead.take()

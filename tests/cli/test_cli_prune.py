@@ -9,9 +9,9 @@ from typer.testing import Result
 
 from tombola.train.metrics.score import Score
 from tombola.train.prune.reestimate import Reestimated
-from tombola.train.prune.rounds import Round, Tickets
-from tombola.train.prune.settings import PruneSettings
 from tombola.train.prune.structured import Cut, CutSettings
+from tombola.train.prune.weights.rounds import Round, Tickets
+from tombola.train.prune.weights.settings import PruneSettings
 
 Tombola = Callable[..., Result]
 ACCURACY = Score("accuracy", "share", higher_is_better=True)
@@ -32,7 +32,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         channels = {"a": (32, 16), "b": (64, 32), "c": (8, 8)}
         return Cut(Path("runs/x-l1"), ACCURACY, 0.9, 0.6, 0.89, channels, (435_018, 110_506))
 
-    monkeypatch.setattr("tombola.train.prune.rounds.find_tickets", find_tickets)
+    monkeypatch.setattr("tombola.train.prune.weights.rounds.find_tickets", find_tickets)
     monkeypatch.setattr("tombola.train.prune.structured.cut_channels", cut_channels)
     return seen
 

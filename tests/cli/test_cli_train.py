@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from tombola.cli.main import app
 from tombola.errors import ExportError
-from tombola.export.parity import Comparison, Parity
-from tombola.export.size import PartSize
+from tombola.export.graph.size import PartSize
+from tombola.export.parity.parity import Comparison, Parity
 from tombola.runtime.tasks.difference import Difference
 
 Tombola = Callable[..., Result]

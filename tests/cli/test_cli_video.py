@@ -148,7 +148,7 @@ class FakeCamera:
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", FakeCamera)
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", FakeCamera)
 
 
 @pytest.mark.usefixtures("camera")
@@ -174,8 +174,8 @@ def test_webcam_records_in_real_time(
                 yield frame
                 clock[0] += step_s
 
-    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", SteadyCamera)
-    monkeypatch.setattr("tombola.runtime.pictures.recording.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", SteadyCamera)
+    monkeypatch.setattr("tombola.runtime.moving.recording.perf_counter", lambda: clock[0])
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi", "--seconds", "0.5")
     assert (result.exit_code, result.stdout) == (
         0,
@@ -190,7 +190,7 @@ def test_ctrl_c_ends_a_recording_and_keeps_it(tombola: Tombola, monkeypatch: pyt
             yield next(super().__iter__())
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", Interrupted)
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", Interrupted)
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")
     assert (result.exit_code, result.stdout) == (0, "seen.avi: 0.1 s, 1 frame seen on cpu\n")
     assert frames_of(Path("seen.avi")) == 1
@@ -232,7 +232,7 @@ class Terminated(FakeCamera):
 def test_what_was_recorded_is_kept(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch, kind: type[FakeCamera], fault: str, suffix: str
 ) -> None:
-    from tombola.runtime.pictures.video import Video
+    from tombola.runtime.moving.video import Video
 
     clock = [0.0]
 
@@ -240,8 +240,8 @@ def test_what_was_recorded_is_kept(
         clock[0] += 0.05
         return clock[0]
 
-    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", kind)
-    monkeypatch.setattr("tombola.runtime.pictures.recording.perf_counter", tick)
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", kind)
+    monkeypatch.setattr("tombola.runtime.moving.recording.perf_counter", tick)
     result = tombola("webcam", *WITH_MODEL, "--save", f"seen{suffix}")
     with Video(f"seen{suffix}") as video:
         frames = len(list(video))
@@ -253,7 +253,7 @@ def test_what_was_recorded_is_kept(
 
 
 def test_a_recording_without_a_frame_is_an_error(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.runtime.pictures.camera.Camera", lambda index: FakeCamera(index, count=0))
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", lambda index: FakeCamera(index, count=0))
     result = tombola("webcam", *WITH_MODEL, "--save", "seen.avi")
     assert result.exit_code == 1
     assert result.stderr == "error: cannot write seen.avi: no frame came.\n"
@@ -283,8 +283,8 @@ def test_webcam_shows_a_window(tombola: Tombola, monkeypatch: pytest.MonkeyPatch
         told.update(names=answer(next(frames)).names)
         return 7
 
-    monkeypatch.setattr("tombola.runtime.pictures.window.check_display", lambda: None)
-    monkeypatch.setattr("tombola.runtime.pictures.window.show", show)
+    monkeypatch.setattr("tombola.runtime.moving.window.check_display", lambda: None)
+    monkeypatch.setattr("tombola.runtime.moving.window.show", show)
     result = tombola("webcam", *WITH_MODEL, "--score", "0.7", "--seconds", "0.1")
     assert (result.exit_code, result.stdout) == (0, "7 frames shown on cpu\n")
     assert told == {"names": ("cat",)}

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 import tombola.export.export as export_module
 from tombola.export.export import ExportReport, export_network
-from tombola.export.graph import quiet, to_graph
+from tombola.export.graph.graph import quiet, to_graph
+from tombola.export.graph.translations import OPSET, TRANSLATIONS
 from tombola.export.tasks.detect.exportable import exportable_detector
-from tombola.export.translations import OPSET, TRANSLATIONS
 from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.backbones.mobilenet import StagePlan, inverted_residual_net
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN

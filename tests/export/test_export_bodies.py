@@ -13,10 +13,10 @@ from onnx import TensorProto, numpy_helper
 
 from tombola.errors import ExportError
 from tombola.export.export import check
-from tombola.export.half import store_half
-from tombola.export.naming import name_nodes
-from tombola.export.size import sizes
-from tombola.export.walk import reads, walk
+from tombola.export.graph.half import store_half
+from tombola.export.graph.naming import name_nodes
+from tombola.export.graph.size import sizes
+from tombola.export.graph.walk import reads, walk
 
 # Three times x <- x @ outer + a row of inner; `inner` lies in the body.
 LOOP = """

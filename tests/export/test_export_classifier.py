@@ -16,8 +16,8 @@ from torch import nn
 import tombola.export.export as export_module
 from tombola.errors import ExportError
 from tombola.export.export import ExportReport, export_network
-from tombola.export.graph import to_graph
-from tombola.export.question import SIZES_HW, drawn_picture
+from tombola.export.graph.graph import to_graph
+from tombola.export.parity.question import SIZES_HW, drawn_picture
 from tombola.export.tasks.classify.exportable import exportable_classifier
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load

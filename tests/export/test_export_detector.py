@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tombola.export.question import SIZES_HW, drawn_picture
+from tombola.export.parity.question import SIZES_HW, drawn_picture
 from tombola.runtime.contract.contract import Contract, check_graph
 from tombola.runtime.modelfile.graph import check_contract, read_graph
 from tombola.runtime.tasks.detect.signature import DETECT

@@ -13,7 +13,7 @@ import tombola
 from tombola.cli.main import app
 from tombola.errors import ModelError
 from tombola.export.export import export_network
-from tombola.export.question import drawn_picture
+from tombola.export.parity.question import drawn_picture
 from tombola.export.tasks.detect.exportable import exportable_detector
 from tombola.runtime.load import inspect_model
 from tombola.runtime.pictures.output import save_picture

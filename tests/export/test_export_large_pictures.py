@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tombola.export.question import drawn_picture
+from tombola.export.parity.question import drawn_picture
 from tombola.runtime.load import load
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.runtime.pictures.shrink import Shrink, halve

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from tombola.errors import ExportError
 from tombola.export.card import make_card
-from tombola.export.parity import Comparison, Parity, check_parity, compare, rounding
-from tombola.export.probes import make_probe
-from tombola.export.question import PROBE_SIDE_PX, SIZES_HW, PictureAsking, Question, drawn_picture
-from tombola.export.size import PartSize
+from tombola.export.graph.size import PartSize
+from tombola.export.parity.parity import Comparison, Parity, check_parity, compare, rounding
+from tombola.export.parity.probes import make_probe
+from tombola.export.parity.question import PROBE_SIDE_PX, SIZES_HW, PictureAsking, Question, drawn_picture
 from tombola.export.tasks.detect.asking import DetectAsking
 from tombola.runtime.tasks.difference import Difference
 

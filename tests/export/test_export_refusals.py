@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from tombola.errors import ExportError, OutputError
-from tombola.export.graph import to_graph
+from tombola.export.graph.graph import to_graph
 
 Again = Callable[..., Any]
 

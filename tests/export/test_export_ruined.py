@@ -11,8 +11,8 @@ from onnx import helper, numpy_helper
 
 from tombola.cli.shipped import model_or_shipped
 from tombola.errors import ExportError
-from tombola.export.probes import make_probes, renew_probes
-from tombola.export.question import drawn_picture
+from tombola.export.parity.probes import make_probes, renew_probes
+from tombola.export.parity.question import drawn_picture
 from tombola.export.tasks.table import EXPORTS
 from tombola.runtime.load import load
 from tombola.runtime.pictures.picture import read_rgb

@@ -14,7 +14,7 @@ import tombola.export.run as run_module
 from tombola.errors import ExportError, PictureError, RecipeError, TrainingError
 from tombola.export.export import export_network
 from tombola.export.exportable import Exportable
-from tombola.export.question import drawn_picture
+from tombola.export.parity.question import drawn_picture
 from tombola.export.run import export_run
 from tombola.export.tasks.detect.exportable import exportable_detector
 from tombola.train.networks.axis import Axes

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tombola.errors import TrainingError
-from tombola.export.question import drawn_picture
+from tombola.export.parity.question import drawn_picture
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.inputs.picture_input import PictureInput
 from tombola.train.start.model_file import load_model_file, read_model_file

@@ -13,10 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from tombola.errors import ExportError
-from tombola.export.fold import FoldedConv, fold
-from tombola.export.half import round_weights, store_half
-from tombola.export.naming import name_nodes
-from tombola.export.size import sizes
+from tombola.export.graph.fold import FoldedConv, fold
+from tombola.export.graph.half import round_weights, store_half
+from tombola.export.graph.naming import name_nodes
+from tombola.export.graph.size import sizes
 from tombola.train.networks.axis import Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tombola.errors import DisplayError
-from tombola.runtime.pictures import camera
-from tombola.runtime.pictures.camera import Camera
+from tombola.runtime.moving import camera
+from tombola.runtime.moving.camera import Camera
 
 
 class FakeCapture:

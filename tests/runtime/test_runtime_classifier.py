@@ -15,7 +15,7 @@ import tombola
 from tombola.errors import ModelError, PictureError
 from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import inspect_model, load
-from tombola.runtime.pictures.video import Video, annotate_video
+from tombola.runtime.moving.video import Video, annotate_video
 from tombola.runtime.session.bench import bench
 from tombola.runtime.tasks.classify.answer import Classification
 from tombola.runtime.tasks.classify.model import Classifier

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tombola.errors import PictureError
-from tombola.runtime.pictures.sources import Expansion, Source, expand
+from tombola.runtime.moving.sources import Expansion, Source, expand
 
 
 @pytest.fixture

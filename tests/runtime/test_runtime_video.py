@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError, PictureError
-from tombola.runtime.pictures.recording import record
-from tombola.runtime.pictures.video import Video, annotate_video
-from tombola.runtime.pictures.video_writer import CODECS, write_video
+from tombola.runtime.moving.recording import record
+from tombola.runtime.moving.video import Video, annotate_video
+from tombola.runtime.moving.video_writer import CODECS, write_video
 from tombola.runtime.tasks.detect.answer import Detections
 from tombola.runtime.tasks.detect.model import Detector
 
@@ -66,7 +66,7 @@ def test_video_that_is_none_is_told_without_noise(tmp_path: Path) -> None:
     code = """
 import sys
 from tombola.errors import PictureError
-from tombola.runtime.pictures.video import Video
+from tombola.runtime.moving.video import Video
 try:
     Video(sys.argv[1])
 except PictureError:
@@ -339,7 +339,7 @@ def test_disk_that_runs_full(toy_path: Path, tmp_path: Path, suffix: str) -> Non
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 import tombola
-from tombola.runtime.pictures.video import annotate_video
+from tombola.runtime.moving.video import annotate_video
 detector = tombola.load(sys.argv[1], device="cpu")
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import DisplayError
-from tombola.runtime.pictures import window
+from tombola.runtime.moving import window
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.runtime.tasks.detect.model import Detector
 

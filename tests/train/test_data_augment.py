@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import DataError, RecipeError
-from tombola.train.data.pictures.augment import AugmentSettings, augment
-from tombola.train.data.pictures.colours import change_colours
-from tombola.train.data.pictures.mosaic import mosaic
-from tombola.train.data.pictures.window import BORDER_RGB, Sample, crop, flip, pad, resize, visible_share
+from tombola.train.data.augment.augment import AugmentSettings, augment
+from tombola.train.data.augment.colours import change_colours
+from tombola.train.data.augment.mosaic import mosaic
+from tombola.train.data.augment.window import BORDER_RGB, Sample, crop, flip, pad, resize, visible_share
 
 NOTHING = AugmentSettings(
     flip=0, crop=0, scale=(1, 1), stretch=0, brightness=0, contrast=0, saturation=0, hue=0

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.boxes import coco, voc, yolo
 from tombola.train.data.boxes.annotations import Annotations
 from tombola.train.data.boxes.check import check
 from tombola.train.data.boxes.detection_set import DetectionSet
+from tombola.train.data.boxes.readers import coco, voc, yolo
 
 
 def picture(path: Path, seed: int = 0) -> Path:

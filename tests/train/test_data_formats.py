@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tombola.errors import DataError
-from tombola.train.data.boxes import coco, formats, voc, yolo
+from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet
-from tombola.train.data.boxes.yolo_names import plain_names, yaml_names
+from tombola.train.data.boxes.readers import coco, voc, yolo
+from tombola.train.data.boxes.readers.yolo_names import plain_names, yaml_names
 
 # Two pictures of 100 × 80 and 60 × 40 pixels, and one without boxes: name, width, height, boxes.
 Boxes = list[tuple[str, tuple[int, int, int, int], bool]]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import RecipeError
-from tombola.train.data.pictures.augment import AugmentSettings, augment
-from tombola.train.data.pictures.placing import Placing, Turn, draw_turn, place
-from tombola.train.data.pictures.window import BORDER_RGB, Sample
+from tombola.train.data.augment.augment import AugmentSettings, augment
+from tombola.train.data.augment.placing import Placing, Turn, draw_turn, place
+from tombola.train.data.augment.window import BORDER_RGB, Sample
 
 SIZE_HW = (60, 80)
 TURNS = AugmentSettings(rotate=40, shear=15, translate=0.1, lens=0.3)

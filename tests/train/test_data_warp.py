@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.errors import RecipeError
-from tombola.train.data.pictures.warp import WarpSettings, fit_picture
+from tombola.train.data.augment.warp import WarpSettings, fit_picture
 from tombola.train.recipe.recipe import Section, validate
 from tombola.train.resize.fit import Fit
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.export.fold import fold
+from tombola.export.graph.fold import fold
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.task import DetectTask

@@ -25,12 +25,7 @@ from tombola.train.metrics.matching import Prediction
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.batches import Request, collate, plan_epoch
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
-from tombola.train.tasks.detect.task import (
-    DetectTask,
-    answers,
-    load_split,
-    truths,
-)
+from tombola.train.tasks.detect.task import DetectTask, answers, load_split, truths
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tombola.errors import DataError
-from tombola.train.data.pictures.augment import AugmentSettings
+from tombola.train.data.augment.augment import AugmentSettings
 from tombola.train.evaluate import Named, evaluate_run
 from tombola.train.regions.proposals_file import write_proposals
 from tombola.train.regions.sliding_window import sliding_windows

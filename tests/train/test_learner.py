@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from tombola.errors import TrainingError
-from tombola.train.loop.gradient_learner import GradientLearner
-from tombola.train.loop.learner import Learner, Weights
+from tombola.train.loop.learn.gradient_learner import GradientLearner
+from tombola.train.loop.learn.learner import Learner, Weights
+from tombola.train.loop.learn.noise import seed_noise
+from tombola.train.loop.learn.schedule import learning_rate_factor
 from tombola.train.loop.loop import Interrupted, train
-from tombola.train.loop.noise import seed_noise
-from tombola.train.loop.schedule import learning_rate_factor
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder

@@ -21,9 +21,9 @@ from torch.utils.data import Dataset
 
 from tombola.errors import OutputError, TrainingError
 from tombola.train.drawing.curves import draw_curves
-from tombola.train.loop.average import WeightAverage
+from tombola.train.loop.learn.average import WeightAverage
+from tombola.train.loop.learn.schedule import learning_rate_factor
 from tombola.train.loop.loop import Interrupted, train
-from tombola.train.loop.schedule import learning_rate_factor
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder, write_atomic

@@ -12,15 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.networks.axis import (
-    Axes,
-    Axis,
-    Member,
-    Part,
-    flattened,
-    members,
-    widths,
-)
+from tombola.train.networks.axis import Axes, Axis, Member, Part, flattened, members, widths
 from tombola.train.networks.backbones.backbones import BACKBONES, build_backbone
 from tombola.train.networks.backbones.mobilenet import InvertedResidual
 from tombola.train.networks.backbones.resnet import Bottleneck

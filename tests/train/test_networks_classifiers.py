@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.errors import ExportError, RecipeError
-from tombola.export.fold import fold
+from tombola.export.graph.fold import fold
 from tombola.train.networks.axis import Axis
 from tombola.train.networks.classify.classifiers import Classifier, NetworkSettings, build_classifier
 from tombola.train.networks.classify.cnn import CnnSettings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tombola.train.doctor.label_gain import (
+from tombola.train.doctor.checks.label_gain import (
     MEANINGFUL,
     SURE,
     SURELY_VOID,
@@ -14,7 +14,7 @@ from tombola.train.doctor.label_gain import (
     Gain,
     check_labels,
 )
-from tombola.train.doctor.pair_test import PairCount
+from tombola.train.doctor.checks.pair_test import PairCount
 
 
 def test_pairs_are_coins() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tombola.errors import TrainingError
-from tombola.train.doctor import handful, label_gain, range_test
+from tombola.train.doctor.checks import handful, label_gain, range_test
 from tombola.train.doctor.preflight import CHECKS, Preflight, preflight
 from tombola.train.tasks.table import open_task
 from tombola.train.train import preflight_recipe

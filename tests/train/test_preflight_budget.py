@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.train.number_task import NumberTask
-from tombola.train.doctor.material import Material
+from tombola.train.doctor.checks.material import Material
 from tombola.train.doctor.preflight import CHECKS, preflight
 
 CPU = torch.device("cpu")

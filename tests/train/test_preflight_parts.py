@@ -13,16 +13,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from tests.train.number_task import NumberTask
-from tombola.train.doctor import label_gain, range_test
-from tombola.train.doctor.first_gradient import FirstGradient, check_first_weights, check_gradients
-from tombola.train.doctor.first_loss import check_first_loss
-from tombola.train.doctor.inputs import check_inputs, first_input
-from tombola.train.doctor.material import Material
-from tombola.train.doctor.pair_test import PairCount, count_pairs
-from tombola.train.doctor.penalty import check_penalty
+from tombola.train.doctor.checks import label_gain, range_test
+from tombola.train.doctor.checks.first_gradient import FirstGradient, check_first_weights, check_gradients
+from tombola.train.doctor.checks.first_loss import check_first_loss
+from tombola.train.doctor.checks.inputs import check_inputs, first_input
+from tombola.train.doctor.checks.material import Material
+from tombola.train.doctor.checks.pair_test import PairCount, count_pairs
+from tombola.train.doctor.checks.penalty import check_penalty
 from tombola.train.doctor.preflight import CHECKS, OF_LABELS, preflight
-from tombola.train.loop.gradient_learner import GradientLearner
-from tombola.train.loop.noise import seed_noise
+from tombola.train.loop.learn.gradient_learner import GradientLearner
+from tombola.train.loop.learn.noise import seed_noise
 from tombola.train.networks.axis import Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.tasks.moment import Moment

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.train.number_task import NumberTask
-from tombola.train.doctor.material import Material
+from tombola.train.doctor.checks.material import Material
+from tombola.train.doctor.checks.range_plot import draw_range_test
+from tombola.train.doctor.checks.range_test import RangeTest, check_learning_rate, run_range_test
 from tombola.train.doctor.preflight import Preflight
-from tombola.train.doctor.range_plot import draw_range_test
-from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
 from tombola.train.tasks.moment import Moment
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.prune.channel_scores import choose_channels, score_channels
-from tombola.train.prune.mask import Mask
+from tombola.train.prune.weights.mask import Mask
 
 
 class Tiny(nn.Module):

@@ -8,10 +8,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.prune.controls import error_barrier, line_between, random_mask
-from tombola.train.prune.criteria import prune_smallest, round_shares
-from tombola.train.prune.mask import Mask
-from tombola.train.prune.prunable import prunable
+from tombola.train.prune.weights.controls import error_barrier, line_between, random_mask
+from tombola.train.prune.weights.criteria import prune_smallest, round_shares
+from tombola.train.prune.weights.mask import Mask
+from tombola.train.prune.weights.prunable import prunable
 
 
 def test_the_worked_example_of_the_course() -> None:

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 
 from tombola.errors import RecipeError, TrainingError
 from tombola.train.loop import loop
-from tombola.train.prune.mask import Mask
-from tombola.train.prune.rounds import find_tickets
-from tombola.train.prune.settings import PruneSettings
+from tombola.train.prune.weights.mask import Mask
+from tombola.train.prune.weights.rounds import find_tickets
+from tombola.train.prune.weights.settings import PruneSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.train import train_recipe
 

@@ -15,11 +15,11 @@ from tombola.export.run import export_run
 from tombola.train.loop import loop
 from tombola.train.networks.axis import widths
 from tombola.train.prune.channel_scores import ScoreName
-from tombola.train.prune.mask import Mask
 from tombola.train.prune.reestimate import reestimate, reestimate_run
-from tombola.train.prune.rounds import find_tickets
-from tombola.train.prune.settings import PruneSettings
 from tombola.train.prune.structured import CutSettings, cut_channels
+from tombola.train.prune.weights.mask import Mask
+from tombola.train.prune.weights.rounds import find_tickets
+from tombola.train.prune.weights.settings import PruneSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_network, open_task
 from tombola.train.train import train_recipe

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from tombola.train.doctor.range_plot import draw_range_test
-from tombola.train.doctor.range_test import RangeTest, check_learning_rate
+from tombola.train.doctor.checks.range_plot import draw_range_test
+from tombola.train.doctor.checks.range_test import RangeTest, check_learning_rate
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tombola.train.loop.regularise import limit_norms, penalties
+from tombola.train.loop.learn.regularise import limit_norms, penalties
 
 
 def toy() -> nn.Sequential:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tombola.runtime.pictures.shrink import Shrink, halve
-from tombola.train.data.pictures.warp import fit_picture
+from tombola.train.data.augment.warp import fit_picture
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.networks.inputs.picture_input import PictureInput
 from tombola.train.resize.fit import Fit, fill, fit_inside, inside_hw, middle

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import torch
 
-from tombola.train.doctor.answer_width import check_answer_width
+from tombola.train.doctor.checks.answer_width import check_answer_width
+from tombola.train.doctor.checks.first_gradient import FirstGradient, check_first_weights, check_gradients
+from tombola.train.doctor.checks.first_loss import check_first_loss
+from tombola.train.doctor.checks.handful import check_handful
+from tombola.train.doctor.checks.inputs import check_inputs
+from tombola.train.doctor.checks.label_gain import Gain, check_augmentation, check_labels, measure_labels
+from tombola.train.doctor.checks.material import FULL_BUDGET_S, Material
+from tombola.train.doctor.checks.penalty import check_penalty
+from tombola.train.doctor.checks.range_plot import draw_range_test
+from tombola.train.doctor.checks.range_test import RangeTest, check_learning_rate, run_range_test
 from tombola.train.doctor.finding import Finding
-from tombola.train.doctor.first_gradient import FirstGradient, check_first_weights, check_gradients
-from tombola.train.doctor.first_loss import check_first_loss
-from tombola.train.doctor.handful import check_handful
-from tombola.train.doctor.inputs import check_inputs
-from tombola.train.doctor.label_gain import Gain, check_augmentation, check_labels, measure_labels
-from tombola.train.doctor.material import FULL_BUDGET_S, Material
-from tombola.train.doctor.penalty import check_penalty
-from tombola.train.doctor.range_plot import draw_range_test
-from tombola.train.doctor.range_test import RangeTest, check_learning_rate, run_range_test
 from tombola.train.run.folder import write_atomic
 from tombola.train.tasks.task import ExaminedTask, LabelledTask
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from tombola.errors import TrainingError
 from tombola.train.drawing.curves import draw_curves
-from tombola.train.loop.gradient_learner import GradientLearner
-from tombola.train.loop.learner import Learner, NotFinite, Weights
+from tombola.train.loop.learn.gradient_learner import GradientLearner
+from tombola.train.loop.learn.learner import Learner, NotFinite, Weights
+from tombola.train.loop.learn.noise import seed_noise
 from tombola.train.loop.loader import load_batches, loader_errors
-from tombola.train.loop.noise import seed_noise
 from tombola.train.loop.progress import ProgressLine
 from tombola.train.loop.stop_signals import stop_signals
 from tombola.train.loop.watch import Watch

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
 from tombola.train.networks.axis import Axis, Member
-from tombola.train.prune.mask import Mask
-from tombola.train.prune.prunable import check_named, is_named
 from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_writer
+from tombola.train.prune.weights.mask import Mask
+from tombola.train.prune.weights.prunable import check_named, is_named
 
 ScoreName = Literal["ticket", "l1", "taylor", "bn_scale", "random", "least_squares"]
 

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from tombola.errors import TrainingError
 from tombola.train.loop.fabric import open_fabric
-from tombola.train.loop.gradient_learner import GradientLearner
+from tombola.train.loop.learn.gradient_learner import GradientLearner
 from tombola.train.loop.loop import train
-from tombola.train.prune.rewind import Start
-from tombola.train.prune.settings import FINE_TUNING, Rewind
+from tombola.train.prune.weights.rewind import Start
+from tombola.train.prune.weights.settings import FINE_TUNING, Rewind
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.task import Task
 

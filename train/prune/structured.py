@@ -13,12 +13,12 @@ from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import widths
 from tombola.train.prune.channel_scores import ScoreName, choose_channels, score_channels
 from tombola.train.prune.least_squares import PICTURES, least_squares_scores, measure, refit
-from tombola.train.prune.mask import MASK, Mask
 from tombola.train.prune.reestimate import plain_batches, reestimate, score_of
 from tombola.train.prune.retrain import dense_score, reached, retrain
-from tombola.train.prune.rewind import Start, find_start
-from tombola.train.prune.settings import Rewind, keep_settings
 from tombola.train.prune.shrink import Kept, kept_widths, sliced
+from tombola.train.prune.weights.mask import MASK, Mask
+from tombola.train.prune.weights.rewind import Start, find_start
+from tombola.train.prune.weights.settings import Rewind, keep_settings
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import open_task

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from tombola.export.exportable import Exportable, check_width
-from tombola.export.photos import some_photos
-from tombola.export.question import Photo, PictureAsking
+from tombola.export.parity.photos import some_photos
+from tombola.export.parity.question import Photo, PictureAsking
 from tombola.export.tasks.classify.wrap import ClassifyPicture
 from tombola.train.networks.classify.classifiers import Classifier
 from tombola.train.networks.inputs.classifier_input import ClassifierInput

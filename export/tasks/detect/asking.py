@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tombola.export.question import Options, Photo, PictureAsking, Question
+from tombola.export.parity.question import Options, Photo, PictureAsking, Question
 from tombola.train.regions.sliding_window import sliding_windows
 
 LOW_SCORE = 0.05

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from tombola.export.exportable import Exportable, check_width
-from tombola.export.photos import some_photos
-from tombola.export.question import Options, Photo
+from tombola.export.parity.photos import some_photos
+from tombola.export.parity.question import Options, Photo
 from tombola.export.tasks.detect.asking import DetectAsking
 from tombola.export.tasks.detect.wrap import DetectPicture, DetectProposals
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tombola.errors import DataError
-from tombola.train.data.boxes import coco, voc, yolo
 from tombola.train.data.boxes.annotations import Annotations, to_detection_set
 from tombola.train.data.boxes.detection_set import DetectionSet
+from tombola.train.data.boxes.readers import coco, voc, yolo
 
 READERS = {"coco": coco.read, "voc": voc.read, "yolo": yolo.read}
 

@@ -8,7 +8,7 @@ import yaml
 
 from tombola.errors import DataError
 from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
-from tombola.train.data.boxes.yolo_names import YAML_FILES, items, read_names, scalar, yaml_table
+from tombola.train.data.boxes.readers.yolo_names import YAML_FILES, items, read_names, scalar, yaml_table
 from tombola.train.data.pictures.pictures import files_in
 from tombola.train.data.unread import COCO_NAME
 from tombola.train.recipe.text_file import read_text

@@ -3,11 +3,7 @@
 from tombola.errors import RecipeError
 from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.backbones.backbone import Backbone
-from tombola.train.networks.backbones.mobilenet import (
-    EFFICIENTNET_LITE,
-    MOBILENET_V2,
-    inverted_residual_net,
-)
+from tombola.train.networks.backbones.mobilenet import EFFICIENTNET_LITE, MOBILENET_V2, inverted_residual_net
 from tombola.train.networks.backbones.resnet import BasicBlock, Bottleneck, StemName, resnet
 
 BACKBONES = (

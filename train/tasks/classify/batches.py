@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tombola.train.data.augment.warp import WarpSettings, fit_picture
 from tombola.train.data.labels.classification_set import ClassificationSet
-from tombola.train.data.pictures.warp import WarpSettings, fit_picture
 from tombola.train.resize.fit import Fit
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tombola.train.data.augment.placing import limit_side
 from tombola.train.data.labels.classification_set import ClassificationSet
-from tombola.train.data.pictures.placing import limit_side
 from tombola.train.drawing.confusion_matrix import confusion_matrix_png
 from tombola.train.drawing.figure import INK, brief, new_figure, to_png
 from tombola.train.metrics.classification import count_confusions

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tombola.train.data.pictures.warp import WarpSettings
+from tombola.train.data.augment.warp import WarpSettings
 from tombola.train.networks.classify.classifiers import NetworkSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Recipe, RunName, Scale, Section

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tombola.train.data.augment.augment import AugmentSettings, augment
+from tombola.train.data.augment.mixup import mixup
+from tombola.train.data.augment.mosaic import mosaic
+from tombola.train.data.augment.window import Sample
 from tombola.train.data.boxes.detection_set import DetectionRecord, DetectionSet
-from tombola.train.data.pictures.augment import AugmentSettings, augment
-from tombola.train.data.pictures.mixup import mixup
-from tombola.train.data.pictures.mosaic import mosaic
-from tombola.train.data.pictures.window import Sample
 from tombola.train.networks.detect.sampling import Target, Targets
 from tombola.train.resize.fit import fit_inside
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from tombola.train.data.augment.augment import AugmentSettings
 from tombola.train.data.boxes.layouts import classes_of, find_sets
-from tombola.train.data.pictures.augment import AugmentSettings
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.proposals import ProposalSettings
 from tombola.train.networks.detect.roi_head import RoiSettings

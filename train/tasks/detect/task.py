@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 
 from tombola.errors import DataError, RecipeError
 from tombola.runtime.pictures.picture import Picture
+from tombola.train.data.augment.augment import AugmentSettings
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet, merge
-from tombola.train.data.pictures.augment import AugmentSettings
 from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.average_precision import voc07_map

@@ -1,0 +1,150 @@
+"""`tombola evaluate`: how good a run or a model file is on labelled pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tombola.cli.data.check import FormatOption
+from tombola.cli.evaluate.evaluation import Evaluated, model_task
+from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from tombola.cli.tasks import TASKS, fetch
+
+SPLITS = ("train", "valid", "test")
+
+
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_OR_MODEL", help="A run folder or an .onnx file.", show_default=False),
+    ],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotations",
+            "--labels",
+            "-a",
+            metavar="A",
+            help="COCO's .json, the folder of VOC's or YOLO's files, or idx labels.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures",
+            "-p",
+            metavar="P",
+            help="The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches.",
+        ),
+    ] = None,
+    folds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fold",
+            metavar="K/N",
+            help="Of the pictures by name every N-th, from number K (0 is the first); !K/N is all others.",
+        ),
+    ] = None,
+    format_: FormatOption = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="S", help="For a run: train, valid or test of its recipe.", show_default="test"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", metavar="W", help="For a run: best, last, initial or early-K.", show_default="best"
+        ),
+    ] = None,
+    interval: Annotated[
+        bool,
+        typer.Option("--interval", help="Tell between what the score would lie with other such pictures."),
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="M",
+            help="Score this run or file on the same pictures; tell the difference and how sure it is.",
+        ),
+    ] = None,
+    score: Annotated[
+        float | None,
+        typer.Option(
+            "--score",
+            min=0.0,
+            max=1.0,
+            metavar="S",
+            help="Of a detector: precision, recall and F1 are told for this score.",
+            show_default="that of the best F1",
+        ),
+    ] = None,
+    pr_curve: Annotated[
+        Path | None,
+        typer.Option(
+            "--pr-curve", metavar="PNG", help="Of a detector: draw precision against recall to this file."
+        ),
+    ] = None,
+    confusions: Annotated[
+        Path | None,
+        typer.Option("--confusions", metavar="PNG", help="Draw what is taken for what to this file."),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions",
+            metavar="JSON",
+            help="Of a detector: write every box it finds, as COCO's tools read results.",
+        ),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Score a run or a model file on labelled pictures.
+
+    Of a detector, prints VOC07 and COCO mean average precision; of a classifier, accuracy and mean F1; and a
+    table by class. A run is scored on the test pictures of its recipe unless others are named; a model file
+    runs as it will on the device. An interval is the middle 95 % of what 1,000 sets of as many pictures,
+    drawn from these, give (bootstrap); that of a difference is of the same pictures for both.
+
+    \b
+    Example:
+      tombola evaluate runs/first --interval --against runs/second
+      tombola evaluate detector.onnx --annotations annotations.json --pictures photos --pr-curve curve.png
+      tombola evaluate classifier.onnx --pictures photos-by-class
+    """
+    if split is not None and split not in SPLITS:
+        raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")
+    asked = Evaluated(
+        path=model,
+        labels=annotations,
+        pictures=pictures,
+        format_name=format_,
+        folds=folds or (),
+        split=split or "test",
+        weights=weights or "best",
+        device=device,
+        threads=threads,
+        interval=interval,
+        against=against,
+        score=score,
+        pr_curve=pr_curve,
+        confusions=confusions,
+        predictions=predictions,
+        json=json,
+    )
+    if not model.is_dir() and (split or weights):
+        raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
+    if split is not None and pictures is not None:
+        raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
+    if format_ is not None and pictures is None:
+        raise typer.BadParameter("--format is of --pictures; name them too.")
+    task = model_task(model)
+    if against is not None and (other := model_task(against)) != task:
+        raise typer.BadParameter(
+            f"{model} is a {TASKS[task].noun}, {against} a {TASKS[other].noun}; compare two of one task."
+        )
+    typer.echo(fetch(TASKS[task].evaluate)(asked))

@@ -10,9 +10,9 @@ from tombola.cli.sizes import size_text
 from tombola.cli.table import GAP, one_line, table, terminal_columns, width, wrap
 
 if TYPE_CHECKING:
-    from tombola.cli.model.layers import Layer
     from tombola.runtime.contract.contract import Contract
     from tombola.runtime.modelfile.graph import Graph
+    from tombola.runtime.modelfile.layers import Layer
     from tombola.runtime.tasks.signature import TensorSpec
 
 LAYERS_SHOWN = 15
@@ -35,8 +35,8 @@ def inspect(
       tombola inspect detector.onnx
       tombola inspect detector.onnx --json
     """
-    from tombola.cli.model.layers import layers
     from tombola.runtime.load import inspect_model
+    from tombola.runtime.modelfile.layers import layers
 
     contract, graph = inspect_model(file)
     found = layers(graph)

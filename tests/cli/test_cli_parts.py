@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tombola.cli.ask.saving import SaveFolder
-from tombola.cli.model.layers import Layer, layers
 from tombola.errors import OutputError, PictureError
 from tombola.runtime.modelfile.graph import read_graph
+from tombola.runtime.modelfile.layers import Layer, layers
 from tombola.runtime.moving.read_ahead import ReadAhead
 from tombola.runtime.moving.sources import Source
 from tombola.runtime.pictures.picture import Picture

@@ -21,7 +21,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """One number, the time in seconds."""
     now = [100.0]
     # Not time.monotonic itself: a loader that ends meanwhile waits by it.
-    monkeypatch.setattr("tombola.train.loop.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
+    for module in ("tombola.train.loop.progress", "tombola.terminal_line"):
+        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

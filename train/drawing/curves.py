@@ -1,19 +1,16 @@
 """The picture of a training: losses and scores by epoch."""
 
-import io
 from collections.abc import Mapping, Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tombola.train.drawing.figure import blank_figure, to_png
 from tombola.train.metrics.score import Score
 
 
 def draw_curves(rows: Sequence[Mapping[str, float]], score: Score) -> bytes:
     """PNG bytes: loss and its parts on the left, the scores on the right; rows as in metrics.csv."""
-    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure((10, 4))
     left, right = figure.subplots(1, 2)
     parts = [key for key in rows[-1] if key.startswith("loss_")]
     for key in ["loss", *(parts if len(parts) > 1 else [])]:
@@ -35,6 +32,4 @@ def draw_curves(rows: Sequence[Mapping[str, float]], score: Score) -> bytes:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if axes.lines:
             axes.legend(fontsize="small")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return to_png(figure, transparent=False)

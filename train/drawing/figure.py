@@ -17,7 +17,12 @@ DPI = 160
 
 def new_figure(height_inches: float = 3.2) -> Figure:
     """An empty figure, as wide as a phone's screen when its text is 9 points."""
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
+    return blank_figure((WIDTH_INCHES, height_inches), DPI)
+
+
+def blank_figure(size_inches: tuple[float, float], dpi: int = 110) -> Figure:
+    """An empty figure, width × height, that needs no screen."""
+    figure = Figure(figsize=size_inches, dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -36,13 +41,13 @@ def new_axes(figure: Figure, *, x_label: str, y_label: str) -> Axes:
     return axes
 
 
-def to_png(figure: Figure) -> bytes:
-    """PNG bytes on a ground that lets the page's own show through."""
+def to_png(figure: Figure, *, transparent: bool = True) -> bytes:
+    """PNG bytes; on a transparent ground a page's own shows through."""
     picture = io.BytesIO()
     with warnings.catch_warnings():
         # A name in letters that the font lacks shows boxes; the page has it in full.
         warnings.filterwarnings("ignore", "Glyph")
-        figure.savefig(picture, format="png", transparent=True)
+        figure.savefig(picture, format="png", transparent=transparent)
     return picture.getvalue()
 
 

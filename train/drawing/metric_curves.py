@@ -34,17 +34,12 @@ def precision_recall_png(scores: DetectionScores, score_threshold: float = 0.5) 
 
 def _drawn(scores: DetectionScores, score_threshold: float, form: str) -> bytes:
     # matplotlib takes a second to import, and a training that draws nothing should not need it.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from tombola.train.drawing.figure import blank_figure
 
     order = np.argsort(-np.nan_to_num(scores.average_precision, nan=-1), kind="stable")
     across = min(PANELS_ACROSS, max(len(order), 1))
     down = max(1, -(-len(order) // across))
-    figure = Figure(
-        figsize=(max(across * PANEL_INCHES + 0.5, LEAST_INCHES), down * PANEL_INCHES + 0.9),
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
+    figure = blank_figure((max(across * PANEL_INCHES + 0.5, LEAST_INCHES), down * PANEL_INCHES + 0.9), 100)
     panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     rows = class_rows(scores, score_threshold)
     for panel, label in zip(panels, order, strict=False):

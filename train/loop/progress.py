@@ -1,7 +1,8 @@
 """One line about where a training stands."""
 
-import sys
 import time
+
+from tombola.terminal_line import TerminalLine
 
 
 class ProgressLine:
@@ -10,10 +11,9 @@ class ProgressLine:
 
     def __init__(self, total_steps: int, *, quiet: bool) -> None:
         self._total = total_steps
-        self._quiet = quiet or sys.stderr is None
-        self._terminal = not self._quiet and sys.stderr.isatty()
+        self._line = TerminalLine(every_s=0.5, in_a_log_s=60.0, quiet=quiet)
         self._first: int | None = None
-        self._start = self._last_print = time.monotonic()
+        self._start = time.monotonic()
         self._loss = 0.0
 
     def step(self, epoch: int, step: int, loss: float) -> None:
@@ -33,28 +33,15 @@ class ProgressLine:
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
-        self._write(f"\r\x1b[2K{line}\n" if self._terminal else f"{line}\n")
+        self._line.say(line)
 
     def clear(self) -> None:
         """Leave the terminal's line to others."""
-        if self._terminal:
-            self._write("\r\x1b[2K")
+        self._line.clear()
 
     def show(self, line: str) -> None:
         """Print a line that the next one replaces, or leave it out if the last was a moment ago."""
-        now = time.monotonic()
-        if now - self._last_print >= (0.5 if self._terminal else 60.0):
-            self._last_print = now
-            self._write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
-
-    def _write(self, text: str) -> None:
-        if self._quiet:
-            return
-        try:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-        except (OSError, ValueError):  # its reader has gone, its disk is full, or it is closed
-            self._quiet = True
+        self._line.show(line)
 
 
 def clock(seconds: float) -> str:

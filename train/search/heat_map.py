@@ -1,13 +1,12 @@
 """The picture of a search: a curve over one axis, a heat map over two."""
 
-import io
 import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tombola.train.drawing.figure import blank_figure, to_png
 from tombola.train.metrics.score import Score
 from tombola.train.search.axis import Axis
 from tombola.train.search.outcome import Outcome, ranked
@@ -20,16 +19,13 @@ def draw_search(axes: Sequence[Axis], outcomes: Sequence[Outcome], score: Score)
     down, across = axes[0], axes[1] if len(axes) > 1 else None
     columns = len(across.values) if across else len(down.values)
     size = (3 + 0.8 * columns, 4 if across is None else 2.2 + 0.5 * len(down.values))
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(size)
     drawing = figure.subplots()
     if across is None:
         _draw_curve(drawing, down, outcomes, score)
     else:
         _draw_cells(figure, drawing, down, across, outcomes, score)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return to_png(figure, transparent=False)
 
 
 def _draw_curve(drawing: Axes, axis: Axis, outcomes: Sequence[Outcome], score: Score) -> None:

@@ -1,19 +1,15 @@
 """The picture of a learning-rate range test."""
 
-import io
 import math
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from tombola.train.doctor.checks.range_test import RangeTest
+from tombola.train.drawing.figure import blank_figure, to_png
 from tombola.train.loop.watch import EXPLODED
 
 
 def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
     """PNG bytes: loss over learning rate, with the suggested rate, the recipe's, and the explosion."""
-    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure((7, 4))
     axes = figure.subplots()
     axes.plot(test.rates, test.losses, color="tab:blue", alpha=0.3, label="loss of each step")
     axes.plot(test.rates, test.smooth_losses, color="tab:blue", linewidth=2, label="smoothed")
@@ -29,6 +25,4 @@ def draw_range_test(test: RangeTest, recipe_rate: float) -> bytes:
         axes.set_ylim(0, 1.2 * test.limit)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return to_png(figure, transparent=False)

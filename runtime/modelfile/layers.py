@@ -1,11 +1,9 @@
 """How large each layer of a model file is."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tombola.runtime.modelfile.graph import Graph
-    from tombola.runtime.modelfile.tensor import Tensor
+from tombola.runtime.modelfile.graph import Graph
+from tombola.runtime.modelfile.tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Layer:
     nbytes: int
 
 
-def layers(graph: "Graph") -> list[Layer]:
+def layers(graph: Graph) -> list[Layer]:
     """The layers of `graph`, largest first. A weight that several nodes share counts once, at the first."""
     stored = {tensor.name: tensor for tensor in graph.initializers}
     found = []
@@ -35,7 +33,7 @@ def layers(graph: "Graph") -> list[Layer]:
     return sorted(found, key=lambda layer: (-layer.nbytes, layer.name))
 
 
-def _layer(weights: list["Tensor"], kind: str) -> Layer:
+def _layer(weights: list[Tensor], kind: str) -> Layer:
     largest = max(weights, key=lambda tensor: tensor.nbytes)
     return Layer(
         name=largest.name.removesuffix(".weight"),

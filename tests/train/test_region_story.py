@@ -9,6 +9,7 @@ from tombola.train import region_story
 from tombola.train.region_story import tell_story
 
 
+@pytest.mark.slow
 def test_the_four_are_compared_and_a_second_telling_repeats_nothing(
     toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ from tombola.train.data.boxes.detection_set import DetectionSet
 from tombola.train.metrics.average_precision import voc07_map
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction
-from tombola.train.networks.inputs.picture_input import corner
+from tombola.train.networks.layers.boxes import corner
 from tombola.train.regions.propose import propose
 from tombola.train.regions.rcnn import RCNN, Features, RegionExample, chosen_proposals, train_rcnn
 from tombola.train.regions.selective_search import MOST_PROPOSALS, selective_search

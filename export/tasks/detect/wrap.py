@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
-from tombola.train.networks.inputs.picture_input import PictureInput, corner
-from tombola.train.networks.layers.boxes import clip
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.networks.layers.boxes import clip, corner
 
 
 @torch.library.custom_op("tombola::any_size", mutates_args=())

@@ -14,7 +14,7 @@ from tombola.train.networks.detect.proposals import ProposalSettings, RegionProp
 from tombola.train.networks.detect.pyramid import FeaturePyramid, SingleMap
 from tombola.train.networks.detect.roi_head import RoiHead, RoiSettings
 from tombola.train.networks.detect.sampling import Target
-from tombola.train.networks.layers.boxes import clip
+from tombola.train.networks.layers.boxes import clip, corner
 from tombola.train.networks.layers.operators import batched_nms
 
 MOST_PER_CLASS = 100  # boxes of one class, where proposals come from elsewhere
@@ -71,7 +71,7 @@ class FasterRCNN(nn.Module):
             return {"class": class_loss, "box": box_loss}
         logits, offsets, anchors = self.proposals(maps)
         objectness_loss, proposal_box_loss = self.proposals.loss(logits, offsets, anchors, targets)
-        limits = _limits(images, images.shape[2], images.shape[3])
+        limits = corner(images.shape[3], images.shape[2], images)
         with torch.no_grad():
             proposed = [
                 self.proposals.propose(one_logits, one_offsets, anchors, limits, training=True)
@@ -103,7 +103,7 @@ class FasterRCNN(nn.Module):
         first.
         """
         maps = self.neck(self.backbone(image))
-        limits = _limits(image, *size_hw)
+        limits = corner(size_hw[1], size_hw[0], image)
         rois = self.propose(maps, limits) if proposals_xyxy is None else clip(proposals_xyxy, limits)
         order, class_logits, box_offsets = self.roi_head(
             maps, rois, torch.zeros_like(rois[:, 0], dtype=torch.int64)
@@ -126,10 +126,3 @@ class FasterRCNN(nn.Module):
         assert self.proposals is not None, "Fast R-CNN must be given proposals"
         logits, offsets, anchors = self.proposals(maps)
         return self.proposals.propose(logits[0], offsets[0], anchors, limits_xyxy, training=False)
-
-
-def _limits(like: Tensor, height: int, width: int) -> Tensor:
-    """The far corner twice, [4] = (width, height, width, height), in a form that keeps dynamic sizes
-    dynamic."""
-    sides = [torch.full((), side, dtype=torch.float32, device=like.device) for side in (width, height)]
-    return torch.stack([*sides, *sides])

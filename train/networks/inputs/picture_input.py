@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tombola.runtime.pictures.shrink import Shrink
+from tombola.train.networks.layers.boxes import corner
 from tombola.train.networks.layers.operators import halve_u8, resize_u8
 from tombola.train.resize.fit import inside_hw
 
@@ -55,9 +56,3 @@ class PictureInput(nn.Module):
     def normalise(self, images_rgb_u8: Tensor) -> Tensor:
         """uint8 [B, 3, h, w] -> float32 [B, 3, h, w]."""
         return (images_rgb_u8.float() - self.mean) * self.scale
-
-
-def corner(width: int, height: int, like: Tensor) -> Tensor:
-    """(width, height, width, height) float32 [4]; `full` keeps sizes dynamic, `tensor` would bake them in."""
-    sides = [torch.full((), side, dtype=torch.float32, device=like.device) for side in (width, height)]
-    return torch.stack([*sides, *sides])

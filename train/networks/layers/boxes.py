@@ -64,3 +64,9 @@ def decode(offsets: Tensor, anchors_xyxy: Tensor, weights: tuple[float, float, f
 def clip(boxes_xyxy: Tensor, limits_xyxy: Tensor) -> Tensor:
     """Boxes [..., 4] cut to 0..limit, limits_xyxy [4] = (width, height, width, height) of the picture."""
     return torch.minimum(boxes_xyxy.clamp(min=0), limits_xyxy)
+
+
+def corner(width: int, height: int, like: Tensor) -> Tensor:
+    """(width, height, width, height) float32 [4]; `full` keeps sizes dynamic, `tensor` would bake them in."""
+    sides = [torch.full((), side, dtype=torch.float32, device=like.device) for side in (width, height)]
+    return torch.stack([*sides, *sides])

@@ -27,8 +27,8 @@ from tombola.train.networks.axis import Axes
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.sampling import Target, Targets
-from tombola.train.networks.inputs.picture_input import PictureInput, corner
-from tombola.train.networks.layers.boxes import clip
+from tombola.train.networks.inputs.picture_input import PictureInput
+from tombola.train.networks.layers.boxes import clip, corner
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.regions.proposals_file import with_proposals
 from tombola.train.start.freeze import rest_frozen

@@ -19,9 +19,8 @@ import os, sys, time
 from pathlib import Path
 from tombola.train.run.lock import lock_folder
 with lock_folder(Path(sys.argv[1])):
-    child = os.fork()  # as a loader process is begun
-    if child:
-        print(child, flush=True)
+    if os.fork() == 0:  # as a loader process is begun
+        print(os.getpid(), flush=True)
     time.sleep(60)
 """
 

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tombola.runtime.session.memory import peak_memory_mib
+from tombola.runtime.session.contestant import Contestant
 from tombola.runtime.tasks.table import noise_picture
 from tombola.train.search.point import Point
 from tombola.train.search.process import command
@@ -27,9 +28,10 @@ def evil_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_measuring_memory_runs_nothing_of_the_current_folder(evil_folder: Path) -> None:
-    measured = peak_memory_mib(SHIPPED, noise_picture((28, 28)), "cpu", 1)
-    assert measured is None or measured > 10
+def test_measuring_runs_nothing_of_the_current_folder(evil_folder: Path) -> None:
+    with closing(Contestant(SHIPPED, noise_picture((28, 28)), "cpu", 1)) as contestant:
+        peak = contestant.start["peak_memory_mib"]
+    assert peak is None or peak > 10
     assert not (evil_folder / "ran").exists()
 
 

@@ -23,6 +23,7 @@ from tombola.export.tasks import table as export
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
 from tombola.runtime.model import Model
+from tombola.runtime.session.contestant import Measured
 from tombola.runtime.tasks import table as runtime
 from tombola.runtime.tasks.difference import Arrays, Difference
 from tombola.runtime.tasks.signature import Signature, TensorSpec
@@ -225,7 +226,7 @@ def test_a_third_task_needs_four_rows(run: Path, tmp_path: Path) -> None:
 
 def test_every_command_takes_it(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # They ask another process, to which the rows of this test are unknown.
-    monkeypatch.setattr("tombola.runtime.session.bench.peak_memory_mib", lambda *_: None)
+    monkeypatch.setattr("tombola.runtime.session.bench.Contestant", Measured)
     monkeypatch.setattr("tombola.runtime.verify.verify_apart", verify)
     path = tmp_path / "scales.onnx"
     assert "5 points" not in tombola_says("export", run, "-o", path)

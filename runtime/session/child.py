@@ -25,20 +25,30 @@ def run_child(code: str, *arguments: str, name: str, seconds: float | None = Non
     name: what it works on, for messages; seconds: how long it may take, None is no limit.
     Raises the TombolaError that the code raises; ModelError where it fails otherwise, crashes or is too slow.
     """
-    command = [sys.executable, "-P", "-c", PROLOGUE + code, *arguments]
     try:
-        # The code is ours, and no shell reads the arguments.
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+        done = subprocess.run(
+            child_command(code, *arguments), capture_output=True, text=True, check=False, timeout=seconds
+        )
     except subprocess.TimeoutExpired:
         raise ModelError(f"{name}: took longer than {seconds:g} s and was stopped.") from None
-    if done.returncode == 0:
-        return done.stdout
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if done.returncode != 0:
+        raise failure(name, done.returncode, done.stderr)
+    return done.stdout
+
+
+def child_command(code: str, *arguments: str) -> list[str]:
+    """The command of a fresh Python that runs `code`, which is ours; no shell reads the arguments."""
+    return [sys.executable, "-P", "-c", PROLOGUE + code, *arguments]
+
+
+def failure(name: str, exit_code: int, stderr: str) -> TombolaError:
+    """Why a child ended with another code than 0: its own error where it told one of ours."""
+    last = (stderr.strip().splitlines() or ["no message"])[-1]
     kind, _, message = last.partition(": ")
     for ours in TombolaError.__subclasses__():
         if ours.__name__ == kind:
-            raise ours(message)
-    if done.returncode < 0:
-        ended = signal.Signals(-done.returncode).name
-        raise ModelError(f"{name}: crashed the process that ran it ({ended}); do not run it in your own.")
-    raise ModelError(f"{name}: the process that ran it failed: {last}")
+            return ours(message)
+    if exit_code < 0:
+        ended = signal.Signals(-exit_code).name
+        return ModelError(f"{name}: crashed the process that ran it ({ended}); do not run it in your own.")
+    return ModelError(f"{name}: the process that ran it failed: {last}")

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tombola.runtime.load import ModelSource, read_model
 from tombola.runtime.session.session import open_session
@@ -12,6 +13,7 @@ from tombola.runtime.tasks.difference import Arrays
 
 WARM_UP_RUNS = 3
 RUNS = 10
+_KERNEL = "_kernel_time"
 
 # Export names the nodes around the network so.
 OUTSIDE_SCOPES = ("pre/", "post/")
@@ -48,13 +50,37 @@ def profile_nodes(
     Raises ModelError and DeviceError as `load` does; the model must have been checked by `load` before.
     """
     _, content = read_model(model)
+    return _mean_times(run_events(content, feeds, device, threads, runs=WARM_UP_RUNS + RUNS))
+
+
+def run_events(
+    model: bytes,
+    feeds: Arrays,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    runs: int,
+    optimised: bool = True,
+) -> list[dict[str, Any]]:
+    """What onnxruntime tells of each node each time it ran, in that order: its own "name", "dur" (µs) and
+    "args" ("op_name", and shapes). optimised: fused as usual, or node by node as the file has it."""
     with tempfile.TemporaryDirectory() as folder:
-        prefix = str(Path(folder) / "profile")
-        session = open_session(content, device, threads, trial_feeds=lambda: feeds, profile_prefix=prefix)
-        for _ in range(WARM_UP_RUNS + RUNS):
+        session = open_session(
+            model,
+            device,
+            threads,
+            trial_feeds=lambda: feeds,
+            profile_prefix=str(Path(folder) / "profile"),
+            optimised=optimised,
+        )
+        for _ in range(runs):
             session.run(feeds)
         events = json.loads(Path(session.inference.end_profiling()).read_text())
-    return _mean_times(events)
+    return [
+        {**event, "name": str(event["name"]).removesuffix(_KERNEL)}
+        for event in events
+        if event.get("cat") == "Node" and str(event.get("name")).endswith(_KERNEL)
+    ]
 
 
 def share_outside(nodes: Sequence[NodeTime]) -> float:
@@ -74,12 +100,10 @@ def share_outside(nodes: Sequence[NodeTime]) -> float:
     return 1.0 - inside / total
 
 
-def _mean_times(events: list[dict[str, object]]) -> list[NodeTime]:
+def _mean_times(events: Sequence[dict[str, Any]]) -> list[NodeTime]:
     """Mean over the runs after the warm-up, in order of running."""
     times: dict[tuple[str, str], list[float]] = {}
     for event in events:
-        name, arguments = str(event.get("name")), event.get("args")
-        if event.get("cat") == "Node" and name.endswith("_kernel_time") and isinstance(arguments, dict):
-            key = name.removesuffix("_kernel_time"), str(arguments.get("op_name"))
-            times.setdefault(key, []).append(float(str(event["dur"])))
+        key = event["name"], str(event["args"].get("op_name"))
+        times.setdefault(key, []).append(float(event["dur"]))
     return [NodeTime(name, op_type, sum(spent[-RUNS:]) / RUNS) for (name, op_type), spent in times.items()]

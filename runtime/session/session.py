@@ -62,6 +62,7 @@ def open_session(
     deadline_s: float | None = None,
     trial_feeds: Callable[[], Mapping[str, NDArray[Any]]],
     profile_prefix: str | None = None,
+    optimised: bool = True,
 ) -> Session:
     """Make a session from the bytes of a checked `.onnx` file.
 
@@ -70,6 +71,7 @@ def open_session(
     deadline_s: seconds that making the session, and each run, may take; None is no limit.
     trial_feeds: makes a small question; CUDA counts as working once it has answered it.
     profile_prefix: write onnxruntime's profile to a file whose path starts so.
+    optimised: let onnxruntime fuse nodes; without, it runs them as the file has them.
 
     Raises DeviceError (the device cannot be had) and ModelError (onnxruntime refuses the file).
     """
@@ -80,6 +82,8 @@ def open_session(
     threads = default_threads() if threads is None else threads
     deadline = Deadline(deadline_s)
     options = _options(threads, profile_prefix)
+    if not optimised:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     with deadline.watch("opening it", lambda: options.set_load_cancellation_flag(True)):
         inference, note = _open(model, device, options, trial_feeds)
     # A session whose GPU run fails would print, fall back to the CPU and say nothing to the caller.

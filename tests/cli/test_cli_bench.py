@@ -20,8 +20,9 @@ pytestmark = pytest.mark.usefixtures("place")
 
 
 def measured(name: str, p50_ms: float, peak_memory_mib: float | None = 160.4) -> BenchResult:
+    times = (p50_ms,) * 9 + (p50_ms * 1.1,)
     return BenchResult(
-        Path(name), 2_345_678, "cpu", 2, 50, p50_ms, p50_ms * 1.1, 1000 / p50_ms, peak_memory_mib, 0.123
+        Path(name), 2_345_678, "cpu", 2, times, peak_memory_mib, 0.123, macs=1_234_567_890, weights=4_529_144
     )
 
 
@@ -34,13 +35,14 @@ def test_models_stand_side_by_side(tombola: Tombola, monkeypatch: pytest.MonkeyP
         return [measured("dense.onnx", 20.0), measured("int8.onnx", 0.8, None)]
 
     monkeypatch.setattr("tombola.runtime.session.bench.bench", bench)
-    result = tombola("bench", "dense.onnx", "int8.onnx", "--rounds", "3", "--device", "cpu", "--threads", "2")
+    options = ("--rounds", "3", "--device", "cpu", "--threads", "2")
+    result = tombola("bench", "int8.onnx", "--against", "dense.onnx", *options)
     assert result.exit_code == 0
     assert result.stdout == (
-        "noise of 1920×1080 on cpu, 2 threads, 50 calls each\n"
-        "model         size      p50      p95  frames/s   memory  outside   speed\n"
-        "dense.onnx  2.3 MB  20.0 ms  22.0 ms      50.0  160 MiB     12 %   ×1.00\n"
-        "int8.onnx   2.3 MB  0.80 ms  0.88 ms    1250.0        -     12 %  ×25.00\n"
+        "noise of 1920×1080 on cpu, 2 threads, 10 calls each\n"
+        "model         size  weights    MACs   memory  outside      p50      p95                 speed\n"
+        "dense.onnx  2.3 MB   4.53 M  1.23 G  160 MiB     12 %  20.0 ms  21.1 ms                    ×1\n"
+        "int8.onnx   2.3 MB   4.53 M  1.23 G        -     12 %  0.80 ms  0.84 ms  ×25.00 (25.00…25.00)\n"
     )
     assert given == {
         "models": [Path("dense.onnx"), Path("int8.onnx")],

@@ -2,16 +2,20 @@
 
 import os
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx.parser
 import pytest
 
 from tombola.errors import ModelError
 from tombola.runtime.session import memory
-from tombola.runtime.session.bench import CALLS_PER_ROUND, WARM_UP_CALLS, bench, time_interleaved
-from tombola.runtime.session.memory import own_peak_mib, peak_memory_mib
+from tombola.runtime.session.bench import CALLS_PER_ROUND, bench, in_turns, speed
+from tombola.runtime.session.contestant import WARM_UP_CALLS, Contestant, Measured
+from tombola.runtime.session.macs import count_macs, macs_of
+from tombola.runtime.session.memory import own_peak_mib
 from tombola.runtime.session.profile import NodeTime, profile_nodes, share_outside
 from tombola.runtime.session.threads import default_threads
 
@@ -57,10 +61,66 @@ def test_profile_lists_the_nodes_that_ran(toy_path: Path, monkeypatch: pytest.Mo
 
 def test_turns_are_interleaved_and_counted() -> None:
     turns: list[str] = []
-    seconds = time_interleaved([partial(turns.append, name) for name in "ab"], rounds=3)
-    assert [len(times) for times in seconds] == [3 * CALLS_PER_ROUND] * 2
-    block = CALLS_PER_ROUND + 1
-    assert "".join(turns) == "a" * WARM_UP_CALLS + "b" * WARM_UP_CALLS + ("a" * block + "b" * block) * 3
+
+    def timer(name: str, calls: int) -> list[float]:
+        turns.append(name)
+        return [float(len(turns))] * calls
+
+    times = in_turns([partial(timer, name) for name in "ab"], rounds=3)
+    assert "".join(turns) == "ababab"
+    of_a, of_b = ([float(place) for place in range(first, 7, 2) for _ in range(5)] for first in (1, 2))
+    assert times == [of_a, of_b]
+
+
+def test_each_measurement_is_of_warm_calls(toy_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = Measured(toy_path, FEEDS, "cpu", 1)
+    asked = []
+    monkeypatch.setattr(type(measured._model), "answer", lambda _, feeds: asked.append(feeds))
+    assert len(measured.time(4)) == 4
+    assert len(asked) == 5
+    assert WARM_UP_CALLS >= 1
+
+
+def test_speed_is_the_ratio_of_medians_and_sure_where_every_round_agrees() -> None:
+    slow, fast = [20.0, 20, 20, 20, 90] * 6, [5.0, 5, 5, 5, 80] * 6
+    found = speed(fast, slow)
+    assert (found.ratio, found.low, found.high) == (4.0, 4.0, 4.0)
+    unsteady = speed([5.0] * 15 + [20.0] * 15, slow)
+    assert unsteady.low == 1.0
+    assert unsteady.high == 4.0
+    assert unsteady.low < unsteady.ratio < unsteady.high
+
+
+def test_macs_by_hand() -> None:
+    image, kernel, out = [1, 4, 9, 9], [8, 2, 3, 3], [1, 8, 7, 7]
+    assert macs_of("Conv", [image, kernel, [8]], [out]) == 8 * 7 * 7 * 2 * 3 * 3
+    assert macs_of("QLinearConv", [image, [], [], kernel], [out]) == 8 * 7 * 7 * 2 * 3 * 3
+    assert macs_of("ConvTranspose", [[1, 8, 7, 7], [8, 4, 3, 3]], [image]) == 8 * 7 * 7 * 4 * 3 * 3
+    assert macs_of("Gemm", [[5, 10], [10, 3], [3]], [[5, 3]]) == 5 * 10 * 3
+    assert macs_of("Gemm", [[10, 5], [10, 3], [3]], [[5, 3]]) == 5 * 10 * 3
+    assert macs_of("MatMul", [[2, 5, 10], [10, 3]], [[2, 5, 3]]) == 2 * 5 * 10 * 3
+    assert macs_of("LSTM", [[6, 2, 3], [1, 16, 3], [1, 16, 4]], [[6, 1, 2, 4]]) == 6 * 2 * 16 * (3 + 4)
+    assert macs_of("Add", [[5], [5]], [[5]]) == 0
+
+
+def test_macs_of_a_run_count_each_step_of_a_loop_and_not_what_is_outside() -> None:
+    text = """
+    <ir_version: 9, opset_import: ["" : 20]>
+    looped (float[2, 5] x, int64 steps) => (float[2, 5] y)
+    <float[5, 5] w = {1,0,0,0,0, 0,1,0,0,0, 0,0,1,0,0, 0,0,0,1,0, 0,0,0,0,1}, bool go = {1}>
+    {
+      ready = MatMul (x, w)
+      y = Loop (steps, go, ready) <body = body (int64 i, bool on, float[2, 5] a) => (bool more, float[2, 5] b)
+      {
+        more = Identity (on)
+        b = MatMul (a, w)
+      }>
+    }
+    """
+    model = onnx.parser.parse_model(text)
+    model.graph.node[0].name = "pre/first"
+    feeds = {"x": np.ones((2, 5), np.float32), "steps": np.array(3)}
+    assert count_macs(model.SerializeToString(), feeds, 1) == 3 * 2 * 5 * 5
 
 
 def test_bench_of_the_toy(toy_path: Path) -> None:
@@ -68,7 +128,8 @@ def test_bench_of_the_toy(toy_path: Path) -> None:
     for result in (first, second):
         assert result.path == toy_path
         assert result.file_bytes == toy_path.stat().st_size
-        assert (result.device, result.threads, result.calls) == ("cpu", 1, 2 * CALLS_PER_ROUND)
+        assert (result.device, result.threads, len(result.latencies_ms)) == ("cpu", 1, 2 * CALLS_PER_ROUND)
+        assert (result.macs, result.weights) == (0, 39)
         assert 0 < result.latency_p50_ms <= result.latency_p95_ms
         assert result.throughput_fps > 0
         assert result.outside_share == 1.0  # the toy has no network in it
@@ -88,16 +149,15 @@ def test_memory_grows_with_what_is_held() -> None:
     assert after >= held.nbytes / 2**20
 
 
-@has_proc
-def test_memory_of_a_model_that_fails(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.onnx: no such file"):
-        peak_memory_mib(tmp_path / "gone.onnx", FEEDS)
+def test_a_model_that_fails_in_its_process(toy_path: Path) -> None:
+    contestant = Contestant(toy_path.with_name("gone.onnx"), FEEDS, "cpu", 1)
+    with closing(contestant), pytest.raises(ModelError, match=r"gone\.onnx: no such file"):
+        contestant.time(1)
 
 
 def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
     assert own_peak_mib() is None
-    assert peak_memory_mib(tmp_path / "gone.onnx", FEEDS) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's description of its processors")

@@ -37,7 +37,7 @@ def fields(message: memoryview, budget: Budget) -> Iterator[tuple[int, Value]]:
     position, end = 0, len(message)
     while position < end:
         budget.spend()
-        # Nearly all keys and lengths are one byte long, and a call for each would be half of the time.
+        # Nearly all keys, numbers and lengths are one byte long; a call for each would be half of the time.
         key = message[position]
         position += 1
         if key > 0x7F:
@@ -45,15 +45,14 @@ def fields(message: memoryview, budget: Budget) -> Iterator[tuple[int, Value]]:
         number, wire_type = key >> 3, key & 7
         if number == 0:
             raise ModelError("the file is damaged: it is not a valid protobuf message.")
-        if wire_type == VARINT:
-            value, position = _varint(message, position)
-            yield number, value
-            continue
-        if wire_type == LENGTH:
+        if wire_type in (VARINT, LENGTH):
             if position < end and (length := message[position]) <= 0x7F:
                 position += 1
             else:
                 length, position = _varint(message, position)
+            if wire_type == VARINT:
+                yield number, length
+                continue
         elif wire_type == FIXED32:
             length = 4
         elif wire_type == FIXED64:

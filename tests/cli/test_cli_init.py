@@ -8,8 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from typer.testing import Result
 
+from tombola.runtime import models
+from tombola.train.start.model_file import read_model_file
+from tombola.train.tasks.detect.recipe import DetectRecipe
+from tombola.train.tasks.detect.task import DetectTask
 from tombola.train.tasks.detect.task import load_split as detect_split
 from tombola.train.tasks.table import load_recipe
 
@@ -56,7 +61,6 @@ def test_boxes_in_one_folder_are_divided(tombola: Tombola) -> None:
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines() == [
         "my-photos.toml: to detect (yolo, 2 classes; pictures: all 24)",
-        "Once: tombola data get efficientnet_lite0",
         "Next: tombola data check my-photos.toml",
         "then: tombola train my-photos.toml",
     ]
@@ -70,14 +74,29 @@ def test_boxes_in_one_folder_are_divided(tombola: Tombola) -> None:
         "my photos",
         ["cat", "dog"],
     )
-    assert table["start"]["weights"] == "efficientnet_lite0"
-    # As those weights know pictures, whatever the pictures are.
-    assert table["picture"]["mean"] == [127, 127, 127]
     assert table["training"]["batch_size"] <= 16
 
 
-def test_weights_that_are_there_are_not_fetched_again(tombola: Tombola, cache: Path) -> None:
+def test_a_detector_goes_on_from_the_one_that_ships(tombola: Tombola) -> None:
     yolo("photos", ["a", "b", "c", "d", "e", "f"])
+    assert tombola("init", "photos").exit_code == 0
+    recipe = load_recipe(Path("photos.toml"))
+    assert isinstance(recipe, DetectRecipe)
+    # Its network and picture are those of the weights, or they would be refused.
+    network = DetectTask(recipe).build_network()
+    shipped = read_model_file(Path(models.__path__[0]) / "voc-detector.onnx").tensors
+    torch.testing.assert_close(
+        network.state_dict()["neck.smooths.0.weight"], shipped["neck.smooths.0.weight"]
+    )
+    assert network.roi_head.classes.out_features == 3
+
+
+def test_public_weights_are_fetched_once(tombola: Tombola, cache: Path) -> None:
+    for name in ("robin", "wren"):
+        for number in range(3):
+            photo(f"photos/{name}/{number}.jpg", number)
+    assert "Once: tombola data get efficientnet_lite0" in tombola("init", "photos").stdout
+    Path("photos.toml").unlink()
     (cache / "tombola" / "weights").mkdir(parents=True)
     (cache / "tombola" / "weights" / "efficientnet_lite0.safetensors").touch()
     assert "Once:" not in tombola("init", "photos").stdout

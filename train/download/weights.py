@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tombola.train.download.catalogue import RemoteFile
 
+SHIPPED_DETECTOR = "voc-detector"
+
 
 @dataclass(frozen=True)
 class RemoteWeights:
@@ -38,6 +40,14 @@ def weights_path(name: str) -> Path:
 def is_kept(name: str) -> bool:
     """Whether weights of that name can be had by `tombola data get`."""
     return any(one.name == name for one in WEIGHTS)
+
+
+def named_weights(name: str) -> Path | None:
+    """Where the weights of that name are, or would be: public ones, or the detector that ships; None for
+    other names."""
+    if name == SHIPPED_DETECTOR:
+        return Path(__file__).parents[2] / "runtime" / "models" / f"{name}.onnx"
+    return weights_path(name) if is_kept(name) else None
 
 
 _LITE_PICTURE = "mean = [127, 127, 127]\nscale = [0.0078125, 0.0078125, 0.0078125]\n"

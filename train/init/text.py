@@ -6,13 +6,16 @@ from collections.abc import Sequence
 import tomli_w
 
 from tombola.train.data.boxes.layouts import WHOLE
-from tombola.train.download.weights import WEIGHTS
+from tombola.train.download.weights import SHIPPED_DETECTOR, WEIGHTS
 from tombola.train.init.found import Found, Source
 
 BACKBONE = "efficientnet_lite0"
-# Steps that a training from public weights needs to come to an end, in our experience with VOC.
-STEPS = 1200
+SHIPPED_CHANNELS = 96  # network.channels of the detector that ships
+# Steps that a training needs to come to an end, in our experience with VOC: from a backbone alone, and from a
+# detector, which knows things from what is behind them.
+STEPS, STEPS_OF_DETECTOR = 1200, 150
 MOST_EPOCHS, FEWEST_EPOCHS = 100, 12
+MOST_JUDGED = 12  # epochs that are scored; of a small set that takes as long as the training
 # A box with a shorter √area than this, in pixels of the network, is hardly found.
 SMALLEST_BOX_PX = 14
 DETECT_SIZES_PX = (320, 416, 512, 640)
@@ -31,10 +34,10 @@ def recipe_text(found: Found, root: str, name: str, *, fresh: bool) -> str:
         f'task = "{found.task}"\nname = {_toml(name)}\n',
         _data(found, root),
         _picture(found, fresh=fresh),
-        _network(detect=detect, small=small),
-        "" if fresh else _start(),
+        _network(detect=detect, small=small, fresh=fresh),
+        "" if fresh else _start(detect=detect, few=found.n_training < FEW_PICTURES),
         _augment(detect=detect, small=small),
-        _training(found),
+        _training(found, STEPS_OF_DETECTOR if detect and not fresh else STEPS),
     ]
     return "\n".join(section for section in sections if section)
 
@@ -108,7 +111,7 @@ def _picture(found: Found, *, fresh: bool) -> str:
         scale = [float(f"{1 / max(value, 1):.3g}") for value in spread]
         lines += [*_comment(f"yours have {own}"), f"mean = [{_levels(mean)}]", f"scale = {scale}"]
     else:
-        lines += _comment(f"as the public weights know pictures; yours have {own}")
+        lines += _comment(f"as the first weights know pictures; yours have {own}")
         lines.append(next(one.picture for one in WEIGHTS if one.name == BACKBONE).rstrip("\n"))
     return "\n".join(lines) + "\n"
 
@@ -128,18 +131,27 @@ def _classify_side(found: Found) -> int:
     return min(224, max(64, shortest // 32 * 32))
 
 
-def _network(*, detect: bool, small: bool) -> str:
+def _network(*, detect: bool, small: bool, fresh: bool) -> str:
     if detect:
-        return f'[network]\nbackbone = "{BACKBONE}"\nchannels = 64\n'
+        return f'[network]\nbackbone = "{BACKBONE}"\nchannels = {64 if fresh else SHIPPED_CHANNELS}\n'
     if small:
         return '[network]\nkind = "cnn"\n'
     return f'[network]\nkind = "{BACKBONE}"\ndropout = 0.2\n'
 
 
-def _start() -> str:
-    weights = _told(f'weights = "{BACKBONE}"', f"`tombola data get {BACKBONE}` brings them, once")
-    freeze = _told('freeze = "backbone.stages.3"', "layers up to this one keep their weights")
-    return f"[start]\n{weights}\n{freeze}\n"
+def _start(*, detect: bool, few: bool) -> str:
+    lines = ["[start]"]
+    if detect:
+        told = (
+            "the detector that ships, which learnt from photos offered for research. A backbone alone, whose "
+        )
+        lines += _comment(f'{told}terms are freer: weights = "{BACKBONE}", and epochs = {MOST_EPOCHS}')
+        lines.append(f'weights = "{SHIPPED_DETECTOR}"')
+    else:
+        lines.append(_told(f'weights = "{BACKBONE}"', f"`tombola data get {BACKBONE}` brings them, once"))
+    freeze = f'freeze = "backbone.stages.{5 if detect and few else 3}"'
+    lines.append(_told(freeze, "layers up to this one keep their weights"))
+    return "\n".join(lines) + "\n"
 
 
 def _augment(*, detect: bool, small: bool) -> str:
@@ -151,14 +163,20 @@ def _augment(*, detect: bool, small: bool) -> str:
     return f"[augment]\n{flip}\ncrop = 0.5\nrotate = 10\nbrightness = 0.2\ncontrast = 0.2\nsaturation = 0.2\n"
 
 
-def _training(found: Found) -> str:
+def _training(found: Found, steps: int) -> str:
     n_training = found.n_training * (
         2 / 3 if WHOLE in found.sets else 0.8 if "valid" not in found.sets else 1
     )
     batch_size = max(1, min(16, 2 ** int(math.log2(max(n_training, 8) / 8))))
     batch_size = max(batch_size, min(4, int(n_training)))
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS * batch_size / n_training)))
-    return f"[training]\nepochs = {epochs}\nbatch_size = {batch_size}\n"
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(steps * batch_size / n_training)))
+    lines = ["[training]", f"epochs = {epochs}", f"batch_size = {batch_size}"]
+    every = math.ceil(epochs / MOST_JUDGED)
+    if every > 1:
+        lines.append(_told(f"evaluate_every = {every}", "epochs from one score to the next"))
+    if steps == STEPS_OF_DETECTOR:
+        lines.append(_told("learning_rate = 2e-4", "low, to change what is known already a little"))
+    return "\n".join(lines) + "\n"
 
 
 def _told(line: str, comment: str) -> str:

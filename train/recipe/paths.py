@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tombola.train import recipes
-from tombola.train.download.weights import is_kept, weights_path
+from tombola.train.download.weights import named_weights
 
 
 class Typed(str):
@@ -46,8 +46,8 @@ def _weights(value: Any, info: ValidationInfo) -> Path | None:
         return None
     path = _located(value, info)
     # A file or folder of that name comes first: a run may be called resnet18.
-    return weights_path(value) if is_kept(str(value)) and not path.exists() else path
+    return path if path.exists() else named_weights(str(value)) or path
 
 
-# A run folder, a file of weights, or public ones by name. "" is none.
+# A run folder, a file of weights, or some by name. "" is none.
 WeightsPath = Annotated[Path | None, BeforeValidator(_weights)]

@@ -107,8 +107,8 @@ class PictureSettings(Section):
 
 class StartSettings(Section):
     """What the first weights are taken from: a run folder, a file of weights, an .onnx that `tombola export`
-    wrote, or public ones by the name that `tombola data get` knows ("efficientnet_lite0"); fresh ones without
-    it.
+    wrote, public ones by the name that `tombola data get` knows ("efficientnet_lite0"), or the detector that
+    ships ("voc-detector"); fresh ones without it.
 
     The last layers are made anew, unless they are a run's or an .onnx's with the same classes in one order.
     `freeze` names the last of the layers, counted from the picture, that keep their weights.

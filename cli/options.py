@@ -80,3 +80,30 @@ MaxOption = Annotated[
     typer.Option("--max", min=1, metavar="N", help="Show at most this many.", show_default="the model's own"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AnnotationsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--annotations",
+        "--labels",
+        "-a",
+        metavar="A",
+        help="COCO's .json, the folder of VOC's or YOLO's files, or idx labels.",
+    ),
+]
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pictures",
+        "-p",
+        metavar="P",
+        help="The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches.",
+    ),
+]
+FoldsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fold",
+        metavar="K/N",
+        help="Of the pictures by name every N-th, from number K (0 is the first); !K/N is all others.",
+    ),
+]

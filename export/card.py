@@ -28,7 +28,6 @@ def make_card(
     weights rounded to float16, from the network as trained; None where they were not rounded. input_size_hw:
     the network's picture, or the square that holds it, in pixels.
     """
-    weights = sum(part.weights for part in sizes)
     return {
         **facts,
         **({} if input_size_hw is None else {"input_size_hw": list(input_size_hw)}),
@@ -39,10 +38,18 @@ def make_card(
             if rounding is None
             else {"rounding": {"of": "its weights as stored against as trained", **rounding}}
         ),
+        **storage(sizes, "float32" if rounding is None else "float16, computed in float32"),
+    }
+
+
+def storage(sizes: Sequence[PartSize], stored_as: str) -> dict[str, Any]:
+    """The facts of every card that no other file has: sizes of its parts, and when it was made by what."""
+    weights = sum(part.weights for part in sizes)
+    return {
         "sizes": {
             "weights": weights,
             "sparsity": sum(part.zeros for part in sizes) / max(weights, 1),
-            "stored_as": "float32" if rounding is None else "float16, computed in float32",
+            "stored_as": stored_as,
             "nbytes": {part.name: part.nbytes for part in sizes},
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

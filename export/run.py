@@ -1,17 +1,22 @@
 """From a run folder to a contract file: what `tombola export` calls."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tombola.errors import ExportError
 from tombola.export.export import ExportReport, export_network
+from tombola.export.quantize.pictures import Source
+from tombola.export.quantize.processor import Processor
+from tombola.export.quantize.quantize import Precision, QuantizeReport, quantize_file
 from tombola.export.tasks.table import EXPORTS
 from tombola.runtime.pictures.picture import read_rgb
+from tombola.train.evaluate import Named, Split
 from tombola.train.recipe.recipe import Recipe
 from tombola.train.run.folder import RunFolder, check_place
 from tombola.train.tasks.detect.recipe import DetectRecipe
-from tombola.train.tasks.table import TASKS, load_network
+from tombola.train.tasks.table import TASKS, load_network, load_recipe
 
 # Weights are learned from pictures, whose rights bind whoever uses them.
 USE = "these weights may be used for what the rights of all pictures behind them allow (data, lineage)"
@@ -51,6 +56,39 @@ def export_run(
         photos=images or row.photos(recipe),
         half=half,
     )
+
+
+def quantize_run(
+    run: Path,
+    output: Path | None,
+    precision: Precision,
+    *,
+    pictures: Source | None = None,
+    held_out: Named | Split | None = None,
+    processor: Processor | None = None,
+    force: bool = False,
+    **settings: Any,
+) -> QuantizeReport:
+    """As `export_run`, whose settings it takes, in int8 or float16: see `quantize_file`.
+
+    pictures, held_out: those of the run for training and validation where they are None.
+    """
+    recipe = load_recipe(RunFolder(run).recipe_path)
+    output = output or Path(EXPORTS[recipe.task].file_name)
+    check_place(output, ".onnx")
+    if held_out is None and recipe.data.valid:
+        held_out = Split(run, "valid")
+    with tempfile.TemporaryDirectory() as folder:
+        report = export_run(run, Path(folder) / "float.onnx", **settings)
+        return quantize_file(
+            report.path,
+            output,
+            precision,
+            pictures=pictures or Split(run, "train"),
+            held_out=held_out,
+            processor=processor,
+            force=force,
+        )
 
 
 def _with_score(recipe: Recipe, score_threshold: float) -> Recipe:

@@ -173,7 +173,7 @@ def third(monkeypatch: pytest.MonkeyPatch) -> None:
         "weigh",
         train.Row(WeighRecipe, DetectTask, lambda *_: Weights(), Score("off", "points", False)),
     )
-    row = export.ExportTask("scales.onnx", exportable, lambda _: (), WeighAsking())
+    row = export.ExportTask("scales.onnx", exportable, lambda _: (), WeighAsking(), lambda _: repr)
     monkeypatch.setitem(export.EXPORTS, "weigh", row)
     monkeypatch.setitem(
         runtime.TASKS,

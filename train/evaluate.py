@@ -75,7 +75,7 @@ def evaluate_run(
     """
     place = choose_device(device)
     network, recipe = load_network(run, weights)
-    data = _open(recipe.task, pictures or Split(run), recipe.data.classes)
+    data = open_set(recipe.task, pictures or Split(run), recipe.data.classes)
     way = _WAYS[recipe.task]
     with torch.inference_mode():
         answers = way.answers(network.to(place), recipe, data, tell)
@@ -97,7 +97,7 @@ def evaluate_model(
     classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
     of a loaded model. Raises DataError and RecipeError.
     """
-    data = _open(task, pictures, classes)
+    data = open_set(task, pictures, classes)
     answers = []
     for index in range(len(data)):
         answers.append(answer(data.picture(index, shrink)))
@@ -124,7 +124,8 @@ def difference_interval(scores: Scores, other: Scores) -> Interval:
     return interval(scores.resampled(counts) - other.resampled(counts))
 
 
-def _open(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
+def open_set(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
+    """Those labelled pictures of a task, their classes in this order. Raises DataError and RecipeError."""
     way = _WAYS[task]
     if isinstance(pictures, Named):
         return way.load(pictures, classes)

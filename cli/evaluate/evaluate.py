@@ -7,7 +7,15 @@ import typer
 
 from tombola.cli.data.check import FormatOption
 from tombola.cli.evaluate.evaluation import Evaluated, model_task
-from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from tombola.cli.options import (
+    AnnotationsOption,
+    Device,
+    DeviceOption,
+    FoldsOption,
+    JsonOption,
+    PicturesOption,
+    ThreadsOption,
+)
 from tombola.cli.tasks import TASKS, fetch
 
 SPLITS = ("train", "valid", "test")
@@ -18,33 +26,9 @@ def evaluate(
         Path,
         typer.Argument(metavar="RUN_OR_MODEL", help="A run folder or an .onnx file.", show_default=False),
     ],
-    annotations: Annotated[
-        Path | None,
-        typer.Option(
-            "--annotations",
-            "--labels",
-            "-a",
-            metavar="A",
-            help="COCO's .json, the folder of VOC's or YOLO's files, or idx labels.",
-        ),
-    ] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            "--pictures",
-            "-p",
-            metavar="P",
-            help="The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches.",
-        ),
-    ] = None,
-    folds: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fold",
-            metavar="K/N",
-            help="Of the pictures by name every N-th, from number K (0 is the first); !K/N is all others.",
-        ),
-    ] = None,
+    annotations: AnnotationsOption = None,
+    pictures: PicturesOption = None,
+    folds: FoldsOption = None,
     format_: FormatOption = None,
     split: Annotated[
         str | None,

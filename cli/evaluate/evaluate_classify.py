@@ -9,13 +9,6 @@ from tombola.cli.evaluate.sureness import Sureness, against_text, known, sure_js
 from tombola.cli.table import counted, table, terminal_columns, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from tombola.runtime.pictures.picture import Picture
-    from tombola.runtime.tasks.classify.model import Classifier
     from tombola.train.metrics.classification import ClassificationScores
 
 SHOWN_MISTAKES = 3
@@ -35,8 +28,8 @@ def report_classifier(asked: Evaluated) -> str:
     if asked.labels is not None and asked.pictures is None:
         raise typer.BadParameter("--labels are of pictures; give --pictures too.")
     places = "--pictures, and --labels if they are in a file of their own"
-    scores: ClassificationScores = asked.scores(_answers, places)
-    sure = sureness(asked, scores, asked.other_scores(_answers, places))
+    scores: ClassificationScores = asked.scores(places)
+    sure = sureness(asked, scores, asked.other_scores(places))
     if asked.confusions is not None:
         from tombola.train.drawing.confusion_matrix import confusion_matrix_png
 
@@ -45,10 +38,6 @@ def report_classifier(asked: Evaluated) -> str:
     if asked.json:
         return classifier_json(scores, sure)
     return "\n".join(classifier_lines(scores, sure, terminal_columns()))
-
-
-def _answers(model: "Classifier") -> "Callable[[Picture], NDArray[np.float32]]":
-    return lambda picture: model(picture).probabilities
 
 
 def classifier_lines(scores: "ClassificationScores", sure: Sureness, columns: int | None) -> list[str]:

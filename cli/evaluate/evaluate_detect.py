@@ -10,11 +10,6 @@ from tombola.cli.evaluate.sureness import Sureness, against_text, known, sure_js
 from tombola.cli.table import counted, table, terminal_columns, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tombola.runtime.pictures.picture import Picture
-    from tombola.runtime.tasks.detect.model import Detector
-    from tombola.train.metrics.matching import Prediction
     from tombola.train.tasks.detect.scoring import DetectorScores
 
 
@@ -33,8 +28,8 @@ def report_detector(asked: Evaluated) -> str:
     if (asked.labels is None) != (asked.pictures is None):
         raise typer.BadParameter("--annotations and --pictures belong together; give both.")
     places = "--annotations and --pictures"
-    result: DetectorScores = asked.scores(_answers, places)
-    sure = sureness(asked, result, asked.other_scores(_answers, places))
+    result: DetectorScores = asked.scores(places)
+    sure = sureness(asked, result, asked.other_scores(places))
     cut = best_f1_score(result.voc07) if asked.score is None else asked.score
     if asked.pr_curve is not None:
         draw_precision_recall(result.voc07, asked.pr_curve, cut)
@@ -69,17 +64,6 @@ def _advice(asked: Evaluated, cut: float) -> str:
         f"Best F1 at score {cut:.2f}: `tombola export {run} --score {cut:.2f}` makes it the file's default"
         + ("; better chosen by `--split valid`, so that the test stays one" if of_test else "")
     )
-
-
-def _answers(model: "Detector") -> "Callable[[Picture], Prediction]":
-    from tombola.train.metrics.matching import Prediction
-    from tombola.train.tasks.detect.task import SCORING_THRESHOLD
-
-    def answer(picture: "Picture") -> Prediction:
-        found = model(picture, score_threshold=SCORING_THRESHOLD)
-        return Prediction(found.boxes_xyxy, found.scores, found.labels)
-
-    return answer
 
 
 def detector_lines(result: "DetectorScores", cut: float, sure: Sureness, columns: int | None) -> list[str]:

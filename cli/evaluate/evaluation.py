@@ -41,24 +41,21 @@ class Evaluated:
     predictions: Path | None
     json: bool
 
-    def scores(self, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
+    def scores(self, places: str) -> Any:
         """Scores of a run's network in PyTorch, or of a model file as it will run on the device.
 
-        answers: a loaded model -> the function of a picture that is scored. places: the options that say what
-        to score a file on. Raises DataError without them.
+        places: the options that say what to score a file on. Raises DataError without them.
         """
-        return self._scores(self.path, self.weights, answers, places)
+        return self._scores(self.path, self.weights, places)
 
-    def other_scores(self, answers: Callable[[Any], Callable[[Any], Any]], places: str) -> Any:
+    def other_scores(self, places: str) -> Any:
         """The same of `against`, on the same pictures; of a run its best weights. None without `against`."""
-        return None if self.against is None else self._scores(self.against, "best", answers, places)
+        return None if self.against is None else self._scores(self.against, "best", places)
 
-    def _scores(
-        self, path: Path, weights: str, answers: Callable[[Any], Callable[[Any], Any]], places: str
-    ) -> Any:
-        from tombola.train.evaluate import evaluate_model, evaluate_run
-
+    def _scores(self, path: Path, weights: str, places: str) -> Any:
         if path.is_dir():
+            from tombola.train.evaluate import evaluate_run
+
             if self.threads is not None:
                 import torch
 
@@ -68,18 +65,16 @@ class Evaluated:
                 self._source(places),
                 weights=weights,
                 device=self.device.value,
-                tell=_picture_count(),
+                tell=picture_count(),
             )
-        from tombola.runtime.load import load
+        from tombola.export.scoring import score_file
 
-        model = load(path, self.device.value, self.threads)
-        return evaluate_model(
-            model.contract.task,
-            answers(model),
-            model.labels,
+        return score_file(
+            path,
             self._source(places),
-            shrink=model.shrink,
-            tell=_picture_count(),
+            device=self.device.value,
+            threads=self.threads,
+            tell=picture_count(),
         )
 
     def _source(self, places: str) -> "Named | Split":
@@ -105,7 +100,7 @@ def model_task(model: Path) -> str:
     return inspect_model(model)[0].task
 
 
-def _picture_count() -> Callable[[int, int], None]:
+def picture_count() -> Callable[[int, int], None]:
     """A function that tells a terminal how many pictures of how many are done."""
     line = TerminalLine()
 

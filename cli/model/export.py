@@ -1,12 +1,15 @@
 """`tombola export`: a run folder becomes one .onnx file."""
 
+from enum import StrEnum
 from math import prod
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tombola.cli.data.check import FormatOption
+from tombola.cli.options import AnnotationsOption, FoldsOption, PicturesOption
 from tombola.cli.sizes import size_text
 from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.run_path import check_run
@@ -19,8 +22,27 @@ if TYPE_CHECKING:
     from tombola.export.parity.parity import Parity
 
 
+class Precision(StrEnum):
+    """What the network computes in."""
+
+    float32 = "float32"
+    int8 = "int8"
+    fp16 = "fp16"
+
+
+class ProcessorName(StrEnum):
+    """What int8 is for."""
+
+    x64 = "x64"
+    avx2 = "x64-avx2"
+    arm = "arm"
+
+
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_OR_FILE", help="The run folder; or an .onnx file.", show_default=False),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -32,8 +54,9 @@ def export(
         ),
     ] = None,
     weights: Annotated[
-        str, typer.Option("--weights", metavar="W", help="best, last, initial or early-K.")
-    ] = "best",
+        str | None,
+        typer.Option("--weights", metavar="W", help="best, last, initial or early-K.", show_default="best"),
+    ] = None,
     score: Annotated[
         float | None,
         typer.Option(
@@ -66,6 +89,34 @@ def export(
             "--full-precision", help="Store weights as float32, twice as large, instead of float16."
         ),
     ] = False,
+    precision: Annotated[
+        Precision,
+        typer.Option("--precision", help="What the network computes in; fp16 is for GPUs."),
+    ] = Precision.float32,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            metavar="P",
+            help="Of int8: fit it to the pictures of this folder or .tar, labelled or not.",
+            show_default="the run's pictures for training",
+        ),
+    ] = None,
+    annotations: AnnotationsOption = None,
+    pictures: PicturesOption = None,
+    folds: FoldsOption = None,
+    format_: FormatOption = None,
+    processor: Annotated[
+        ProcessorName | None,
+        typer.Option(
+            "--for",
+            help="Of int8: the processors it is for; x64-avx2 are those without VNNI.",
+            show_default="this one",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write an int8 or fp16 file even if it is not faster here.")
+    ] = False,
 ) -> None:
     """Export a run to one .onnx file: picture in, answer out.
 
@@ -73,25 +124,70 @@ def export(
     pictures and their answers for `tombola verify`: yours by --photo, else three that the run kept for
     validation or test, else drawn ones.
 
+    With --precision int8 the network computes in bytes: a quarter of the file and, on most processors, nearly
+    twice as fast. The score before and after is measured on --pictures with their --annotations (those for
+    validation, of a run), layers that cost too much stay in float, and a file that is not faster here is
+    refused. An .onnx file that Tombola exported may be given in place of the run.
+
     \b
     Example:
       tombola export runs/first -o detector.onnx --score 0.64
+      tombola export runs/first --precision int8
+      tombola export detector.onnx --precision int8 --calibrate photos -o small.onnx
     """
+    is_file = not source.is_dir()
+    if is_file and precision is Precision.float32:
+        raise typer.BadParameter(
+            f"{source} is no run folder; a file is exported anew by --precision int8 or fp16."
+        )
+    if is_file and (weights or score is not None or photos or card or full):
+        raise typer.BadParameter(
+            "--weights, --score, --photo, --card and --full-precision are of a run; a file keeps its own."
+        )
+    if is_file and output is None:
+        raise typer.BadParameter("--output is missing: say where the new file is to be.")
+    if precision is Precision.float32 and (calibrate or pictures or processor or force):
+        raise typer.BadParameter(
+            "--calibrate, --pictures, --for and --force belong to --precision int8 or fp16."
+        )
+    if pictures is None and (annotations or folds or format_):
+        raise typer.BadParameter("--annotations, --fold and --format are of --pictures; name them too.")
     facts = _read_card(card)
+    columns = terminal_columns()
+    settings: dict[str, Any] = {
+        "weights": weights or "best",
+        "half": not full,
+        "score_threshold": score,
+        "facts": facts,
+        "photos": photos or (),
+    }
+    if not is_file:
+        check_run(source)
+    if precision is Precision.float32:
+        from tombola.export.run import export_run
 
-    from tombola.export.run import export_run
+        typer.echo("\n".join(_lines(export_run(source, output, **settings), columns)))
+        return
 
-    check_run(run)
-    report = export_run(
-        run,
-        output,
-        weights=weights,
-        half=not full,
-        score_threshold=score,
-        facts=facts,
-        photos=photos or (),
-    )
-    typer.echo("\n".join(_lines(report, terminal_columns())))
+    from tombola.cli.model.quantize_print import quantize_lines
+    from tombola.export.quantize.processor import PROCESSORS
+    from tombola.export.quantize.quantize import quantize_file
+    from tombola.export.run import quantize_run
+    from tombola.train.evaluate import Named
+
+    reduced: dict[str, Any] = {
+        "pictures": calibrate,
+        "held_out": Named(pictures, annotations, format_, folds or ()) if pictures else None,
+        "processor": PROCESSORS[processor.value] if processor else None,
+        "force": force,
+    }
+    fewer: Literal["int8", "fp16"] = "int8" if precision is Precision.int8 else "fp16"
+    if is_file:
+        assert output is not None
+        report = quantize_file(source, output, fewer, **reduced)
+    else:
+        report = quantize_run(source, output, fewer, **reduced, **settings)
+    typer.echo("\n".join(quantize_lines(report, source, columns)))
 
 
 def _read_card(path: Path | None) -> dict[str, Any]:

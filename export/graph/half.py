@@ -62,6 +62,29 @@ def store_half(graph: onnx.GraphProto) -> None:
         part.node.extend(nodes)
 
 
+def raise_half(graph: onnx.GraphProto) -> None:
+    """Take `store_half` back: the same weights as float32 under their own names, without a Cast."""
+    for part in walk(graph):
+        halves = {
+            tensor.name: tensor for tensor in part.initializer if tensor.data_type == TensorProto.FLOAT16
+        }
+        casts = {
+            node.output[0]: node.input[0]
+            for node in part.node
+            if node.op_type == "Cast" and node.input[0] in halves
+        }
+        for name in casts.values():
+            halves[name].CopyFrom(numpy_helper.from_array(_wide(halves[name]), name))
+        nodes = [node for node in part.node if node.output[0] not in casts]
+        del part.node[:]
+        part.node.extend(nodes)
+        rename_reads(part, casts)
+
+
+def _wide(tensor: onnx.TensorProto) -> NDArray[np.float32]:
+    return numpy_helper.to_array(tensor).astype(np.float32)
+
+
 def _as_half(tensor: onnx.TensorProto) -> NDArray[np.float16] | None:
     """The tensor's numbers, if float16 holds them exactly and they are worth a Cast."""
     if int(np.prod(tensor.dims)) < _WORTH_IT:

@@ -48,3 +48,22 @@ def rename_reads(graph: onnx.GraphProto, names: dict[str, str]) -> None:
     for part in walk(graph):
         for node in part.node:
             node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Order the nodes of `graph`: each behind those whose outputs it reads, otherwise as now."""
+    made = {name for node in graph.node for name in node.output}
+    waiting = [(node, reads(node) & made) for node in graph.node]
+    done, nodes = set[str](), []
+    while waiting:
+        later = []
+        for node, needed in waiting:
+            if needed <= done:
+                nodes.append(node)
+                done.update(node.output)
+            else:
+                later.append((node, needed))
+        assert len(later) < len(waiting), "a circle of nodes"
+        waiting = later
+    del graph.node[:]
+    graph.node.extend(nodes)

@@ -6,9 +6,12 @@ from typing import Any
 
 from tombola.export.exportable import Exportable
 from tombola.export.parity.question import Asking, Photo, PictureAsking
+from tombola.export.tasks.classify import answers as classify_answers
 from tombola.export.tasks.classify import exportable as classify
+from tombola.export.tasks.detect import answers as detect_answers
 from tombola.export.tasks.detect import exportable as detect
 from tombola.export.tasks.detect.asking import DetectAsking
+from tombola.runtime.pictures.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,21 @@ class ExportTask:
     exportable: the network of a run, and its recipe -> what is exported.
     photos:     its recipe -> a few pictures for parity and probes, none where they are not to be had.
     asking:     what its networks are asked before they are written.
+    answers:    a loaded file -> the function of a picture that `tombola.train.evaluate` scores.
     """
 
     file_name: str
     exportable: Callable[[Any, Any], Exportable]
     photos: Callable[[Any], Sequence[Photo]]
     asking: Asking
+    answers: Callable[[Any], Callable[[Picture], Any]]
 
 
 EXPORTS = {
-    "detect": ExportTask("detector.onnx", detect.of_recipe, detect.photos_of, DetectAsking()),
-    "classify": ExportTask("classifier.onnx", classify.of_recipe, classify.photos_of, PictureAsking()),
+    "detect": ExportTask(
+        "detector.onnx", detect.of_recipe, detect.photos_of, DetectAsking(), detect_answers.answers
+    ),
+    "classify": ExportTask(
+        "classifier.onnx", classify.of_recipe, classify.photos_of, PictureAsking(), classify_answers.answers
+    ),
 }

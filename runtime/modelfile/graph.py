@@ -30,8 +30,8 @@ MAX_DIVISOR = 32_767
 class Node:
     """One operator of the graph.
 
-    weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast;
-    that Cast has none.
+    weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast or
+    a DequantizeLinear; this has none then.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Graph:
     """The parts of a model file. Nodes and tensors include those inside loops, branches and functions.
 
     inputs: graph inputs that must be fed; optional_inputs: those with a stored default; nodes in file order.
+    scales: names of the tensors that say what stored integers stand for: they are no weights.
     """
 
     ir_version: int
@@ -57,6 +58,7 @@ class Graph:
     nodes: tuple[Node, ...]
     initializers: tuple[Tensor, ...]
     constants: tuple[Tensor, ...]
+    scales: frozenset[str] = frozenset()
 
     @property
     def op_counts(self) -> dict[str, int]:
@@ -75,12 +77,16 @@ class Graph:
     @property
     def weight_count(self) -> int:
         """How many numbers the initializers hold."""
-        return sum(tensor.count for tensor in self.initializers)
+        return sum(tensor.count for tensor in self._weights)
 
     @property
     def zero_count(self) -> int:
         """How many of them are exactly zero."""
-        return sum(tensor.zeros for tensor in self.initializers)
+        return sum(tensor.zeros for tensor in self._weights)
+
+    @property
+    def _weights(self) -> list[Tensor]:
+        return [tensor for tensor in self.initializers if tensor.name not in self.scales]
 
 
 def read_graph(model: bytes) -> Graph:
@@ -151,10 +157,13 @@ class _Reader:
         if not self.has_graph:
             raise ModelError("the file holds no ONNX graph: it is cut off, or not an ONNX model.")
         stored = {tensor.name for tensor in self.initializers}
-        sources = {name: name for name in stored}
+        sources: dict[str, tuple[str, ...]] = {name: (name,) for name in stored}
+        scales = set[str]()
         for _, op_type, _, reads, writes in self.nodes:
-            if op_type == "Cast" and writes and stored.intersection(reads[:1]):
-                sources[writes[0]] = reads[0]
+            if op_type in ("QuantizeLinear", "DequantizeLinear"):
+                scales.update(reads[1:])
+            if op_type in ("Cast", "DequantizeLinear") and writes and stored.intersection(reads[:1]):
+                sources[writes[0]] = tuple(item for item in reads if item in stored)
                 reads.clear()
         return Graph(
             ir_version=self.ir_version,
@@ -165,11 +174,12 @@ class _Reader:
             optional_inputs=tuple(spec for spec in self.inputs if spec.name in stored),
             outputs=tuple(self.outputs),
             nodes=tuple(
-                Node(name, op_type, domain, tuple(sources[item] for item in reads if item in sources))
+                Node(name, op_type, domain, tuple(one for item in reads for one in sources.get(item, ())))
                 for name, op_type, domain, reads, _ in self.nodes
             ),
             initializers=tuple(self.initializers),
             constants=tuple(self.constants),
+            scales=frozenset(scales),
         )
 
     def read_model(self, message: memoryview) -> None:

@@ -10,7 +10,8 @@ from tombola.runtime.modelfile.tensor import Tensor
 class Layer:
     """A node and the weights that it is the first to use.
 
-    kind: its operator; count, zeros: how many weights, and how many of them are zero; nbytes: their bytes.
+    kind: its operator; count, zeros: how many weights, and how many of them are zero; nbytes: their bytes,
+    those of their scales included.
     """
 
     name: str
@@ -27,18 +28,19 @@ def layers(graph: Graph) -> list[Layer]:
     for node in graph.nodes:
         weights = [stored.pop(name) for name in node.weights if name in stored]
         if weights:
-            found.append(_layer(weights, node.op_type))
+            found.append(_layer(weights, node.op_type, graph.scales))
     if stored:
-        found.append(_layer(list(stored.values()), "(used by no node)"))
+        found.append(_layer(list(stored.values()), "(used by no node)", graph.scales))
     return sorted(found, key=lambda layer: (-layer.nbytes, layer.name))
 
 
-def _layer(weights: list[Tensor], kind: str) -> Layer:
-    largest = max(weights, key=lambda tensor: tensor.nbytes)
+def _layer(stored: list[Tensor], kind: str, scales: frozenset[str]) -> Layer:
+    largest = max(stored, key=lambda tensor: tensor.nbytes)
+    weights = [tensor for tensor in stored if tensor.name not in scales]
     return Layer(
         name=largest.name.removesuffix(".weight"),
         kind=kind,
         count=sum(tensor.count for tensor in weights),
         zeros=sum(tensor.zeros for tensor in weights),
-        nbytes=sum(tensor.nbytes for tensor in weights),
+        nbytes=sum(tensor.nbytes for tensor in stored),
     )

@@ -1,0 +1,128 @@
+"""Which nodes of a network compute in fewer bits: those that gain by it, in one piece.
+
+Measured on networks for detection and classification: a float island in the middle costs more than it saves,
+for its surroundings are converted there and back; the stem is faster in float, and so is a depthwise
+convolution at its resolution. What gives the answers is small, and hangs on every bit.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import onnx
+
+LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
+# What computes on bytes as well where its inputs come from a layer that does.
+FOLLOWING = frozenset({"Clip", "Relu", "Add", "Resize", "MaxPool", "AveragePool", "Concat"})
+# What leads from one layer to the next without a choice among its numbers, besides the above.
+PASSING = FOLLOWING | {
+    "Max", "LeakyRelu", "PRelu", "Elu", "Sigmoid", "Tanh", "GlobalAveragePool", "ReduceMean", "RoiAlign",
+    "MaxRoiPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Pad", "Identity", "Mul",
+}  # fmt: skip
+SUMS = frozenset({"Add", "Concat", "Max", "Mul"})
+MOST_STEM_CHANNELS = 4  # that a picture has
+
+
+@dataclass(frozen=True)
+class Plan:
+    """nodes: names of the nodes that compute in fewer bits. layers: those of them with weights, by the names
+    that these have without ".weight"; left: the other layers of the network, in the graph's order."""
+
+    nodes: frozenset[str]
+    layers: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def plan(graph: onnx.GraphProto, leave_out: Collection[str] = ()) -> Plan:
+    """Of a graph whose weights are float32 and whose nodes have the names that export gives.
+
+    leave_out: names of layers that stay in float, beside the stem and those whose numbers are the answer.
+    Loops and branches stay as they are.
+    """
+    reader = _Reader(graph)
+    left = reader.stem() | {node.name for node in reader.layers if reader.is_last(node)}
+    chosen = [node for node in reader.layers if node.name not in left and reader.layer(node) not in leave_out]
+    names = {node.name for node in chosen}
+    fewer = {output for node in chosen for output in node.output}
+    for node in graph.node:
+        sources = reader.sources(node)
+        if node.op_type in FOLLOWING and sources and all(name in fewer for name in sources):
+            names.add(node.name)
+            fewer.update(node.output)
+    layers = dict.fromkeys(map(reader.layer, chosen))
+    others = (reader.layer(node) for node in reader.layers)
+    return Plan(frozenset(names), tuple(layers), tuple(dict.fromkeys(o for o in others if o not in layers)))
+
+
+class _Reader:
+    """Who reads what in a graph, and which of its nodes are layers."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.stored = {tensor.name: tensor for tensor in graph.initializer}
+        self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in graph.node:
+            for name in self.sources(node):
+                self.readers[name].append(node)
+        self.layers = [
+            node
+            for node in graph.node
+            if node.op_type in LAYERS and node.name.startswith("net/") and self._weight(node) is not None
+        ]
+
+    def sources(self, node: onnx.NodeProto) -> list[str]:
+        """The inputs of the node that the file does not store."""
+        return [name for name in node.input if name and name not in self.stored]
+
+    def layer(self, node: onnx.NodeProto) -> str:
+        return str(node.input[1]).removesuffix(".weight")
+
+    def _weight(self, node: onnx.NodeProto) -> onnx.TensorProto | None:
+        tensor = self.stored.get(node.input[1]) if len(node.input) > 1 else None
+        return tensor if tensor is not None and len(tensor.dims) > 1 else None
+
+    def stem(self) -> set[str]:
+        """Names of the nodes that look at the picture's own channels, and of a depthwise convolution right
+        behind with the projection behind that."""
+        found = set[str]()
+        for stem in self.layers:
+            if not self._sees_picture(stem):
+                continue
+            found.add(stem.name)
+            for depthwise in self._next(stem):
+                if self._is_depthwise(depthwise):
+                    found |= {depthwise.name, *(after.name for after in self._next(depthwise))}
+        return found
+
+    def _sees_picture(self, node: onnx.NodeProto) -> bool:
+        weight = self._weight(node)
+        assert weight is not None
+        return node.op_type == "Conv" and weight.dims[1] * _groups(node) <= MOST_STEM_CHANNELS
+
+    def _is_depthwise(self, node: onnx.NodeProto) -> bool:
+        weight = self._weight(node)
+        assert weight is not None
+        return node.op_type == "Conv" and 1 < _groups(node) == weight.dims[0]
+
+    def is_last(self, node: onnx.NodeProto) -> bool:
+        """Whether no other layer makes something of the numbers of this one."""
+        return next(self._next(node), None) is None
+
+    def _next(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """The layers that read what the node gives, be it through activations, pools and sums."""
+        known = {one.name for one in self.layers}
+        open_ends, seen = [*node.output], set[str]()
+        while open_ends:
+            name = open_ends.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for reader in self.readers[name]:
+                if reader.name in known:
+                    yield reader
+                # Boxes lead into RoiAlign, too, and they are an answer.
+                elif reader.op_type in PASSING and (reader.op_type in SUMS or reader.input[0] == name):
+                    open_ends += reader.output
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)

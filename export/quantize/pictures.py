@@ -1,0 +1,58 @@
+"""Real pictures, between whose extremes a network's activations lie."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tombola.errors import ExportError
+from tombola.runtime.contract.contract import Contract
+from tombola.runtime.pictures.picture import Picture, decode
+from tombola.runtime.tasks.difference import Arrays
+from tombola.train.data.labels import classify_formats
+from tombola.train.data.pictures.pictures import open_pictures
+from tombola.train.evaluate import Named, Split, open_set
+
+# More of them change nothing that could be measured; with a handful, chance decides.
+WANTED, FEWEST = 64, 8
+
+Source = Path | Named | Split
+
+
+def calibration_feeds(source: Source, contract: Contract, count: int = WANTED) -> list[Arrays]:
+    """The inputs of `count` pictures, evenly spread over the source, as the file's graph gets them.
+
+    source: a folder, .tar, idx file or CIFAR batches, labelled or not; or a labelled set. Raises ExportError
+    for a file that takes no picture, or fewer than FEWEST pictures; DataError and PictureError for what
+    cannot be read.
+    """
+    if not any(spec.name == "image" for spec in contract.signature.inputs):
+        raise ExportError(
+            f"int8 needs pictures, and a model of the task {contract.task} takes none; leave it float"
+        )
+    names, read = _open(source, contract)
+    if len(names) < FEWEST:
+        raise ExportError(
+            f"{_said(source)} has {len(names)} pictures, and int8 is fitted to {FEWEST} at least, better "
+            f"{WANTED}: such as the network was trained on"
+        )
+    count = min(count, len(names))
+    pictures = (read(names[place * len(names) // count]) for place in range(count))
+    return [{**contract.example_feeds(one.size_hw), "image": one.image_rgb_u8} for one in pictures]
+
+
+def _open(source: Source, contract: Contract) -> tuple[Sequence[Any], Callable[[Any], Picture]]:
+    """Names of the pictures, and what reads one by its name."""
+    if isinstance(source, Path) and (source.is_dir() or source.suffix.lower() == ".tar"):
+        store = open_pictures(source)
+        return list(store.names()), lambda name: decode(store.read_bytes(name), name, contract.shrink)
+    if isinstance(source, Path):
+        data: Any = classify_formats.load(source)
+    else:
+        data = open_set(contract.task, source, contract.labels)
+    return range(len(data)), lambda index: data.picture(index, contract.shrink)
+
+
+def _said(source: Source) -> str:
+    if isinstance(source, Split):
+        return f"the split {source.name} of {source.run}"
+    return str(source if isinstance(source, Path) else source.pictures)

@@ -74,7 +74,7 @@ def bench(
     \b
     Example:
       tombola bench detector.onnx
-      tombola bench ticket.onnx int8.onnx --against dense.onnx --picture photo.jpg
+      tombola bench pruned.onnx int8.onnx --against dense.onnx --picture photo.jpg
     """
     from tombola.runtime.session.bench import bench
 

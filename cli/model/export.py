@@ -135,10 +135,10 @@ def export(
       tombola export runs/first --precision int8
       tombola export detector.onnx --precision int8 --calibrate photos -o small.onnx
     """
-    is_file = not source.is_dir()
+    is_file = source.is_file() or source.suffix == ".onnx"
     if is_file and precision is Precision.float32:
         raise typer.BadParameter(
-            f"{source} is no run folder; a file is exported anew by --precision int8 or fp16."
+            f"{source} is exported already; --precision int8 or fp16 makes another of it."
         )
     if is_file and (weights or score is not None or photos or card or full):
         raise typer.BadParameter(
@@ -148,7 +148,7 @@ def export(
         raise typer.BadParameter("--output is missing: say where the new file is to be.")
     if precision is Precision.float32 and (calibrate or pictures or processor or force):
         raise typer.BadParameter(
-            "--calibrate, --pictures, --for and --force belong to --precision int8 or fp16."
+            "--calibrate, --pictures, --for and --force are of --precision int8 or fp16."
         )
     if pictures is None and (annotations or folds or format_):
         raise typer.BadParameter("--annotations, --fold and --format are of --pictures; name them too.")

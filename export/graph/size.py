@@ -21,13 +21,17 @@ class PartSize:
 
 def sizes(graph: onnx.GraphProto) -> tuple[PartSize, ...]:
     """The network's parts in their order, those of a backbone and of a list of layers one by one; constants
-    last. What loops and branches store counts as well."""
+    last. What loops and branches store counts as well; scales of integers have bytes, and are no weights."""
     parts: dict[str, list[onnx.TensorProto]] = {}
+    scales = set[str]()
     for inner in walk(graph):
         for tensor in inner.initializer:
             parts.setdefault(_part(tensor.name), []).append(tensor)
+        for node in inner.node:
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+                scales.update(node.input[1:])
     constants = parts.pop(_OTHER, [])
-    return tuple(_measure(name, tensors) for name, tensors in [*parts.items(), (_OTHER, constants)])
+    return tuple(_measure(name, tensors, scales) for name, tensors in [*parts.items(), (_OTHER, constants)])
 
 
 _OTHER = "constants"
@@ -42,11 +46,12 @@ def _part(name: str) -> str:
     return f"{first}.{rest[0]}" if rest[0].isdigit() else first
 
 
-def _measure(name: str, tensors: list[onnx.TensorProto]) -> PartSize:
-    arrays = [numpy_helper.to_array(tensor) for tensor in tensors]
+def _measure(name: str, tensors: list[onnx.TensorProto], scales: set[str]) -> PartSize:
+    arrays = [(tensor.name, numpy_helper.to_array(tensor)) for tensor in tensors]
+    weights = [array for key, array in arrays if key not in scales]
     return PartSize(
         name,
-        sum(array.size for array in arrays),
-        sum(int(np.count_nonzero(array == 0)) for array in arrays),
-        sum(array.nbytes for array in arrays),
+        sum(array.size for array in weights),
+        sum(int(np.count_nonzero(array == 0)) for array in weights),
+        sum(array.nbytes for _, array in arrays),
     )

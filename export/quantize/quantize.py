@@ -201,9 +201,8 @@ def _race(
 
 
 def _slow(report: QuantizeReport) -> str:
-    why = (
-        "is for GPUs" if report.precision == "fp16" and report.after.device == "cpu" else "is not faster here"
-    )
+    device = report.after.device
+    why = "is for GPUs" if report.precision == "fp16" and device == "cpu" else "is not faster here"
     return (
         f"{report.precision} {why}: on this machine ({device}) "
         f"{report.after.latency_p50_ms:.2f} ms against {report.before.latency_p50_ms:.2f} ms of the float "

@@ -43,13 +43,13 @@ def choose(
         if monotonic() > end:
             break
         alone.append((_tried(make, score, block).scores.main, block))
-    left_out: tuple[str, ...] = ()
-    for gained, block in sorted(alone, key=lambda one: -one[0]):
-        if (gained <= best.scores.main and left_out) or monotonic() > end:
+    for _, block in sorted(alone, key=lambda one: -one[0]):
+        if monotonic() > end:
             break
-        tried = _tried(make, score, (*left_out, *block))
-        if tried.scores.main > best.scores.main:
-            best, left_out = tried, tried.left_out
+        tried = _tried(make, score, (*best.left_out, *block))
+        if tried.scores.main <= best.scores.main:
+            break
+        best = tried
         if not _surely_worse(best.scores, before, most_drop):
             break
     return best

@@ -148,6 +148,7 @@ def test_the_other_examples_are_understood(
         "tombola.train.download.get.get",
         "tombola.train.start.get_weights.get_weights",
         "tombola.cli.model.export.check_run",
+        "tombola.export.quantize.quantize.quantize_file",
         "tombola.runtime.moving.window.check_display",
         "tombola.cli.ask.webcam.model_or_shipped",
         "tombola.cli.doctor.checkup.checkup",

@@ -22,7 +22,7 @@ from tombola.train.tasks.table import load_recipe, open_task
 # What of a recipe may differ where a run goes on: how its work is done, where its files lie now (a checkpoint
 # has the weights, and knows its pictures), and more epochs than before.
 OF_NO_CONSEQUENCE = ("training.workers", "training.checkpoint_minutes", "training.log")
-PLACES = ("data.root", "start.weights")
+PLACES = ("data.root", "start.weights", "distill.teacher")
 EPOCHS = "training.epochs"
 
 

@@ -118,6 +118,19 @@ class StartSettings(Section):
     freeze: str = ""
 
 
+class DistillSettings(Section):
+    """Another network of this task and these classes to learn from beside the labels (Hinton et al. 2015).
+
+    teacher: a run folder, or an .onnx that `tombola export` wrote of a network as this recipe has it; none
+    without it. Of each batch a classifier tells its class scores, softened by temperature, a detector also
+    its maps, proposals and boxes; the distance from them, `weight` times, is part of the loss.
+    """
+
+    teacher: WeightsPath = None
+    weight: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=2.0, gt=0)
+
+
 class Recipe(Section):
     """What every task's recipe has."""
 
@@ -127,6 +140,7 @@ class Recipe(Section):
     data: DataSettings
     picture: PictureSettings
     start: StartSettings = StartSettings()
+    distill: DistillSettings = DistillSettings()
     training: TrainingSettings = TrainingSettings()
 
     def with_classes(self, classes: tuple[str, ...]) -> Self:

@@ -67,7 +67,7 @@ def start_network(
             load_start(network, parent.file, fresh=fresh)
         else:
             load_model_file(network, parent.model, fresh=fresh, norms_learn=norms_learn)
-        _check_seen_alike(recipe, parent)
+        check_seen_alike(recipe, parent.seen, parent.file)
 
 
 def freeze(network: nn.Module, recipe: Recipe) -> None:
@@ -105,7 +105,8 @@ def lineage(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> dict[st
         "last_layer": "kept" if parent.keeps_last else "made anew",
         **({"data": parent.rights} if parent.rights else {}),
     }
-    return {"parent": told, "early_steps": list(recipe.training.early_steps)}
+    taught = {"teacher": recipe.distill.teacher.name} if recipe.distill.teacher else {}
+    return {"parent": told, **taught, "early_steps": list(recipe.training.early_steps)}
 
 
 def find_parent(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> Parent | None:
@@ -144,13 +145,14 @@ def _recipe_behind(weights: Path, recipe: Recipe) -> Recipe | None:
     return validate(type(recipe), table, run.recipe_path) if table.get("task") == recipe.task else None
 
 
-def _check_seen_alike(recipe: Recipe, parent: Parent) -> None:
-    for key, then in parent.seen.items():
+def check_seen_alike(recipe: Recipe, seen: Mapping[str, Sequence[float]], file: Path) -> None:
+    """RecipeError if the weights in `file` learnt from pictures of another mean or scale than now."""
+    for key, then in seen.items():
         now = getattr(recipe.picture, key)
         # A file keeps them in float32.
         if len(now) != len(then) or not np.allclose(now, then, rtol=1e-6, atol=0):
             raise RecipeError(
-                f"picture.{key} is {list(now)}, but {parent.file} was trained with {list(then)}; set it so"
+                f"picture.{key} is {list(now)}, but {file} was trained with {list(then)}; set it so"
             )
 
 

@@ -96,6 +96,22 @@ class Task(Protocol):
         """Scores on the validation pictures; empty if there are none. What `tell` raises ends it."""
 
 
+@runtime_checkable
+class TaughtTask(Task, Protocol):
+    """A task whose network may learn from another one, too."""
+
+    def load_teacher(self) -> nn.Module | None:
+        """The network to learn from, in eval mode and without gradients; None if the recipe names none."""
+
+    def lesson(self, teacher: nn.Module, batch: Any) -> Any:
+        """What the teacher says of a batch."""
+
+    def taught_losses(
+        self, network: nn.Module, batch: Any, moment: Moment, lesson: Any
+    ) -> Mapping[str, Tensor]:
+        """As `losses`, and how far the network is from what its teacher said."""
+
+
 class ExaminedTask(Task, Protocol):
     """A task that also answers the doctor, who looks for what is wrong with it."""
 

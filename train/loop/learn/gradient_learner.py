@@ -16,11 +16,12 @@ from tombola.train.loop.learn.regularise import limit_norms, penalties
 from tombola.train.loop.learn.schedule import learning_rate_factor
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import Task, TaughtTask
 
 
 class GradientLearner:
-    """One network, one optimiser, the losses of the task and the penalties of the settings.
+    """One network, one optimiser, the losses of the task, with those of a teacher if it has one, and the
+    penalties of the settings.
 
     settings: other than the task's. rate: the learning rate at a moment, other than that of the schedule.
     weights: to begin with, other than the task's. mask: parameter's name -> bool tensor of its shape; where
@@ -55,6 +56,8 @@ class GradientLearner:
         self._cut(self._named)
         decay = self.settings.ema_decay
         self.average = WeightAverage(self.network, decay) if decay > 0 else None
+        teacher = task.load_teacher() if isinstance(task, TaughtTask) else None
+        self._teacher = None if teacher is None else fabric.to_device(teacher)
 
     def step(self, batch: Any, moment: Moment) -> dict[str, float]:
         """One optimiser step; the parts of the loss before it, those that the settings add among them."""
@@ -82,9 +85,17 @@ class GradientLearner:
         """All parts of the loss, each float32 [], with the network in training mode."""
         self.task.prepare(self.wrapped, moment)
         return {
-            **self.task.losses(self.wrapped, batch, moment),
+            **self._task_losses(batch, moment),
             **penalties(self.network, l1=self.settings.l1, l2=self.settings.l2),
         }
+
+    def _task_losses(self, batch: Any, moment: Moment) -> Mapping[str, Tensor]:
+        if self._teacher is None:
+            return self.task.losses(self.wrapped, batch, moment)
+        assert isinstance(self.task, TaughtTask)
+        with torch.no_grad(), self.fabric.autocast():
+            lesson = self.task.lesson(self._teacher, batch)
+        return self.task.taught_losses(self.wrapped, batch, moment, lesson)
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
         """Leave the gradient of the sum of losses in the network's parameters."""

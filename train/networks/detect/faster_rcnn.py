@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tombola.train.networks.axis import Axes
 from tombola.train.networks.backbones.backbone import Backbone
+from tombola.train.networks.detect.lesson import Lesson, lesson_losses
 from tombola.train.networks.detect.proposals import ProposalSettings, RegionProposals
 from tombola.train.networks.detect.pyramid import FeaturePyramid, SingleMap
 from tombola.train.networks.detect.roi_head import RoiHead, RoiSettings
@@ -61,29 +62,66 @@ class FasterRCNN(nn.Module):
         hidden = (axes.new("roi_head.0", roi.width), axes.new("roi_head.1", roi.width))
         self.roi_head = RoiHead(neck, hidden, backbone.strides, n_classes, roi)
 
-    def forward(self, images: Tensor, targets: Iterable[Target]) -> dict[str, Tensor]:
+    def forward(
+        self, images: Tensor, targets: Iterable[Target], lesson: Lesson | None = None
+    ) -> dict[str, Tensor]:
         """Losses of a batch: objectness, proposal_box, class, box; each float32 [], the mean over pictures.
-        Those of Fast R-CNN are class and box."""
+        Those of Fast R-CNN are class and box. With a lesson also those of `lesson_losses`."""
         maps = self.neck(self.backbone(images))
+        losses, told = {}, None
         if self.proposals is None:
-            given = [one.proposals_xyxy for one in targets if one.proposals_xyxy is not None]
-            class_loss, box_loss = self.roi_head.loss(maps, given, targets)
-            return {"class": class_loss, "box": box_loss}
-        logits, offsets, anchors = self.proposals(maps)
-        objectness_loss, proposal_box_loss = self.proposals.loss(logits, offsets, anchors, targets)
-        limits = corner(images.shape[3], images.shape[2], images)
-        with torch.no_grad():
-            proposed = [
-                self.proposals.propose(one_logits, one_offsets, anchors, limits, training=True)
-                for one_logits, one_offsets in zip(logits.float(), offsets.float(), strict=True)
-            ]
+            proposed = _given(targets)
+        else:
+            logits, offsets, anchors = self.proposals(maps)
+            told = logits, offsets
+            objectness_loss, proposal_box_loss = self.proposals.loss(logits, offsets, anchors, targets)
+            losses = {"objectness": objectness_loss, "proposal_box": proposal_box_loss}
+            proposed = self._propose_all(images, logits, offsets, anchors, training=True)
         class_loss, box_loss = self.roi_head.loss(maps, proposed, targets)
-        return {
-            "objectness": objectness_loss,
-            "proposal_box": proposal_box_loss,
-            "class": class_loss,
-            "box": box_loss,
-        }
+        losses |= {"class": class_loss, "box": box_loss}
+        if lesson is not None:
+            judged = self._judge(maps, lesson.rois_xyxy, lesson.picture_index)
+            losses |= lesson_losses(lesson, maps, told, judged)
+        return losses
+
+    @torch.no_grad()
+    def teach(self, images: Tensor, targets: Iterable[Target], *, temperature: float) -> Lesson:
+        """What another network may learn from this one, which is in eval mode, about a batch: of each picture
+        the best proposals that it makes at run time, half as many as it was trained on; of Fast R-CNN the
+        first of those given."""
+        maps = self.neck(self.backbone(images))
+        logits = offsets = None
+        if self.proposals is None:
+            proposed, asked = _given(targets), 0
+        else:
+            logits, offsets, anchors = self.proposals(maps)
+            asked = self.proposals.settings.before_nms
+            proposed = self._propose_all(images, logits, offsets, anchors, training=False)
+        proposed = [one[: max(1, self.roi_head.settings.samples // 2)] for one in proposed]
+        picture_index = torch.cat(
+            [torch.full_like(one[:, 0], index, dtype=torch.int64) for index, one in enumerate(proposed)]
+        )
+        rois = torch.cat(proposed)
+        judged = self._judge(maps, rois, picture_index)
+        return Lesson(maps, logits, offsets, asked, rois, picture_index, *judged, temperature)
+
+    @torch.no_grad()
+    def _propose_all(
+        self, images: Tensor, logits: Tensor, offsets: Tensor, anchors: Tensor, *, training: bool
+    ) -> list[Tensor]:
+        """The proposals of each picture, best first."""
+        assert self.proposals is not None
+        limits = corner(images.shape[3], images.shape[2], images)
+        return [
+            self.proposals.propose(one_logits, one_offsets, anchors, limits, training=training)
+            for one_logits, one_offsets in zip(logits.float(), offsets.float(), strict=True)
+        ]
+
+    def _judge(self, maps: list[Tensor], rois_xyxy: Tensor, picture_index: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits and box offsets of RoIs, in their own order."""
+        order, logits, offsets = self.roi_head(maps, rois_xyxy, picture_index)
+        back = order.argsort()
+        return logits[back], offsets[back]
 
     def detect(
         self,
@@ -126,3 +164,8 @@ class FasterRCNN(nn.Module):
         assert self.proposals is not None, "Fast R-CNN must be given proposals"
         logits, offsets, anchors = self.proposals(maps)
         return self.proposals.propose(logits[0], offsets[0], anchors, limits_xyxy, training=False)
+
+
+def _given(targets: Iterable[Target]) -> list[Tensor]:
+    """The proposals of each picture that come from elsewhere."""
+    return [one.proposals_xyxy for one in targets if one.proposals_xyxy is not None]

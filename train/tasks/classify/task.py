@@ -19,9 +19,11 @@ from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.score import Score
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
+from tombola.train.networks.layers.soft_labels import soft_label_distance
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
+from tombola.train.start.teacher import load_teacher
 from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Request, collate, plan_epoch
 from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
@@ -119,9 +121,36 @@ class ClassifyTask:
         return collate(examples)
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
-        logits = network(self._seen(batch))
+        return self._label_loss(network(self._seen(batch)), batch)
+
+    def _label_loss(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
         smoothing = self.recipe.loss.label_smoothing
         return {"cross_entropy": F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
+
+    def load_teacher(self) -> nn.Module | None:
+        teacher = load_teacher(self.recipe, self.classes, build)
+        if teacher is not None and teacher.recipe.picture.size != self.recipe.picture.size:
+            raise RecipeError(
+                f"distill.teacher sees pictures of {list(teacher.recipe.picture.size)} pixels, this network "
+                f"of {list(self.recipe.picture.size)}; set picture.size alike"
+            )
+        return None if teacher is None else teacher.network
+
+    def lesson(self, teacher: nn.Module, batch: Batch) -> Tensor:
+        logits: Tensor = teacher(self._seen(batch))
+        return logits
+
+    def taught_losses(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        moment: Moment,  # noqa: ARG002  # the same at any
+        lesson: Tensor,
+    ) -> Mapping[str, Tensor]:
+        logits = network(self._seen(batch))
+        settings = self.recipe.distill
+        distance = soft_label_distance(logits, lesson, settings.temperature).mean()
+        return {**self._label_loss(logits, batch), "soft_labels": settings.weight * distance}
 
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:

@@ -26,6 +26,7 @@ from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import Axes
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.detect.lesson import TAUGHT, Lesson
 from tombola.train.networks.detect.sampling import Target, Targets
 from tombola.train.networks.inputs.picture_input import PictureInput
 from tombola.train.networks.layers.boxes import clip, corner
@@ -33,6 +34,7 @@ from tombola.train.recipe.recipe import to_toml
 from tombola.train.regions.proposals_file import with_proposals
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
+from tombola.train.start.teacher import load_teacher
 from tombola.train.tasks.detect.batches import Batch, DetectExamples, Request, collate, plan_epoch
 from tombola.train.tasks.detect.recipe import DetectRecipe, DetectSource
 from tombola.train.tasks.moment import Moment
@@ -138,6 +140,32 @@ class DetectTask:
         losses: Mapping[str, Tensor] = network(self._seen(batch), batch.targets)
         return losses
 
+    def load_teacher(self) -> nn.Module | None:
+        teacher = load_teacher(self.recipe, self.classes, build)
+        if teacher is None:
+            return None
+        for key in ("network.proposals", "network.pyramid", "proposals.anchor_sizes_px", "roi.box_classes"):
+            then, now = (_value(recipe, key) for recipe in (teacher.recipe, self.recipe))
+            if then != now:
+                raise RecipeError(f"{key} of distill.teacher is {then!r}, here it is {now!r}; set it alike")
+        return teacher.network
+
+    def lesson(self, teacher: nn.Module, batch: Batch) -> Lesson:
+        assert isinstance(teacher, FasterRCNN)
+        temperature = self.recipe.distill.temperature
+        return teacher.teach(self._seen(batch), batch.targets, temperature=temperature)
+
+    def taught_losses(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        moment: Moment,  # noqa: ARG002  # the same at any
+        lesson: Lesson,
+    ) -> Mapping[str, Tensor]:
+        losses: Mapping[str, Tensor] = network(self._seen(batch), batch.targets, lesson)
+        weight = self.recipe.distill.weight
+        return {name: weight * one if name.startswith(TAUGHT) else one for name, one in losses.items()}
+
     def _seen(self, batch: Batch) -> Tensor:
         images = self.picture_input.to(batch.images_u8.device).normalise(batch.images_u8)
         return images.contiguous(memory_format=torch.channels_last)
@@ -229,6 +257,11 @@ class DetectTask:
             *score_exhibits(predictions, truths(self.valid_data), self.classes, cut),
             *mistake_exhibits(self.valid_data, predictions, cut),
         ]
+
+
+def _value(recipe: DetectRecipe, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(recipe, section), name)
 
 
 def _found(boxes_xyxy: NDArray[np.float32], labels: NDArray[np.int64], target: Target) -> NDArray[np.bool_]:

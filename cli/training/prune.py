@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What has a meaning in one of the two ways to prune alone.
 MASKS_ALONE = ("sparsity", "rounds", "scope", "schedule", "half_rate", "biases")
-CHANNELS_ALONE = ("keep", "block")
+CHANNELS_ALONE = ("keep", "block", "distill", "changes")
 
 
 class Rewind(StrEnum):
@@ -63,6 +63,16 @@ def prune(
     block: Annotated[
         int, typer.Option("--block", min=1, help="Keep a multiple of as many channels; 8 or 16 run fast.")
     ] = 8,
+    distill: Annotated[
+        bool,
+        typer.Option(
+            "--distill/--no-distill", help="Learn from RUN's network again, too, or from labels alone."
+        ),
+    ] = True,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe it trains again by; repeatable."),
+    ] = None,
     rewind: Annotated[
         Rewind | None,
         typer.Option(
@@ -133,6 +143,8 @@ def prune(
                 leave_out=tuple(leave_out or ()),
                 rewind=(rewind or Rewind.lrr).value,
                 step=step,
+                distill=distill,
+                changes=tuple(changes or ()),
             )
             lines = _told_cut(cut_channels(run, out, wanted, device=chosen, quiet=quiet))
         else:
@@ -170,7 +182,7 @@ def _check_together(context: typer.Context, *, channels: bool) -> None:
     for name in MASKS_ALONE if channels else CHANNELS_ALONE:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            option = f"--{name.replace('_', '-')}"
+            option = "--set" if name == "changes" else f"--{name.replace('_', '-')}"
             way = "with" if channels else "without"
             raise typer.BadParameter(f"{option} has no meaning {way} --structured; leave it out")
 

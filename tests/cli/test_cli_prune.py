@@ -30,7 +30,17 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def cut_channels(run: Path, out: Path | None, settings: Any, **_: Any) -> Cut:
         seen.update(run=run, out=out, settings=settings)
         channels = {"a": (32, 16), "b": (64, 32), "c": (8, 8)}
-        return Cut(Path("runs/x-l1"), ACCURACY, 0.9, 0.6, 0.89, channels, (435_018, 110_506))
+        return Cut(
+            dense_score=0.9,
+            score_before=0.6,
+            channels=channels,
+            parameters=(435_018, 110_506),
+            step=0,
+            rewound_to="the weights before pruning",
+            folder=Path("runs/x-l1"),
+            score=ACCURACY,
+            score_after=0.89,
+        )
 
     monkeypatch.setattr("tombola.train.prune.weights.rounds.find_tickets", find_tickets)
     monkeypatch.setattr("tombola.train.prune.structured.cut_channels", cut_channels)

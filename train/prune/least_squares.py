@@ -56,51 +56,62 @@ def _with_ridge(gram: Tensor) -> Tensor:
 
 
 def least_squares_scores(network: nn.Module, grams: Grams) -> dict[str, Tensor]:
-    """For each axis when a channel goes if they go one by one, each time the one whose loss leaves the least
-    squared error in what its readers answer, all fitted anew: float32 [width], the last the greatest."""
+    """For each axis what is lost once a channel has gone, if they go one by one, each time the one whose loss
+    costs least: float32 [width], the last to go the greatest.
+
+    Lost is the squared error in what the axis's readers answer, all fitted anew to what is left, in shares of
+    the variance of their answers, summed over the readers; so axes can be compared.
+    """
     scores = {}
     for axis, places in free_axes(network).items():
         readers = [_Reader(network, member, axis.width, grams) for member in places if is_reader(member)]
-        order = torch.zeros(axis.width)
+        lost, so_far = torch.zeros(axis.width), 0.0
         alive = torch.ones(axis.width, dtype=torch.bool)
-        for turn in range(axis.width):
+        for _ in range(axis.width):
             errors = torch.stack([reader.errors(alive) for reader in readers]).sum(0)
             gone = int(errors.masked_fill(~alive, torch.inf).argmin())
-            alive[gone], order[gone] = False, turn
+            so_far += float(errors[gone])
+            alive[gone], lost[gone] = False, so_far
             for reader in readers:
                 reader.lose(gone)
-        scores[axis.name] = order
+        scores[axis.name] = lost
     return scores
 
 
 class _Reader:
-    """What one layer reads of one axis: its weights and the inverse of its Gram matrix, as channels go."""
+    """What one layer reads of one axis: its weights and the inverse of its Gram matrix, as channels go, and
+    what it answered with all of them: the variance, the mean square where it has no place for a mean."""
 
     def __init__(self, network: nn.Module, member: Member, width: int, grams: Grams) -> None:
         weight = network.get_parameter(member.tensor).detach().double()
         cells = weight[0, 0].numel()
         self.inputs = input_places(member, list(range(width)), cells).view(width, -1)
         gram = grams[layer_of(member)]
+        means = gram[:-1, -1]
         if not has_place(network, layer_of(member), padded=True):
-            gram = gram[:-1, :-1]
+            gram, means = gram[:-1, :-1], torch.zeros_like(means)
         self.weight = F.pad(weight.flatten(1), (0, len(gram) - weight[0].numel()))
         self.inverse = torch.linalg.inv(gram)
+        answered = weight.flatten(1) @ means
+        self.power = float((self.weight @ gram * self.weight).sum() - answered.square().sum()) or 1.0
 
     def errors(self, alive: Tensor) -> Tensor:
-        """float64 [width]: the squared error that the loss of each channel leaves, 0 for those lost."""
+        """float64 [width]: the squared error that the loss of each channel adds, in shares of the
+        variance; 0 for those lost."""
         errors = torch.zeros(len(alive), dtype=torch.float64)
         places = self.inputs[alive]
         blocks = self.inverse[places[:, :, None], places[:, None, :]]
         weights = self.weight[:, places].movedim(0, 2)
-        errors[alive] = (weights * torch.linalg.solve(blocks, weights)).sum((1, 2))
+        errors[alive] = (weights * torch.linalg.solve(blocks, weights)).sum((1, 2)) / self.power
         return errors
 
     def lose(self, channel: int) -> None:
         """Fit what is left to do without the channel."""
         places = self.inputs[channel]
         step = torch.linalg.solve(self.inverse[places][:, places], self.inverse[places])
-        self.weight = self.weight - self.weight[:, places] @ step
-        self.inverse = self.inverse - self.inverse[:, places] @ step
+        # In place: matrices of thousands of inputs, once a channel.
+        self.weight.addmm_(self.weight[:, places], step, alpha=-1)
+        self.inverse.addmm_(self.inverse[:, places], step, alpha=-1)
 
 
 def refit(network: nn.Module, kept: Kept, grams: Grams) -> nn.Module:

@@ -22,10 +22,18 @@ PICTURES = 1024
 
 
 def reestimate(network: nn.Module, task: Task) -> int:
-    """Give every batch norm the mean and the unbiased variance of training pictures, as they are, under the
-    network's own weights; the number of norms. The network is left in eval mode."""
+    """Give every batch norm that learns statistics the mean and the unbiased variance of training pictures,
+    as they are, under the network's own weights; the number of such norms. The network is left in eval mode.
+
+    Those that the task keeps fixed stay: the weights around them were trained for what they are.
+    """
+    task.prepare(network, Moment(0, 0, 1))
+    norms = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.training
+    ]
     network.eval()
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -76,7 +84,9 @@ def reestimate_run(run: Path, weights: str = "best") -> Reestimated:
     folder.load(network, weights)
     before = score_of(network, task)
     if not reestimate(network, task):
-        raise TrainingError(f"the network of {run} has no batch norm; there is nothing to estimate anew")
+        raise TrainingError(
+            f"the network of {run} has no batch norm that learns; there is nothing to estimate anew"
+        )
     folder.write_weights("reestimated", network.state_dict(), {"of": weights})
     after = score_of(network, task)
     return Reestimated(folder.weights_path("reestimated"), task.score, before, after)

@@ -33,15 +33,20 @@ def retrain(
     train(task, here, resume=resume, fabric=fabric, learner=learner, first_step=start.step, quiet=quiet)
 
 
+def check_finished(dense: RunFolder, epochs: int) -> None:
+    """TrainingError for a run that has more epochs to train."""
+    rows = dense.read_metrics()
+    if dense.has_checkpoint and (done := int(rows[-1]["epoch"]) if rows else 0) < epochs:
+        raise TrainingError(
+            f"{dense.path} has trained {done} of {epochs} epochs; a ticket is searched in a finished run: go "
+            "on with tombola train --resume"
+        )
+
+
 def dense_score(dense: RunFolder, task: Task) -> tuple[float, int]:
     """The dense run's last score, and the step at which it had it; TrainingError for an unfinished run."""
+    check_finished(dense, task.settings.epochs)
     rows = dense.read_metrics()
-    if not rows or int(rows[-1]["epoch"]) < task.settings.epochs:
-        done = int(rows[-1]["epoch"]) if rows else 0
-        raise TrainingError(
-            f"{dense.path} has trained {done} of {task.settings.epochs} epochs; a ticket is searched in a "
-            "finished run: go on with tombola train --resume"
-        )
     name = task.score.key
     scored = [row for row in rows if name in row]
     if not scored:

@@ -1,37 +1,46 @@
 """A run -> a narrower one: channels are cut out along the axes, then it trains again. What plain onnxruntime
 runs faster, unlike a mask."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tombola.errors import TrainingError
 from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import widths
 from tombola.train.prune.channel_scores import ScoreName, choose_channels, score_channels
 from tombola.train.prune.least_squares import PICTURES, least_squares_scores, measure, refit
 from tombola.train.prune.reestimate import plain_batches, reestimate, score_of
-from tombola.train.prune.retrain import dense_score, reached, retrain
+from tombola.train.prune.retrain import check_finished, reached, retrain
 from tombola.train.prune.shrink import Kept, kept_widths, sliced
 from tombola.train.prune.weights.mask import MASK, Mask
 from tombola.train.prune.weights.rewind import Start, find_start
 from tombola.train.prune.weights.settings import Rewind, keep_settings
-from tombola.train.run.folder import RunFolder
+from tombola.train.recipe.text_file import read_text
+from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.table import open_task
+from tombola.train.tasks.table import load_recipe, open_task
 from tombola.train.tasks.task import Task
 
 # Pictures whose gradient the score "taylor" sums.
 TAYLOR_PICTURES = 512
 
+FACTS = "cut.json"
+
 
 @dataclass(frozen=True)
 class CutSettings:
     """How channels are cut: by which score, the share of each axis that stays in whole blocks, the axes that
-    keep all, and from where the narrow network trains (see PruneSettings)."""
+    keep all, and from where the narrow network trains (see PruneSettings).
+
+    distill: it learns from the network that it was cut from, too. changes: of the recipe that it trains by,
+    of the form "training.epochs=3"; the layers that `start.freeze` names learn again unless they say so.
+    """
 
     score: ScoreName = "l1"
     keep: float = 0.5
@@ -39,20 +48,55 @@ class CutSettings:
     leave_out: tuple[str, ...] = ()
     rewind: Rewind = "lrr"
     step: int | None = None
+    distill: bool = True
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A narrow run. Scores on the validation pictures; `score_before` as cut, with statistics estimated anew.
-    channels: axis -> (before, after). parameters: (before, after)."""
+class Facts:
+    """What was cut, before anything trains again; written beside the weights, so that it is cut once.
+
+    Scores on the validation pictures: of the network before, and as cut, with its statistics estimated anew.
+    channels: axis -> (before, after). parameters: (before, after). step, rewound_to: where it trains from.
+    """
+
+    dense_score: float
+    score_before: float
+    channels: dict[str, tuple[int, int]]
+    parameters: tuple[int, int]
+    step: int
+    rewound_to: str
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Of the narrow network."""
+        return {name: after for name, (_, after) in self.channels.items()}
+
+    def write(self, folder: Path) -> None:
+        """As cut.json."""
+        write_atomic(folder / FACTS, json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "Facts | None":
+        """What was written; None if nothing was. TrainingError if it is damaged."""
+        path = folder / FACTS
+        if not path.exists():
+            return None
+        try:
+            table = json.loads(read_text(path, 1_000_000))
+            channels = {name: tuple(pair) for name, pair in table.pop("channels").items()}
+            return cls(channels=channels, **table)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise TrainingError(f"{path} is damaged ({error}); choose another --out") from None
+
+
+@dataclass(frozen=True)
+class Cut(Facts):
+    """A narrow run, trained again: its folder, and its score then."""
 
     folder: Path
     score: Score
-    dense_score: float
-    score_before: float
     score_after: float
-    channels: dict[str, tuple[int, int]]
-    parameters: tuple[int, int]
 
 
 def cut_channels(
@@ -68,40 +112,66 @@ def cut_channels(
     settings = settings or CutSettings()
     dense, here = RunFolder(run), RunFolder(folder or run.with_name(f"{run.name}-{settings.score}"))
     dense.check()
-    task = open_task(dense.recipe_path)
-    wanted, _ = dense_score(dense, task)
-    trained = dense.read_weights("last")
+    recipe = load_recipe(dense.recipe_path)
+    check_finished(dense, recipe.training.epochs)
+    changes = (*_changes(recipe, run, settings), *settings.changes)
+    facts = Facts.read(here.path)
+    if facts is None:
+        facts = _cut(dense, here, settings, changes)
+    else:
+        keep_settings(here.path, settings, run)
+
+    task = open_task(dense.recipe_path, changes, facts.widths)
+    mask = Mask.read(here.path / MASK) if (here.path / MASK).exists() else None
+    start = Start(here.read_weights("initial"), facts.step, facts.rewound_to)
+    retrain(task, here, start, settings.rewind, mask=mask, device=device, quiet=quiet)
+    after = reached(here, task, facts.dense_score)[0]
+    cut = Cut(**asdict(facts), folder=here.path, score=task.score, score_after=after)
+    found = {**_lineage(cut, run, settings), "of": dense.read_lineage().get("ticket")}
+    here.write_lineage({**here.read_lineage(), "ticket": found})
+    return cut
+
+
+def _changes(recipe: Any, run: Path, settings: CutSettings) -> list[str]:
+    """What the narrow network's recipe says otherwise than that of the network that it is cut from."""
+    thaw = ["start.freeze="] if recipe.start.freeze else []
+    return [*thaw, f"distill.teacher={run.resolve() if settings.distill else ''}"]
+
+
+def _cut(dense: RunFolder, here: RunFolder, settings: CutSettings, changes: Sequence[str]) -> Facts:
+    """Cut, judge, and write down what the narrow network begins with."""
+    task = open_task(dense.recipe_path, changes)
     wide = task.build_network(start=False)
-    wide.load_state_dict(trained)
+    dense.load(wide, "last")
+    dense_score = score_of(wide.eval(), task)
+    if dense_score is None:
+        raise TrainingError(f"{dense.path} has no validation score to hold tickets to; add data.valid")
     mask = Mask.read(dense.path / MASK) if (dense.path / MASK).exists() else None
     kept, fitted = _choose(wide, task, mask, settings)
-    keep_settings(here.path, settings, run)
+    keep_settings(here.path, settings, dense.path)
 
-    narrow_task = open_task(dense.recipe_path, widths=kept_widths(wide, kept))
+    narrow_task = open_task(dense.recipe_path, changes, kept_widths(wide, kept))
     narrow = narrow_task.build_network(start=False)
     narrow.load_state_dict(sliced(wide, kept, fitted.state_dict()))
     reestimate(narrow, narrow_task)
-    before = score_of(narrow, narrow_task)
-    assert before is not None  # the dense run has one
+    score_before = score_of(narrow, narrow_task)
+    assert score_before is not None  # the dense network has one
 
     start = _start(settings, narrow_task, dense, wide, kept, narrow.state_dict())
     # A ticket's channels are refilled: what its mask took from them grows again (Chen et al. 2022).
-    left = None if mask is None or settings.score == "ticket" else Mask(sliced(wide, kept, mask))
-    retrain(narrow_task, here, start, settings.rewind, mask=left, device=device, quiet=quiet)
-    if left is not None:
-        left.write(here.path / MASK)
-    cut = Cut(
-        folder=here.path,
-        score=task.score,
-        dense_score=wanted,
-        score_before=before,
-        score_after=reached(here, narrow_task, wanted)[0],
+    if mask is not None and settings.score != "ticket":
+        Mask(sliced(wide, kept, mask)).write(here.path / MASK)
+    facts = Facts(
+        dense_score=dense_score,
+        score_before=score_before,
         channels={name: (width, widths(narrow)[name]) for name, width in widths(wide).items()},
         parameters=(_parameters(wide), _parameters(narrow)),
+        step=start.step,
+        rewound_to=start.name,
     )
-    found = {**_lineage(cut, run, settings, start), "of": dense.read_lineage().get("ticket")}
-    here.write_lineage({**here.read_lineage(), "ticket": found})
-    return cut
+    here.write_weights("initial", start.weights, {"rewound_to": start.name})
+    facts.write(here.path)
+    return facts
 
 
 def _choose(wide: nn.Module, task: Task, mask: Mask | None, settings: CutSettings) -> tuple[Kept, nn.Module]:
@@ -148,12 +218,13 @@ def _parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _lineage(cut: Cut, run: Path, settings: CutSettings, start: Start) -> dict[str, Any]:
+def _lineage(cut: Cut, run: Path, settings: CutSettings) -> dict[str, Any]:
     return {
         "parent": run.name,
         "score": settings.score,
         "keep": settings.keep,
-        "rewound_to": start.name,
+        "rewound_to": cut.rewound_to,
+        "distilled": settings.distill,
         "channels": {name: list(pair) for name, pair in cut.channels.items()},
         "parameters": list(cut.parameters),
         f"{cut.score.name}_as_cut": round(cut.score_before, 6),

@@ -53,6 +53,16 @@ TASKS = {
         ("tombola.cli.data.look", "are_labels"),
         ("tombola.cli.data.look", "labels_of_recipe"),
     ),
+    "generate": TaskCommands(
+        "generator",
+        ("tombola.cli.ask.generate", "generate"),
+        "",
+        ("tombola.cli.evaluate.evaluate_generate", "report_generator"),
+        (),
+        ("tombola.cli.data.look", "labels"),
+        ("tombola.cli.data.look", "claims_nothing"),
+        ("tombola.cli.data.look", "labels_of_recipe"),
+    ),
 }
 
 

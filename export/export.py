@@ -66,7 +66,7 @@ def export_network(
     if half:
         round_weights(rounded)
     module = exportable.wrap(rounded).eval()
-    model = to_graph(module, task, exportable.example, defaults, exportable.more_inputs)
+    model = to_graph(module, task, exportable.example, defaults, exportable.more_inputs, exportable.sides)
     name_nodes(model.graph)
     if half:
         store_half(model.graph)
@@ -106,6 +106,7 @@ def _contract(exportable: Exportable, facts: Mapping[str, Any]) -> Contract:
             card=dict(facts),
             vocabulary=tuple(exportable.vocabulary),
             more_inputs=tuple(exportable.more_inputs),
+            sides=dict(exportable.sides),
         )
         contract.to_metadata()
     except ModelError as error:

@@ -1,7 +1,7 @@
 """What can be exported: a trained network with all that its file needs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -24,7 +24,8 @@ class Exportable:
     input_size_hw: what the card says of the network's picture, in pixels; None where it takes none.
     input_sides: of which sides it depends that the graph halves a picture first; None where it does not.
     example: the inputs that the exporter traces with.
-    more_inputs: which of its task's signature's the file must be fed.
+    more_inputs: which of its task's signature's the file must be fed; sides: its numbers for those of the
+             signature.
     parity_sizes_hw: sizes of pictures at which parity is checked beyond those of every file.
     """
 
@@ -39,6 +40,7 @@ class Exportable:
     input_size_hw: tuple[int, int] | None = None
     input_sides: Sides | None = None
     more_inputs: Sequence[str] = ()
+    sides: Mapping[str, int] = field(default_factory=dict)
     parity_sizes_hw: Sequence[tuple[int, int]] = ()
 
 

@@ -1,5 +1,6 @@
 """How good a file is, as it will run: what `tombola evaluate` calls, and what quantising is judged by."""
 
+from tombola.errors import DataError
 from tombola.export.tasks.table import EXPORTS
 from tombola.runtime.load import ModelSource, load
 from tombola.train.evaluate import Named, Scores, Split, evaluate_model
@@ -15,11 +16,14 @@ def score_file(
     tell: Tell = silent,
 ) -> Scores:
     """Score a contract file, a path or bytes, on labelled pictures. Raises what `load` and `evaluate_model`
-    raise."""
+    raise; DataError for a task without right answers."""
     loaded = load(model, device, threads)
+    answers = EXPORTS[loaded.contract.task].answers
+    if answers is None:
+        raise DataError(f"a model of the task {loaded.contract.task} has no right answers to be scored by")
     return evaluate_model(
         loaded.contract.task,
-        EXPORTS[loaded.contract.task].answers(loaded),
+        answers(loaded),
         loaded.labels,
         pictures,
         shrink=loaded.shrink,

@@ -14,6 +14,7 @@ from tombola.runtime.modelfile.graph import Graph, check_contract, read_graph
 from tombola.runtime.session.session import open_session
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.detect.model import Detector
+from tombola.runtime.tasks.generate.model import Generator
 from tombola.runtime.tasks.table import TASKS
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
@@ -23,7 +24,7 @@ TRIAL_SIZE_HW = (32, 32)
 
 ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 
-Task = Literal["detect", "classify"]
+Task = Literal["detect", "classify", "generate"]
 
 
 @overload
@@ -58,8 +59,20 @@ def load(
     max_bytes: int = ...,
     *,
     deadline_s: float | None = ...,
+    task: Literal["generate"],
+) -> Generator: ...
+
+
+@overload
+def load(
+    source: ModelSource,
+    device: str = ...,
+    threads: int | None = ...,
+    max_bytes: int = ...,
+    *,
+    deadline_s: float | None = ...,
     task: Task | None = ...,
-) -> Detector | Classifier: ...
+) -> Detector | Classifier | Generator: ...
 
 
 def load(
@@ -71,7 +84,7 @@ def load(
     deadline_s: float | None = None,
     task: Task | None = None,
 ) -> Model:
-    """Load a Tombola `.onnx` file: a Detector or a Classifier, whichever it is.
+    """Load a Tombola `.onnx` file: a Detector, a Classifier or a Generator, whichever it is.
 
     source:    its path, or its bytes.
     device:    "auto" takes CUDA where it really works, else the CPU (`.device` says which,
@@ -81,7 +94,7 @@ def load(
     deadline_s: seconds that opening the file, and each answer, may take; it is then stopped between two of
                its nodes, and a ModelError says so. None is no limit. Time is all that this bounds: a file
                of a stranger belongs in a process of its own, with a limit on its memory.
-    task:      "detect" or "classify" where only that will do: a file of another task is a ModelError, and a
+    task:      "detect", "classify" or "generate" where only that will do: another file is a ModelError, and a
                type checker knows the result's type.
 
     Raises ModelError where the file is missing, damaged, too large, of another task than the one asked for,

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.toy_generator import full_generator
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.tasks.table import load_recipe
 
@@ -63,7 +64,9 @@ def test_its_recipes_are_valid(text: str, tmp_path: Path) -> None:
 
 
 def test_it_shows_a_recipe_of_each_task() -> None:
-    assert {text.splitlines()[0] for text in RECIPES} == {'task = "detect"', 'task = "classify"'}
+    assert {text.splitlines()[0] for text in RECIPES} == {
+        'task = "detect"', 'task = "classify"', 'task = "generate"'
+    }  # fmt: skip
 
 
 def draw_classes(root: Path) -> None:
@@ -80,6 +83,7 @@ def draw_classes(root: Path) -> None:
 def test_programs_run_and_nothing_warns(text: str, tmp_path: Path) -> None:
     for name, source in FILES.items():
         shutil.copyfile(ROOT / source, tmp_path / name)
+    (tmp_path / "made.onnx").write_bytes(full_generator(labels=("coat", "bag")))
     (tmp_path / "mine.toml").write_text(MINE, encoding="utf-8")
     draw_classes(tmp_path / "pictures")
     program = tmp_path / "program.py"

@@ -173,12 +173,12 @@ def third(monkeypatch: pytest.MonkeyPatch) -> None:
         "weigh",
         train.Row(WeighRecipe, DetectTask, lambda *_: Weights(), Score("off", "points", False)),
     )
-    row = export.ExportTask("scales.onnx", exportable, lambda _: (), WeighAsking(), lambda _: repr)
+    row = export.ExportTask("scales.onnx", exportable, lambda _: (), lambda _: WeighAsking(), lambda _: repr)
     monkeypatch.setitem(export.EXPORTS, "weigh", row)
     monkeypatch.setitem(
         runtime.TASKS,
         "weigh",
-        runtime.Task(WEIGH, check_points, Scales, PointYardstick(), lambda _: {"things": things(10)}),
+        runtime.Task(WEIGH, check_points, Scales, PointYardstick(), lambda *_: {"things": things(10)}),
     )
     here = __name__
     weigh, evaluate, look, holds = ((here, name) for name in ("weigh", "evaluate", "look", "holds"))

@@ -5,6 +5,8 @@
 >>> detections = detector("photo.jpg")                             # doctest: +SKIP
 >>> classifier = tombola.load("classifier.onnx", task="classify")  # doctest: +SKIP
 >>> classifier("photo.jpg").top(3)                                 # doctest: +SKIP
+>>> generator = tombola.load("generator.onnx", task="generate")    # doctest: +SKIP
+>>> generator.sample(64, seed=1).save("grid.png")                  # doctest: +SKIP
 """
 
 import os
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from tombola.runtime.tasks.classify.model import Classifier
     from tombola.runtime.tasks.detect.answer import Detection, Detections
     from tombola.runtime.tasks.detect.model import Detector
+    from tombola.runtime.tasks.generate.answer import Generated
+    from tombola.runtime.tasks.generate.model import Generator
 
 # From 1.29 on onnxruntime sends usage data to Microsoft unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -52,6 +56,8 @@ __all__ = [
     "DeviceError",
     "DisplayError",
     "ExportError",
+    "Generated",
+    "Generator",
     "ModelError",
     "OutputError",
     "PictureError",
@@ -69,6 +75,8 @@ _HOMES = {
     "Detection": "tombola.runtime.tasks.detect.answer",
     "Detections": "tombola.runtime.tasks.detect.answer",
     "Detector": "tombola.runtime.tasks.detect.model",
+    "Generated": "tombola.runtime.tasks.generate.answer",
+    "Generator": "tombola.runtime.tasks.generate.model",
     "Prediction": "tombola.runtime.tasks.classify.answer",
     "load": "tombola.runtime.load",
 }

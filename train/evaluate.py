@@ -22,6 +22,7 @@ from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
+from tombola.train.tasks.generate.task import GenerateTask
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.tasks.task import Tell, silent
 
@@ -105,6 +106,22 @@ def evaluate_model(
     return _WAYS[task].score(answers, data)
 
 
+def evaluate_generator(
+    run: Path, split: str = "test", *, weights: str = "best", device: str = "auto", tell: Tell = silent
+) -> dict[str, float]:
+    """The figures of a generator's run on the pictures of a split of its recipe, as its training judged it by
+    those for validation: of a VAE the bound on -log p(x) and its parts, in nats a picture.
+
+    Raises RecipeError, TrainingError, DataError and DeviceError.
+    """
+    place = choose_device(device)
+    network, recipe = load_network(run, weights)
+    data = recipe.data.model_copy(update={"valid": getattr(recipe.data, split)})
+    task = GenerateTask(recipe.model_copy(update={"data": data}), RunFolder(run).read_widths())
+    with torch.inference_mode():
+        return task.evaluate(network.to(place), tell)
+
+
 def score_interval(scores: Scores) -> Interval:
     """How far `scores.main` would move with other pictures of the same kind."""
     return interval(scores.resampled(picture_counts(scores.pictures)))
@@ -126,7 +143,9 @@ def difference_interval(scores: Scores, other: Scores) -> Interval:
 
 def open_set(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
     """Those labelled pictures of a task, their classes in this order. Raises DataError and RecipeError."""
-    way = _WAYS[task]
+    way = _WAYS.get(task)
+    if way is None:
+        raise DataError(f"a model of the task {task} has no right answers to labelled pictures")
     if isinstance(pictures, Named):
         return way.load(pictures, classes)
     recipe = load_recipe(RunFolder(pictures.run).recipe_path)

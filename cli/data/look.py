@@ -84,8 +84,13 @@ def are_labels(annotations: Path, pictures: Path | None) -> bool:
     return not are_boxes(annotations, pictures)
 
 
+def claims_nothing(annotations: Path, pictures: Path | None) -> bool:  # noqa: ARG001
+    """A generator learns from what a classifier does: labelled pictures are looked at as those."""
+    return False
+
+
 def labels_of_recipe(recipe: Any) -> Look:
-    """All sets that a classifier's recipe names."""
+    """All sets that the recipe of a classifier, or of a generator, names."""
     from tombola.train.data.labels.sets import Part, look_at_sets
 
     data = recipe.data

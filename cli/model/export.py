@@ -237,8 +237,15 @@ def _lines(report: "ExportReport", columns: int | None) -> list[str]:
         *facts,
         *wrap(probes, columns=columns),
         f"{report.path}: {size_text(report.nbytes)}",
-        f"Next: tombola {report.contract.task} photo.jpg --model {quote(str(report.path))} --save out",
+        f"Next: {_next(report)}",
     ]
+
+
+def _next(report: "ExportReport") -> str:
+    task, model = report.contract.task, quote(str(report.path))
+    takes_picture = report.contract.signature.inputs[0].name == "image"
+    asked = f"photo.jpg --model {model} --save out" if takes_picture else f"--model {model} -o made.png"
+    return f"tombola {task} {asked}"
 
 
 def _worst(parity: "Parity") -> str:

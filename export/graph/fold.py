@@ -1,7 +1,8 @@
 """Batch norm with fixed statistics is a scale of the kernel before it: folded, one tensor is left."""
 
 import copy
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from tombola.errors import ExportError
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import LinearBatchNorm
+from tombola.train.networks.layers.transposed import TransposedBatchNorm, transpose_convolve
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -61,19 +63,40 @@ class FoldedLinear(nn.Module):
         return self.activation(F.linear(x, self.weight, self.bias))  # type: ignore[no-any-return]
 
 
+class FoldedTransposed(nn.Module):
+    """A TransposedBatchNorm with its norm inside the kernel: `weight` [in, out, 4, 4] and `bias` [out]."""
+
+    def __init__(self, source: TransposedBatchNorm) -> None:
+        super().__init__()
+        with torch.no_grad():
+            weight, bias = source.folded()
+        self.weight = nn.Parameter(weight.clone(), requires_grad=False)
+        self.bias = nn.Parameter(bias.clone(), requires_grad=False)
+        self.activation = source.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(transpose_convolve(x, self.weight, self.bias))  # type: ignore[no-any-return]
+
+
+# What has a norm to fold -> what it becomes.
+TWINS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    ConvBatchNorm: FoldedConv,
+    LinearBatchNorm: FoldedLinear,
+    TransposedBatchNorm: FoldedTransposed,
+}
+
+
 def fold(network: Network) -> Network:
-    """A copy of the network for test time: float32, on the CPU, each ConvBatchNorm a FoldedConv and
-    each LinearBatchNorm a FoldedLinear.
+    """A copy of the network for test time: float32, on the CPU, each layer with a norm its twin of TWINS.
 
     Raises ExportError that names the first tensor with a number that is not finite.
     """
     check_finite(network)
     folded = copy.deepcopy(network).float().cpu().eval()
     for name, module in list(folded.named_modules()):
-        if isinstance(module, ConvBatchNorm | LinearBatchNorm):
+        if type(module) in TWINS:
             parent, _, child = name.rpartition(".")
-            twin = FoldedConv(module) if isinstance(module, ConvBatchNorm) else FoldedLinear(module)
-            setattr(folded.get_submodule(parent), child, twin)
+            setattr(folded.get_submodule(parent), child, TWINS[type(module)](module))
     # Finite statistics can still fold into something else, a negative variance for one.
     check_finite(folded)
     return folded.requires_grad_(False)

@@ -26,14 +26,16 @@ def to_graph(
     example: Sequence[Tensor],
     defaults: Mapping[str, float | int],
     more_inputs: Sequence[str] = (),
+    sides: Mapping[str, int] | None = None,
 ) -> onnx.ModelProto:
     """Export `module` with the inputs and outputs of `task`, the picture's height and width dynamic.
 
     example: one tensor an input, in the order of the task's signature. defaults: what an optional input is
-    when it is not fed. more_inputs: which of its signature's the module takes.
+    when it is not fed. more_inputs: which of its signature's the module takes; sides: its numbers for those
+    of its signature.
     Raises ExportError when PyTorch cannot export the module.
     """
-    signature = TASKS[task].signature.with_more(more_inputs)
+    signature = TASKS[task].signature.with_more(more_inputs).with_sides(sides or {})
     inputs = (*signature.inputs, *signature.optional_inputs)
     dynamic = tuple(
         {

@@ -219,7 +219,7 @@ def _contract(
     """That of the new file: with probes of its own, and a card that tells the float file's facts as such."""
     old, precision = checked.contract, report.precision
     photos = [read_rgb(probe.png) for probe in old.probes if probe.png]
-    probes, tolerance = make_wide_probes(made, old.task, EXPORTS[old.task].asking, photos)
+    probes, tolerance = make_wide_probes(made, old.task, EXPORTS[old.task].asking(old), photos)
     sha256 = hashlib.sha256(checked.content).hexdigest()
     card: dict[str, Any] = {
         **{key: value for key, value in old.card.items() if key not in OF_FLOAT},

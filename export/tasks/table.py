@@ -11,6 +11,9 @@ from tombola.export.tasks.classify import exportable as classify
 from tombola.export.tasks.detect import answers as detect_answers
 from tombola.export.tasks.detect import exportable as detect
 from tombola.export.tasks.detect.asking import DetectAsking
+from tombola.export.tasks.generate import exportable as generate
+from tombola.export.tasks.generate.asking import asking_of
+from tombola.runtime.contract.contract import Contract
 from tombola.runtime.pictures.picture import Picture
 
 
@@ -21,22 +24,32 @@ class ExportTask:
     file_name:  of the file, where none is named.
     exportable: the network of a run, and its recipe -> what is exported.
     photos:     its recipe -> a few pictures for parity and probes, none where they are not to be had.
-    asking:     what its networks are asked before they are written.
-    answers:    a loaded file -> the function of a picture that `tombola.train.evaluate` scores.
+    asking:     what a file of the task may be asked, by what it says about itself.
+    answers:    a loaded file -> the function of a picture that `tombola.train.evaluate` scores; None
+                where no answer is the right one.
     """
 
     file_name: str
     exportable: Callable[[Any, Any], Exportable]
     photos: Callable[[Any], Sequence[Photo]]
-    asking: Asking
-    answers: Callable[[Any], Callable[[Picture], Any]]
+    asking: Callable[[Contract], Asking]
+    answers: Callable[[Any], Callable[[Picture], Any]] | None = None
 
 
 EXPORTS = {
     "detect": ExportTask(
-        "detector.onnx", detect.of_recipe, detect.photos_of, DetectAsking(), detect_answers.answers
+        "detector.onnx",
+        detect.of_recipe,
+        detect.photos_of,
+        lambda _: DetectAsking(),
+        detect_answers.answers,
     ),
     "classify": ExportTask(
-        "classifier.onnx", classify.of_recipe, classify.photos_of, PictureAsking(), classify_answers.answers
+        "classifier.onnx",
+        classify.of_recipe,
+        classify.photos_of,
+        lambda _: PictureAsking(),
+        classify_answers.answers,
     ),
+    "generate": ExportTask("generator.onnx", generate.of_recipe, generate.photos_of, asking_of),
 }

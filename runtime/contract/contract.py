@@ -22,6 +22,7 @@ from tombola.runtime.tasks.table import TASKS
 
 CONTRACT_VERSION = 1
 MAX_CARD_DEPTH = 32
+MOST_SIDE = 1_000_000
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -82,6 +83,7 @@ class Contract:
     probes:   questions and expected answers for `tombola verify`.
     vocabulary: the words that tokens stand for, index = token; empty where a task has none.
     more_inputs: which of its signature's `more_inputs` the file must be fed.
+    sides:    the file's number for each of its signature's `sides`.
     """
 
     task: str
@@ -92,6 +94,7 @@ class Contract:
     version: int = CONTRACT_VERSION
     vocabulary: tuple[str, ...] = ()
     more_inputs: tuple[str, ...] = ()
+    sides: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.version != CONTRACT_VERSION:
@@ -103,6 +106,7 @@ class Contract:
             raise ModelError(
                 f"tombola.task: {self.task!r} is not a task this version runs ({', '.join(TASKS)})."
             )
+        _check_sides(TASKS[self.task].signature, self.sides)
         signature = self.signature
         known = [spec.name for spec in signature.more_inputs]
         if unknown := [name for name in self.more_inputs if name not in known]:
@@ -123,11 +127,11 @@ class Contract:
     @property
     def signature(self) -> Signature:
         """The tensors that the file's task asks for."""
-        return TASKS[self.task].signature.with_more(self.more_inputs)
+        return TASKS[self.task].signature.with_more(self.more_inputs).with_sides(self.sides)
 
     def example_feeds(self, size_hw: tuple[int, int]) -> Arrays:
         """Every input that must be fed, with plausible values; of tasks with a picture one of that size."""
-        feeds = TASKS[self.task].example_feeds(size_hw)
+        feeds = TASKS[self.task].example_feeds(size_hw, self.signature)
         return {spec.name: feeds[spec.name] for spec in self.signature.inputs}
 
     @property
@@ -150,6 +154,7 @@ class Contract:
             **plain,
             "tombola.task": self.task,
             **{f"tombola.{key}": _to_json(list(names)) for key, names in named.items() if names},
+            **({"tombola.sides": _to_json(dict(self.sides))} if self.sides else {}),
             "tombola.defaults": _to_json(dict(self.defaults)),
             "tombola.card": _to_json(dict(self.card)),
             "tombola.probes": _to_json([_probe_to_json(probe) for probe in self.probes]),
@@ -186,6 +191,7 @@ class Contract:
             more_inputs=tuple(
                 _from_json(metadata, "tombola.more_inputs", list) if "tombola.more_inputs" in metadata else ()
             ),
+            sides=_from_json(metadata, "tombola.sides", dict) if "tombola.sides" in metadata else {},
             defaults=_from_json(metadata, "tombola.defaults", dict),
             card=_from_json(metadata, "tombola.card", dict),
             probes=tuple(
@@ -202,10 +208,23 @@ def check_graph(
     optional_inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
     more_inputs: Sequence[str] = (),
+    sides: Mapping[str, int] | None = None,
 ) -> None:
-    """Hold a graph's tensors to what `task` asks for, in a file that must be fed `more_inputs`; ModelError
-    names the tensor that differs."""
-    check_tensors(task, TASKS[task].signature.with_more(more_inputs), inputs, optional_inputs, outputs)
+    """Hold a graph's tensors to what `task` asks for, in a file that must be fed `more_inputs` and has these
+    `sides`; ModelError names the tensor that differs."""
+    signature = TASKS[task].signature.with_more(more_inputs).with_sides(sides or {})
+    check_tensors(task, signature, inputs, optional_inputs, outputs)
+
+
+def _check_sides(signature: Signature, sides: Mapping[str, int]) -> None:
+    if set(sides) != set(signature.sides):
+        wanted = ", ".join(signature.sides) or "nothing"
+        raise ModelError(f"tombola.sides: must name {wanted}, but names {', '.join(sides) or 'none'}.")
+    for name, side in sides.items():
+        if isinstance(side, bool) or not isinstance(side, int) or not 1 <= side <= MOST_SIDE:
+            raise ModelError(
+                f"tombola.sides: {name} must be a whole number from 1 to {MOST_SIDE:,}, but is {side!r}."
+            )
 
 
 def _check_names(key: str, names: tuple[str, ...], need: str) -> None:

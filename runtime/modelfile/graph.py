@@ -122,7 +122,14 @@ def check_contract(graph: Graph) -> Contract:
                 f"the weight {tensor.name!r} holds NaN (not a number), so no answer could be right; "
                 "export again from a checkpoint whose weights are finite."
             )
-    check_graph(contract.task, graph.inputs, graph.optional_inputs, graph.outputs, contract.more_inputs)
+    check_graph(
+        contract.task,
+        graph.inputs,
+        graph.optional_inputs,
+        graph.outputs,
+        contract.more_inputs,
+        contract.sides,
+    )
     _check_classes(contract, graph.outputs)
     return contract
 

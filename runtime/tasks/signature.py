@@ -40,6 +40,7 @@ class Signature:
 
     labels, vocabulary: whether a file of the task names classes, or the words that tokens stand for.
     more_inputs: what some files of the task must be fed besides, after the inputs of all.
+    sides: named dimensions that do not vary: each file has a number of its own for them.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -48,6 +49,23 @@ class Signature:
     labels: Names = "required"
     vocabulary: Names = "absent"
     more_inputs: tuple[TensorSpec, ...] = ()
+    sides: tuple[str, ...] = ()
+
+    def with_sides(self, sides: Mapping[str, int]) -> "Signature":
+        """That of a file whose `sides` have these numbers."""
+
+        def known(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+            return tuple(
+                replace(spec, shape=spec.shape and tuple(sides.get(str(side), side) for side in spec.shape))
+                for spec in specs
+            )
+
+        return replace(
+            self,
+            inputs=known(self.inputs),
+            outputs=known(self.outputs),
+            more_inputs=known(self.more_inputs),
+        )
 
     def with_more(self, names: Container[str]) -> "Signature":
         """That of a file which must be fed those of `more_inputs` that are named."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.toy_generator import full_generator
 from tombola.cli.main import app, detect_app
 
 Tombola = Callable[..., Result]
@@ -21,6 +22,7 @@ Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMANDS = [
     "detect",
     "classify",
+    "generate",
     "webcam",
     "init",
     "recipe",
@@ -75,6 +77,7 @@ def workshop(
         Path(f"{name}.onnx").write_bytes(Path("model.onnx").read_bytes())
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
+    Path("generator.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
     picture("photos-by-class/cat/a.jpg")

@@ -12,12 +12,13 @@ from onnx import helper, numpy_helper
 from tombola.cli.shipped import model_or_shipped
 from tombola.errors import ExportError
 from tombola.export.parity.probes import make_probes, renew_probes
-from tombola.export.parity.question import drawn_picture
-from tombola.export.tasks.table import EXPORTS
+from tombola.export.parity.question import Asking, PictureAsking, drawn_picture
+from tombola.export.tasks.detect.asking import DetectAsking
 from tombola.runtime.load import load
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.runtime.verify import verify
 
+ASKING: dict[str, Asking] = {"detect": DetectAsking(), "classify": PictureAsking()}
 PHOTOS = Path(__file__).parents[1] / "photos"
 Weights = NDArray[np.float32]
 Ruin = Callable[[Weights], Weights]
@@ -98,7 +99,7 @@ def test_probes_are_renewed_and_find_a_scale_that_doubled(task: str, tmp_path: P
     as_int8(model, INT8[task])
     path = tmp_path / "int8.onnx"
     path.write_bytes(model.SerializeToString())
-    renew_probes(path, EXPORTS[task].asking, [read_rgb(PHOTOS / "chelsea.jpg")])
+    renew_probes(path, ASKING[task], [read_rgb(PHOTOS / "chelsea.jpg")])
     assert verify(path, "cpu").ok
     doubled = change(onnx.load(path), f"{INT8[task]}/scale", lambda scales: 2 * scales)
     assert not verify(doubled, "cpu").ok
@@ -109,7 +110,7 @@ def test_renewing_changes_nothing_but_the_probes(task: str, tmp_path: Path) -> N
     path = tmp_path / "copy.onnx"
     path.write_bytes(model_or_shipped(None, task).read_bytes())
     before = onnx.load(path)
-    contract = renew_probes(path, EXPORTS[task].asking, [drawn_picture((50, 60))])
+    contract = renew_probes(path, ASKING[task], [drawn_picture((50, 60))])
     after = onnx.load(path)
     assert after.graph == before.graph
     old, new = ({one.key: one.value for one in model.metadata_props} for model in (before, after))
@@ -125,4 +126,4 @@ def test_a_file_that_gives_nothing_to_compare_gets_no_probes() -> None:
     change(model, "roi_head.classes.weight", np.zeros_like)
     change(model, "roi_head.classes.bias", lambda _: only_background)
     with pytest.raises(ExportError, match="does the network give boxes that another machine"):
-        make_probes(model, "detect", EXPORTS["detect"].asking, [read_rgb(PHOTOS / "chelsea.jpg")])
+        make_probes(model, "detect", ASKING["detect"], [read_rgb(PHOTOS / "chelsea.jpg")])

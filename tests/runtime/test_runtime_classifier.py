@@ -20,6 +20,7 @@ from tombola.runtime.session.bench import bench
 from tombola.runtime.tasks.classify.answer import Classification
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.detect.model import Detector
+from tombola.runtime.tasks.generate.model import Generator
 from tombola.runtime.verify import VerifyReport, verify
 
 MakeClassifier = Callable[..., bytes]
@@ -97,10 +98,10 @@ def test_fixed_count_of_classes_must_be_that_of_the_labels(
 
 
 def test_the_file_says_what_it_is(make_classifier: MakeClassifier, toy_bytes: bytes) -> None:
-    """A type checker knows what `task` gives, and that it is one of two without it."""
+    """A type checker knows what `task` gives, and that it is one of all without it."""
     assert_type(load(toy_bytes, task="detect"), Detector)
     assert_type(tombola.load(make_classifier(), task="classify"), Classifier)
-    assert_type(load(make_classifier(), "cpu"), Detector | Classifier)
+    assert_type(load(make_classifier(), "cpu"), Detector | Classifier | Generator)
     assert_type(load(make_classifier(), "cpu", task="classify")(IMAGE), Classification)
     assert isinstance(load(make_classifier(), "cpu"), tombola.Classifier)
     assert isinstance(load(make_classifier(), "cpu")(IMAGE), tombola.Classification)

@@ -39,4 +39,4 @@ def test_an_error_before_the_deadline_is_itself() -> None:
 
 
 def test_the_longest_deadline_is_as_good_as_none(make_classifier: MakeClassifier) -> None:
-    assert load(make_classifier(), device="cpu", deadline_s=1e300)(BLACK).labels
+    assert load(make_classifier(), device="cpu", deadline_s=1e300, task="classify")(BLACK).labels

@@ -14,6 +14,8 @@ from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.recipe import DetectRecipe
+from tombola.train.tasks.generate import task as generate
+from tombola.train.tasks.generate.recipe import GenerateRecipe
 from tombola.train.tasks.task import ExaminedTask
 
 
@@ -32,6 +34,7 @@ class Row:
 TASKS = {
     "detect": Row(DetectRecipe, detect.DetectTask, detect.build, detect.DetectTask.score),
     "classify": Row(ClassifyRecipe, classify.ClassifyTask, classify.build, classify.ClassifyTask.score),
+    "generate": Row(GenerateRecipe, generate.GenerateTask, generate.build, generate.GenerateTask.score),
 }
 
 

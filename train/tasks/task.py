@@ -112,6 +112,16 @@ class TaughtTask(Task, Protocol):
         """As `losses`, and how far the network is from what its teacher said."""
 
 
+@runtime_checkable
+class TurnsTask(Protocol):
+    """A task whose parts learn in turns, `turns` of them in a step, as the two players of a GAN do.
+
+    At each turn `prepare` lets those learn whose turn it is, and `losses` are theirs.
+    """
+
+    turns: int
+
+
 class ExaminedTask(Task, Protocol):
     """A task that also answers the doctor, who looks for what is wrong with it."""
 

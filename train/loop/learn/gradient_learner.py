@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,12 +17,12 @@ from tombola.train.loop.learn.regularise import limit_norms, penalties
 from tombola.train.loop.learn.schedule import learning_rate_factor
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Task, TaughtTask
+from tombola.train.tasks.task import Task, TaughtTask, TurnsTask
 
 
 class GradientLearner:
     """One network, one optimiser, the losses of the task, with those of a teacher if it has one, and the
-    penalties of the settings.
+    penalties of the settings. Where parts learn in turns the optimiser moves those that have a gradient.
 
     settings: other than the task's. rate: the learning rate at a moment, other than that of the schedule.
     weights: to begin with, other than the task's. mask: parameter's name -> bool tensor of its shape; where
@@ -54,15 +55,33 @@ class GradientLearner:
         self._named = dict(self.network.named_parameters())
         self._set_mask(mask or {})
         self._cut(self._named)
+        self._turns = task.turns if isinstance(task, TurnsTask) else 1
         decay = self.settings.ema_decay
         self.average = WeightAverage(self.network, decay) if decay > 0 else None
         teacher = task.load_teacher() if isinstance(task, TaughtTask) else None
         self._teacher = None if teacher is None else fabric.to_device(teacher)
 
     def step(self, batch: Any, moment: Moment) -> dict[str, float]:
-        """One optimiser step; the parts of the loss before it, those that the settings add among them."""
+        """One optimiser step, in all its turns; the parts of the loss before it, those that the settings add
+        among them."""
         for group, factor in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = self._rate(moment) * factor
+        parts: dict[str, float] = {}
+        gradients: dict[str, Tensor] = {}
+        for turn in range(self._turns):
+            parts |= self._take_turn(batch, replace(moment, turn=turn))
+            gradients |= {name: p.grad for name, p in self._named.items() if p.grad is not None}
+        for name, gradient in gradients.items():  # for the watch: the last turn has dropped the others'
+            self._named[name].grad = gradient
+        if self.settings.max_norm > 0:
+            limit_norms(self.network, self.settings.max_norm)
+        self._cut(self._named)
+        if self.average is not None:
+            self.average.update(self.network, moment.step)
+            self._cut(self.average.tensors)
+        return parts
+
+    def _take_turn(self, batch: Any, moment: Moment) -> dict[str, float]:
         losses = self.losses(batch, moment)
         self.backward(losses)
         self._cut({name: p.grad for name, p in self._named.items() if p.grad is not None})
@@ -73,12 +92,6 @@ class GradientLearner:
         if not math.isfinite(float(norm)):  # type: ignore[arg-type]
             raise NotFinite(self._not_finite(parts, moment))
         self.optimizer.step()
-        if self.settings.max_norm > 0:
-            limit_norms(self.network, self.settings.max_norm)
-        self._cut(self._named)
-        if self.average is not None:
-            self.average.update(self.network, moment.step)
-            self._cut(self.average.tensors)
         return parts
 
     def losses(self, batch: Any, moment: Moment) -> dict[str, Tensor]:

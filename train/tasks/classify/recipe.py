@@ -1,6 +1,6 @@
 """The recipe of a classifier."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,13 @@ class ClassifyData(DataSettings):
     train: tuple[ClassifySource, ...] = Field(min_length=1)
     valid: tuple[ClassifySource, ...] = ()
     test: tuple[ClassifySource, ...] = ()
+
+
+class OfLabelled(Protocol):
+    """A recipe whose pictures have labels, whatever is learnt from them."""
+
+    @property
+    def data(self) -> ClassifyData: ...
 
 
 class ClassifyPicture(PictureSettings):

@@ -26,7 +26,7 @@ from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups
 from tombola.train.start.teacher import load_teacher
 from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Request, collate, plan_epoch
 from tombola.train.tasks.classify.exhibits import classify_exhibits
-from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource
+from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource, OfLabelled
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 
@@ -216,7 +216,7 @@ def build(recipe: ClassifyRecipe, n_classes: int, widths: Mapping[str, int] | No
     )
 
 
-def load_split(recipe: ClassifyRecipe, split: str, classes: Sequence[str] | None = None) -> ClassificationSet:
+def load_split(recipe: OfLabelled, split: str, classes: Sequence[str] | None = None) -> ClassificationSet:
     """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not
     given."""
     sources: tuple[ClassifySource, ...] = getattr(recipe.data, split)

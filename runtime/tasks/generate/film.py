@@ -1,0 +1,58 @@
+"""A way through latent space as a moving picture."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tombola.errors import OutputError
+from tombola.runtime.moving.video_writer import CODECS, check_video_target, write_video
+from tombola.runtime.pictures.output import save_bytes
+from tombola.runtime.tasks.generate.latents import slerp
+
+FRAMES_PER_SECOND = 25
+SHOWN_SIDE_PX = 224  # small pictures are enlarged, a pixel a square
+
+
+def round_trip(latents: NDArray[np.float32], between: int) -> NDArray[np.float32]:
+    """float32 [n · between, d]: from each of latents [n, d] to the next, and from the last to the first."""
+    pairs = zip(latents, np.roll(latents, -1, axis=0), strict=True)
+    return np.concatenate([slerp(one, other, between + 1)[:-1] for one, other in pairs])
+
+
+def check_film_target(path: str | os.PathLike[str]) -> Path:
+    """`path`, if a film can be written there by its name; OutputError if not."""
+    if Path(path).suffix.lower() == ".gif":
+        return Path(path)
+    if Path(path).suffix.lower() not in CODECS:
+        raise OutputError(f"cannot write {path}: a film is one of .gif, {', '.join(CODECS)}, by its name.")
+    return check_video_target(path)
+
+
+def save_film(images_rgb_u8: Iterable[NDArray[np.uint8]], path: str | os.PathLike[str]) -> Path:
+    """Write pictures uint8 [h, w, 3] of one size as a .gif that begins again, or as a video.
+
+    OutputError where that cannot be done; nothing half-written is left.
+    """
+    target = check_film_target(path)
+    frames = [_enlarged(image) for image in images_rgb_u8]
+    if target.suffix.lower() != ".gif":
+        with write_video(target, FRAMES_PER_SECOND, (frames[0].shape[0], frames[0].shape[1])) as write:
+            for frame in frames:
+                write(frame)
+        return target
+    animation = cv2.Animation()
+    animation.frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in frames]
+    animation.durations = [1000 // FRAMES_PER_SECOND] * len(frames)
+    is_encoded, encoded = cv2.imencodeanimation(".gif", animation)
+    if not is_encoded:
+        raise OutputError(f"cannot write {target}: OpenCV cannot encode it; a name that ends in .mp4 may do.")
+    return save_bytes(encoded.tobytes(), target)
+
+
+def _enlarged(image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    factor = max(1, SHOWN_SIDE_PX // max(image_rgb_u8.shape[:2]))
+    return np.ascontiguousarray(image_rgb_u8.repeat(factor, axis=0).repeat(factor, axis=1))

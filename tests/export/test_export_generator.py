@@ -1,0 +1,92 @@
+"""Generators through the exporter: one file that decodes, and encodes where its `encode` says so."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import tombola
+from tombola.errors import ExportError
+from tombola.export.export import export_network
+from tombola.export.graph.walk import bodies
+from tombola.export.parity.question import drawn_picture
+from tombola.export.tasks.generate.asking import asking_of
+from tombola.export.tasks.generate.exportable import exportable_generator
+from tombola.runtime.session.profile import profile_nodes
+from tombola.runtime.verify import verify
+from tombola.train.networks.generate.gan import GanSettings
+from tombola.train.networks.generate.generators import Encoding, Generator, NetworkSettings, build_generator
+from tombola.train.networks.generate.shape import PictureShape
+from tombola.train.networks.generate.vae import VaeSettings
+from tombola.train.tasks.generate.recipe import GeneratePicture
+
+pytestmark = pytest.mark.slow
+
+PICTURE = GeneratePicture(size=(8, 12))
+VAE = VaeSettings(kind="vae", latents=3, widths=(4, 8))
+PLAIN_VAE = VaeSettings(kind="vae", latents=3, body="dense", widths=(9,), conditional=False)
+GAN = GanSettings(kind="gan", latents=3, widths=(8, 4), critic_widths=(4, 8))
+LABELS = ("a", "b")
+
+
+def network_of(settings: NetworkSettings) -> Generator:
+    torch.manual_seed(2)
+    network = build_generator(settings, PictureShape(1, 8, 12), len(LABELS)).train()
+    for _ in range(3):  # statistics of batch norm other than the first
+        network.decode(torch.randn(6, 3), torch.arange(6) % 2 if network.n_labels else None)
+    return network.eval()
+
+
+@pytest.mark.parametrize("settings", [VAE, PLAIN_VAE, GAN], ids=["vae", "plain vae", "gan"])
+def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path) -> None:
+    network = network_of(settings)
+    exported = exportable_generator(network, PICTURE.as_input(), LABELS)
+    report = export_network(exported, tmp_path / "made.onnx", half=False)
+    model = tombola.load(report.path, "cpu", task="generate")
+    assert verify(report.path, "cpu").ok
+    label = np.array([1, 0, 1]) if network.n_labels else None
+    made = model.sample(3, seed=5, label=None if label is None else label.tolist())
+    told = None if label is None else torch.from_numpy(label)
+    with torch.no_grad():
+        expected = network.decode(torch.from_numpy(made.latents.copy()), told).numpy()
+    assert np.abs(made.images_u8[..., 0] - 255 * expected[:, 0]).max() < 1
+    asking = asking_of(report.contract)
+    assert (asking.latent_size, asking.n_labels, asking.encodes) == (3, network.n_labels, network.encodes)
+    if not isinstance(network, Encoding):
+        assert "critic" not in str(onnx.load(report.path).graph.initializer)
+        return
+    image_rgb_u8 = drawn_picture((31, 50))
+    seen = PICTURE.as_input()(torch.from_numpy(image_rgb_u8))
+    with torch.no_grad():
+        wanted = network.encode(seen, None if told is None else told[:1])[0].numpy()
+    assert np.allclose(model.encode(image_rgb_u8, label=None if label is None else 1), wanted, atol=1e-4)
+
+
+def test_the_branch_that_is_not_taken_is_not_computed(tmp_path: Path) -> None:
+    report = export_network(
+        exportable_generator(network_of(VAE), PICTURE.as_input(), LABELS), tmp_path / "made.onnx"
+    )
+    (condition,) = (node for node in onnx.load(report.path).graph.node if node.op_type == "If")
+    assert sum(node.op_type == "Conv" for body in bodies(condition) for node in body.node) == 2
+    feeds: dict[str, NDArray[Any]] = {
+        "latents": np.zeros((1, 3), np.float32), "label": np.zeros(1, np.int64),
+        "image": drawn_picture((300, 400)),
+    }  # fmt: skip
+    ran = [
+        {node.op_type for node in profile_nodes(report.path, {**feeds, "encode": np.array(encode)}, "cpu", 1)}
+        for encode in (0, 1)
+    ]
+    assert "Loop" not in ran[0]  # what halves a picture
+    assert "Loop" in ran[1]
+
+
+def test_a_class_needs_a_name(tmp_path: Path) -> None:
+    exported = exportable_generator(network_of(GAN), PICTURE.as_input(), ("a", "b"))
+    assert exported.labels == LABELS
+    with pytest.raises(ExportError, match="knows 2 classes, but 1 labels"):
+        exportable_generator(network_of(GAN), PICTURE.as_input(), ("a",))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,35 @@
+"""Generators by the `network` table of a recipe."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from tombola.train.networks.axis import Axes
+from tombola.train.networks.generate.gan import Gan, GanSettings
+from tombola.train.networks.generate.shape import PictureShape
+from tombola.train.networks.generate.vae import Vae, VaeSettings
+
+NetworkSettings = Annotated[VaeSettings | GanSettings, Field(discriminator="kind")]
+Generator = Vae | Gan
+Encoding = Vae  # those that also encode
+
+
+def build_generator(
+    settings: NetworkSettings, shape: PictureShape, n_labels: int, widths: Mapping[str, int] | None = None
+) -> Generator:
+    """A network with fresh weights: `decode` makes pictures of latents, `encode` latents of pictures where it
+    `encodes`. n_labels: classes of the pictures; `widths` by the name of an axis stand in for those of the
+    settings.
+
+    Raises RecipeError if pictures of that shape do not suit it, TrainingError for widths of another network.
+    """
+    axes = Axes(widths)
+    network: Generator
+    match settings:
+        case VaeSettings():
+            network = Vae(settings, shape, n_labels, axes)
+        case GanSettings():
+            network = Gan(settings, shape, n_labels, axes)
+    axes.check_all_used()
+    return network

@@ -1,0 +1,192 @@
+"""Generation: what a batch, a loss and a score are for it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from tombola.errors import RecipeError
+from tombola.train.data.labels.classification_set import ClassificationSet
+from tombola.train.data.present import check_present
+from tombola.train.drawing.contact_sheet import Tile
+from tombola.train.metrics.score import Score
+from tombola.train.networks.generate.gan import GanSettings
+from tombola.train.networks.generate.generators import Generator, build_generator
+from tombola.train.networks.generate.vae import VaeSettings
+from tombola.train.recipe.recipe import to_toml
+from tombola.train.start.freeze import rest_frozen
+from tombola.train.start.parent import Layers, freeze, lineage, start_network
+from tombola.train.tasks.classify.batches import ClassifyExamples, Request, plan_epoch
+from tombola.train.tasks.classify.task import load_split
+from tombola.train.tasks.generate.batches import Batch, GenerateExamples, collate
+from tombola.train.tasks.generate.exhibits import generate_exhibits
+from tombola.train.tasks.generate.gan_objective import GanObjective
+from tombola.train.tasks.generate.objective import Objective
+from tombola.train.tasks.generate.recipe import GenerateRecipe
+from tombola.train.tasks.generate.vae_objective import VaeObjective
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
+
+LAYERS = Layers(last=("none",))  # all layers are taken over: none depends on the classes' names
+
+JUDGED_TOGETHER = 256
+
+
+class GenerateTask:
+    """Pictures like those of the recipe, from random numbers.
+
+    The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture. A
+    GAN has none, and its last weights are the best known.
+    """
+
+    score = Score("loss", "", higher_is_better=False)
+
+    def __init__(self, recipe: GenerateRecipe, widths: Mapping[str, int] | None = None) -> None:
+        """Load the data and check it. Raises DataError."""
+        self.recipe = recipe
+        self.widths: Mapping[str, int] = widths or {}
+        self.name = recipe.name
+        self.settings = recipe.training
+        self.seed = recipe.seed
+        self.objective = objective_of(recipe)
+        self.turns = self.objective.turns
+        self.train_data = load_split(recipe, "train")
+        self.classes = self.train_data.classes
+        self.valid_data = load_split(recipe, "valid", self.classes) if recipe.data.valid else None
+        self.picture_input = recipe.picture.as_input()
+
+    def check_test(self) -> None:
+        data = self.recipe.data
+        named = [name for source in data.test for name in (source.pictures, source.labels) if name]
+        check_present(data.root, named, "data.test")
+
+    def check_shares(self) -> None:
+        if self.turns > 1:
+            raise RecipeError("the players of a GAN take turns, which several processes cannot; use one")
+        for name, module in self.build_network(start=False).named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise RecipeError(
+                    f"the batch norm {name} would learn from each process's share of a batch alone; use one "
+                    'process, or network.body = "dense"'
+                )
+
+    def recipe_toml(self) -> str:
+        return to_toml(self.recipe.with_classes(self.classes))
+
+    def lineage(self) -> dict[str, Any]:
+        return lineage(self.recipe, self.classes, LAYERS)
+
+    def build_network(self, *, start: bool = True) -> nn.Module:
+        torch.manual_seed(self.seed)
+        network = build(self.recipe, len(self.classes), self.widths)
+        if start and not self.widths:
+            start_network(network, self.recipe, self.classes, LAYERS)
+        freeze(network, self.recipe)
+        return network
+
+    def prepare(self, network: nn.Module, moment: Moment) -> None:
+        network.train()
+        self.objective.prepare(_plain(network), moment.turn)
+        freeze(_plain(network), self.recipe)
+        rest_frozen(network)
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        groups: dict[str, dict[str, Any]] = {}
+        for name, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                decay = self.settings.weight_decay if parameter.ndim > 1 else 0.0
+                told = {**self.objective.group(name), "weight_decay": decay}
+                groups.setdefault(repr(told), {**told, "params": []})["params"].append(parameter)
+        return list(groups.values())
+
+    def plan_epoch(self, epoch: int) -> list[list[Request]]:
+        return plan_epoch(
+            len(self.train_data), batch_size=self.settings.batch_size, seed=self.seed, epoch=epoch
+        )
+
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        picture = self.recipe.picture
+        settings = self.recipe.augment if augmented else None
+        labelled = ClassifyExamples(self.train_data, picture.size, picture.fit, settings)
+        return GenerateExamples(labelled, self.objective.noise_size)
+
+    def collate(self, examples: Sequence[Any]) -> Batch:
+        return collate(examples)
+
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:
+        images, labels = self._seen(batch)
+        return self.objective.losses(network, images, labels, batch.noise, moment)
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {}
+
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
+        if self.valid_data is None:
+            return {}
+        device = next(network.parameters()).device
+        sums: defaultdict[str, float] = defaultdict(float)
+        for done, batch in self._judged(self.valid_data):
+            images, labels = self._seen(batch.to(device))
+            figures = self.objective.scores(network, images, labels, batch.noise.to(device))
+            for name, values in figures.items():
+                sums[name] += float(values.double().sum())
+            tell(done, len(self.valid_data))
+        return {name: total / len(self.valid_data) for name, total in sums.items()}
+
+    def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
+        requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
+        plain, changed, examples = [], [], self.examples()
+        for request in evenly(requests, most):
+            image_rgb_u8, label, _ = examples[request]
+            plain.append(Tile(self.train_data.read(request.index), self.classes[label]))
+            changed.append(Tile(image_rgb_u8, self.classes[label]))
+        return plain, changed
+
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:  # noqa: ARG002
+        assert isinstance(network, Generator)
+        some = None
+        if self.valid_data is not None:
+            _, batch = next(self._judged(self.valid_data))
+            some = self._seen(batch.to(next(network.parameters()).device))
+        return generate_exhibits(network, self.classes, self.seed, some)
+
+    def _judged(self, data: ClassificationSet) -> Iterator[tuple[int, Batch]]:
+        """All pictures in order, as they are, with noise that is the same at every call."""
+        picture = self.recipe.picture
+        labelled = ClassifyExamples(data, picture.size, picture.fit, None)
+        examples = GenerateExamples(labelled, self.objective.noise_size)
+        for start in range(0, len(data), JUDGED_TOGETHER):
+            indices = range(start, min(start + JUDGED_TOGETHER, len(data)))
+            yield indices.stop, collate([examples[Request(index, index)] for index in indices])
+
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return images, batch.labels if self.recipe.network.conditional else None
+
+
+def objective_of(recipe: GenerateRecipe) -> Objective:
+    """What the network of the recipe learns by."""
+    match recipe.network:
+        case VaeSettings():
+            return VaeObjective(recipe.network, recipe.picture.shape)
+        case GanSettings():
+            if recipe.training.optimizer == "sgd":
+                raise RecipeError('training.optimizer = "sgd" does not balance a GAN; use "adam"')
+            return GanObjective(recipe.network)
+
+
+def build(recipe: GenerateRecipe, n_classes: int, widths: Mapping[str, int] | None = None) -> Generator:
+    """The network of the recipe with fresh weights; `widths` by the name of an axis stand in for the
+    recipe's. Raises TrainingError for widths of another network."""
+    return build_generator(recipe.network, recipe.picture.shape, n_classes, widths)
+
+
+def _plain(network: nn.Module) -> nn.Module:
+    """The network without the wrapper that the precision puts around it."""
+    inner = getattr(network, "module", network)
+    return inner if isinstance(inner, nn.Module) else network

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tombola.errors import DataError
 from tombola.runtime.pictures.picture import Picture
@@ -22,10 +23,12 @@ from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
-from tombola.train.tasks.generate.task import GenerateTask
+from tombola.train.tasks.generate.exhibits import sample_latents, to_pictures
+from tombola.train.tasks.generate.task import JUDGED_TOGETHER, GenerateTask
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.tasks.task import Tell, silent
 
+MakePictures = Callable[[int], tuple[NDArray[np.uint8], NDArray[np.int64] | None]]
 Scores = DetectorScores | ClassificationScores
 
 
@@ -120,6 +123,27 @@ def evaluate_generator(
     task = GenerateTask(recipe.model_copy(update={"data": data}), RunFolder(run).read_widths())
     with torch.inference_mode():
         return task.evaluate(network.to(place), tell)
+
+
+def generator_of_run(run: Path, weights: str = "best", seed: int = 0) -> tuple[MakePictures, tuple[str, ...]]:
+    """A function of a count that makes as many pictures uint8 [n, h, w, 1 or 3] with their labels, None where
+    it knows none, from a run's network; and the names of the classes.
+
+    Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
+    """
+    network, recipe = load_network(run, weights)
+
+    @torch.inference_mode()
+    def make(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+        latents, labels = sample_latents(network, count, seed)
+        told = None if labels is None else torch.from_numpy(labels)
+        parts = [slice(at, at + JUDGED_TOGETHER) for at in range(0, count, JUDGED_TOGETHER)]
+        made = [
+            network.decode(torch.from_numpy(latents[p]), None if told is None else told[p]) for p in parts
+        ]
+        return np.concatenate([to_pictures(levels) for levels in made]), labels
+
+    return make, recipe.data.classes
 
 
 def score_interval(scores: Scores) -> Interval:

@@ -83,6 +83,15 @@ def evaluate(
             help="Of a detector: write every box it finds, as COCO's tools read results.",
         ),
     ] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(
+            "--judge",
+            metavar="FILE",
+            help="Of a generator: the classifier in whose features pictures are compared.",
+            show_default="the one that ships",
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
     json: JsonOption = False,
@@ -90,9 +99,10 @@ def evaluate(
     """Score a run or a model file on labelled pictures.
 
     Of a detector, prints VOC07 and COCO mean average precision; of a classifier, accuracy and mean F1; and a
-    table by class. A run is scored on the test pictures of its recipe unless others are named; a model file
-    runs as it will on the device. An interval is the middle 95 % of what 1,000 sets of as many pictures,
-    drawn from these, give (bootstrap); that of a difference is of the same pictures for both.
+    table by class; of a generator, how near its pictures are to real ones. A run is scored on the test
+    pictures of its recipe unless others are named; a model file runs as it will on the device. An interval
+    is the middle 95 % of what 1,000 sets of as many pictures, drawn from these, give (bootstrap); that of a
+    difference is of the same pictures for both.
 
     \b
     Example:
@@ -118,6 +128,7 @@ def evaluate(
         pr_curve=pr_curve,
         confusions=confusions,
         predictions=predictions,
+        judge=judge,
         json=json,
     )
     if not model.is_dir() and (split or weights):

@@ -1,15 +1,30 @@
-"""`tombola evaluate` of a generator: the bound that it learnt by, on pictures that it has not seen."""
+"""`tombola evaluate` of a generator: the bound that it learnt by, and its pictures in a classifier's eyes."""
+
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tombola.cli.evaluate.evaluation import Evaluated, picture_count
+from tombola.cli.shipped import model_or_shipped
+from tombola.cli.table import counted, table, terminal_columns
 from tombola.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tombola.export.judging import Judged
+    from tombola.train.evaluate import MakePictures
+
+# Nearly all real pictures lie outside of what is made: a few kinds are made again and again.
+COLLAPSED_RECALL = 0.1
 
 
 def report_generator(asked: Evaluated) -> str:
-    """The figures of the run folder that is asked for, as text or JSON."""
+    """The figures of the run folder or file that is asked for, as text or JSON."""
+    from dataclasses import asdict
     from json import dumps
 
+    from tombola.export.judging import Judge, judge_pictures
     from tombola.train.evaluate import evaluate_generator
 
     others = (asked.score, asked.pr_curve, asked.predictions, asked.confusions, asked.against)
@@ -18,13 +33,78 @@ def report_generator(asked: Evaluated) -> str:
             "--score, --pr-curve, --predictions, --confusions, --against and --interval are for tasks with "
             "right answers; this is a generator."
         )
-    if not asked.path.is_dir() or asked.pictures is not None:
-        raise DataError(f"{asked.path}: a generator is scored as a run folder, on pictures of its recipe")
-    figures = evaluate_generator(
-        asked.path, asked.split, weights=asked.weights, device=asked.device.value, tell=picture_count()
-    )
-    if not figures:
-        raise DataError(f"the recipe of {asked.path} has no data.{asked.split}; name another --split")
+    path = model_or_shipped(asked.judge, "classify")
+    judge = Judge(path)
+    make, labels = _maker(asked)
+    if labels and labels != judge.labels:
+        raise DataError(
+            f"{asked.path} makes {', '.join(labels)}, and {path} tells {', '.join(judge.labels)} apart; name "
+            "a classifier of the same classes by --judge"
+        )
+    real = _real(asked, judge.labels)
+    bounds: dict[str, float] = {}
+    if asked.path.is_dir() and asked.pictures is None:
+        bounds = evaluate_generator(
+            asked.path, asked.split, weights=asked.weights, device=asked.device.value, tell=picture_count()
+        )
+    judged = judge_pictures(judge, real, make, tell=picture_count())
     if asked.json:
-        return dumps(figures)
-    return "\n".join(f"{name}  {value:.4f}" for name, value in figures.items())
+        return dumps({**bounds, "pictures": len(real) // 2, "judged": [asdict(one) for one in judged]})
+    return "\n".join(
+        [
+            *table(
+                ("pictures", "Fréchet", "precision", "recall", "right class"),
+                [_row(one) for one in judged],
+                "<>>>>",
+                columns=terminal_columns(),
+            ),
+            "",
+            f"{counted(len(real) // 2, 'picture')} of each against as many real ones, by the features of",
+            f"{path.name}; this is no FID, which has those of Inception",
+            *(f"{name}  {value:.4f}" for name, value in bounds.items()),
+            *(
+                ["hardly a kind of real pictures is made: the generator has collapsed"]
+                if judged[0].recall < COLLAPSED_RECALL
+                else []
+            ),
+        ]
+    )
+
+
+def _real(asked: Evaluated, classes: tuple[str, ...]) -> Any:
+    from tombola.train.evaluate import Named, open_set
+    from tombola.train.tasks.classify.task import load_split
+    from tombola.train.tasks.table import load_recipe
+
+    source = asked.source("--pictures, and --labels if they are in a file of their own")
+    if isinstance(source, Named):
+        return open_set("classify", source, classes)
+    return load_split(load_recipe(source.run / "recipe.toml"), source.name, classes).fold(source.folds)
+
+
+def _maker(asked: Evaluated) -> "tuple[MakePictures, tuple[str, ...]]":
+    """What makes pictures, and the names of their classes."""
+    if asked.path.is_dir():
+        from tombola.train.evaluate import generator_of_run
+
+        return generator_of_run(asked.path, asked.weights)
+    from tombola.runtime.load import load
+
+    model = load(asked.path, asked.device.value, asked.threads, task="generate")
+    return _made_by(model), model.labels
+
+
+def _made_by(model: Any) -> "Callable[[int], Any]":
+    def make(count: int) -> Any:
+        import numpy as np
+
+        made = model.sample(count)
+        named = made.names and np.array([model.labels.index(name) for name in made.names])
+        return made.images_u8, named
+
+    return make
+
+
+def _row(one: "Judged") -> tuple[str, ...]:
+    right = "–" if one.right_class is None else f"{100 * one.right_class:.1f} %"
+    return one.origin, f"{one.frechet:.3f}", f"{one.precision:.3f}", f"{one.recall:.3f}", right

@@ -21,7 +21,8 @@ class Evaluated:
     labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
     labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run.
     interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
-    pr_curve, predictions: of detectors; confusions: where to draw what is taken for what; json: print JSON.
+    pr_curve, predictions: of detectors; confusions: where to draw what is taken for what; json: print
+    JSON; judge: of generators, a classifier.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Evaluated:
     pr_curve: Path | None
     confusions: Path | None
     predictions: Path | None
+    judge: Path | None
     json: bool
 
     def scores(self, places: str) -> Any:
@@ -62,7 +64,7 @@ class Evaluated:
                 torch.set_num_threads(self.threads)
             return evaluate_run(
                 path,
-                self._source(places),
+                self.source(places),
                 weights=weights,
                 device=self.device.value,
                 tell=picture_count(),
@@ -71,13 +73,14 @@ class Evaluated:
 
         return score_file(
             path,
-            self._source(places),
+            self.source(places),
             device=self.device.value,
             threads=self.threads,
             tell=picture_count(),
         )
 
-    def _source(self, places: str) -> "Named | Split":
+    def source(self, places: str) -> "Named | Split":
+        """What to score on. DataError if nothing says it; places: the options that do."""
         from tombola.train.evaluate import Named, Split
 
         if self.pictures is not None:

@@ -6,13 +6,14 @@ from typing import Annotated
 from pydantic import Field
 
 from tombola.train.networks.axis import Axes
+from tombola.train.networks.generate.autoencoder import Autoencoder, AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 
-NetworkSettings = Annotated[VaeSettings | GanSettings, Field(discriminator="kind")]
-Generator = Vae | Gan
-Encoding = Vae  # those that also encode
+NetworkSettings = Annotated[VaeSettings | GanSettings | AutoencoderSettings, Field(discriminator="kind")]
+Generator = Vae | Gan | Autoencoder
+Encoding = Vae | Autoencoder  # those that also encode
 
 
 def build_generator(
@@ -31,5 +32,7 @@ def build_generator(
             network = Vae(settings, shape, n_labels, axes)
         case GanSettings():
             network = Gan(settings, shape, n_labels, axes)
+        case AutoencoderSettings():
+            network = Autoencoder(settings, shape, axes)
     axes.check_all_used()
     return network

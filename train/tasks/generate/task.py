@@ -14,6 +14,7 @@ from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.score import Score
+from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import GanSettings
 from tombola.train.networks.generate.generators import Generator, build_generator
 from tombola.train.networks.generate.vae import VaeSettings
@@ -22,6 +23,7 @@ from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, start_network
 from tombola.train.tasks.classify.batches import ClassifyExamples, Request, plan_epoch
 from tombola.train.tasks.classify.task import load_split
+from tombola.train.tasks.generate.autoencoder_objective import AutoencoderObjective
 from tombola.train.tasks.generate.batches import Batch, GenerateExamples, collate
 from tombola.train.tasks.generate.exhibits import generate_exhibits
 from tombola.train.tasks.generate.gan_objective import GanObjective
@@ -39,8 +41,8 @@ JUDGED_TOGETHER = 256
 class GenerateTask:
     """Pictures like those of the recipe, from random numbers.
 
-    The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture. A
-    GAN has none, and its last weights are the best known.
+    The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture, of an
+    autoencoder the squared error of one. A GAN has none, and its last weights are the best known.
     """
 
     score = Score("loss", "", higher_is_better=False)
@@ -174,6 +176,8 @@ def objective_of(recipe: GenerateRecipe) -> Objective:
     match recipe.network:
         case VaeSettings():
             return VaeObjective(recipe.network, recipe.picture.shape)
+        case AutoencoderSettings():
+            return AutoencoderObjective(recipe.network, recipe.picture.shape)
         case GanSettings():
             if recipe.training.optimizer == "sgd":
                 raise RecipeError('training.optimizer = "sgd" does not balance a GAN; use "adam"')

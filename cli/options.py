@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tombola.cli import completion
+
 
 class Device(StrEnum):
     """Where a model runs: auto takes CUDA where it really works; cuda is CUDA or an error."""
@@ -78,6 +80,24 @@ IouOption = Annotated[
 MaxOption = Annotated[
     int | None,
     typer.Option("--max", min=1, metavar="N", help="Show at most this many.", show_default="the model's own"),
+]
+RecipeArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="The .toml that says what to train on what.",
+        show_default=False,
+        autocompletion=completion.recipes,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key of the recipe; may be repeated.",
+        autocompletion=completion.set_keys,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 AnnotationsOption = Annotated[

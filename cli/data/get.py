@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tombola.cli import completion
 from tombola.cli.sizes import size_text
 from tombola.cli.table import table, terminal_columns
 from tombola.terminal_line import TerminalLine
@@ -17,7 +18,10 @@ def data_get(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="The data set or the weights; --list shows them.", show_default=False
+            metavar="NAME",
+            help="The data set or the weights; --list shows them.",
+            show_default=False,
+            autocompletion=completion.data_names,
         ),
     ] = None,
     to: Annotated[

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tombola.cli import completion
 from tombola.cli.table import table, terminal_columns
 from tombola.terminal_line import TerminalLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPLITS = ("train", "valid", "test")
 RECALL_IOUS = (0.5, 0.7)
 
 
@@ -26,7 +26,11 @@ def data_propose(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            "--split", metavar="S", help="Of a recipe: train, valid or test.", show_default="all it names"
+            "--split",
+            metavar="S",
+            help="Of a recipe: train, valid or test.",
+            show_default="all it names",
+            autocompletion=completion.splits,
         ),
     ] = None,
     out: Annotated[
@@ -59,8 +63,8 @@ def data_propose(
         return
     if out is not None:
         raise typer.BadParameter("--out is for pictures without a recipe; a recipe names its folder.")
-    if wrong := set(split or ()) - set(SPLITS):
-        raise typer.BadParameter(f"--split {wrong.pop()!r} is not one of {', '.join(SPLITS)}.")
+    if wrong := set(split or ()) - set(completion.SPLITS):
+        raise typer.BadParameter(f"--split {wrong.pop()!r} is not one of {', '.join(completion.SPLITS)}.")
     _of_recipe(data, split, count)
 
 
@@ -84,7 +88,7 @@ def _of_recipe(path: Path, splits: list[str] | None, workers: int) -> None:
     if recipe.task != "detect":
         raise RecipeError(f"{path} is for {recipe.task}; proposals are for detectors")
     rows = []
-    for split in splits or [one for one in SPLITS if getattr(recipe.data, one)]:
+    for split in splits or [one for one in completion.SPLITS if getattr(recipe.data, one)]:
         data, file = load_labelled(recipe, split), proposals_path(recipe, split)
         names = [record.file_name for record in data.records]
         found = propose(data.pictures, names, file, workers=workers, tell=_teller(split))

@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
+from tombola.cli.options import RecipeArgument, SetOption
 from tombola.cli.recipe_path import find_recipe
 
 
 def data_show(
-    recipe: Annotated[
-        Path,
-        typer.Argument(metavar="RECIPE", help="The .toml that names the pictures.", show_default=False),
-    ],
+    recipe: RecipeArgument,
     save: Annotated[
         Path,
         typer.Option("--save", "-s", metavar="DIR", help="The folder for the two sheets."),
@@ -20,10 +18,7 @@ def data_show(
     pictures: Annotated[
         int, typer.Option("--pictures", min=1, max=400, metavar="N", help="Training pictures on a sheet.")
     ] = 24,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
-    ] = None,
+    changes: SetOption = None,
 ) -> None:
     """Draw contact sheets of the training pictures of a recipe.
 

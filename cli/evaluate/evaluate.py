@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tombola.cli import completion
 from tombola.cli.data.check import FormatOption
 from tombola.cli.evaluate.evaluation import Evaluated, model_task
 from tombola.cli.options import (
@@ -33,7 +34,11 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            "--split", metavar="S", help="For a run: train, valid or test of its recipe.", show_default="test"
+            "--split",
+            metavar="S",
+            help="For a run: train, valid or test of its recipe.",
+            show_default="test",
+            autocompletion=completion.splits,
         ),
     ] = None,
     weights: Annotated[

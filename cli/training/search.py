@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.options import Device
+from tombola.cli.options import Device, RecipeArgument, SetOption
 from tombola.cli.recipe_path import find_recipe
 from tombola.cli.table import table, terminal_columns
 from tombola.errors import RecipeError
@@ -21,12 +21,7 @@ RATE = "training.learning_rate"
 
 
 def search(
-    recipe: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RECIPE", help="The .toml that says what to train on what.", show_default=False
-        ),
-    ],
+    recipe: RecipeArgument,
     rate: Annotated[
         str | None,
         typer.Option("--rate", metavar="VALUES", help=f"Values of {RATE}, as of any key below."),
@@ -45,10 +40,7 @@ def search(
             "--epochs", min=1, metavar="N", help="Epochs of each point.", show_default="the recipe's"
         ),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key for every point; may be repeated."),
-    ] = None,
+    changes: SetOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Folder.", show_default="runs/NAME-search"),
@@ -119,7 +111,9 @@ def search(
         typer.echo(f"Next: {shlex.join(['tombola', 'export', str(run), '-o', f'{recipe.stem}.onnx'])}")
     else:
         given = [part for change in [*(changes or ()), *best.point.overrides] for part in ("--set", change)]
-        typer.echo(f"Next: {shlex.join(['tombola', 'train', str(recipe), *given])}")
+        # In a place of its own: runs/NAME may be taken.
+        place = ["--out", str(found.folder / "best")]
+        typer.echo(f"Next: {shlex.join(['tombola', 'train', str(recipe), *place, *given])}")
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.options import Device
+from tombola.cli.options import Device, RecipeArgument, SetOption
 from tombola.cli.recipe_path import find_recipe
 from tombola.errors import OutputError
 
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RECIPE", help="The .toml that says what to train on what.", show_default=False
-        ),
-    ],
+    recipe: RecipeArgument,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="RUN", help="Folder of the run.", show_default="runs/NAME"),
@@ -47,10 +42,7 @@ def train(
             show_default="10",
         ),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
-    ] = None,
+    changes: SetOption = None,
     device: Annotated[Device, typer.Option("--device", help="Where to compute.")] = Device.auto,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:

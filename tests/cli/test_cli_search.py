@@ -74,8 +74,8 @@ def test_the_table_and_the_next_step(tombola: Tombola, library: dict[str, Any]) 
         "                   0.1       0.0001                failed: the loss is not finite\n"
         "\n"
         "runs/x-search: search.csv, search.png, a run folder for each point\n"
-        "Next: tombola train x.toml --set 'name=my net' --set training.learning_rate=0.01 "
-        "--set training.l2=1e-05\n"
+        "Next: tombola train x.toml --out runs/x-search/best --set 'name=my net' "
+        "--set training.learning_rate=0.01 --set training.l2=1e-05\n"
     )
 
 

@@ -31,10 +31,14 @@ class RemoteWeights:
     member: str = ""
 
 
+def cache_folder() -> Path:
+    """What this user's commands keep for each other."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tombola"
+
+
 def weights_path(name: str) -> Path:
     """Where the weights of that name are kept, for all recipes of this user."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "tombola" / "weights" / f"{name}.safetensors"
+    return cache_folder() / "weights" / f"{name}.safetensors"
 
 
 def is_kept(name: str) -> bool:

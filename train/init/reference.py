@@ -28,6 +28,21 @@ def reference(task: str) -> str:
     return "\n".join(_table(TASKS[task].recipe, "", "", set())) + "\n"
 
 
+def key_paths(task: str) -> list[str]:
+    """Every key of a task's recipe that has one place, with those of its tables: "training.epochs", …"""
+    return list(dict.fromkeys(_paths(TASKS[task].recipe, "")))
+
+
+def _paths(settings: type, place: str) -> Iterator[str]:
+    for name, kind, *_ in keys_of(settings):
+        inner = tables_in(kind)
+        if not inner:
+            yield f"{place}{name}"
+        elif get_origin(_bare(kind)) is not tuple:  # of many tables --set can name none
+            for one in inner:
+                yield from _paths(one, f"{place}{name}.")
+
+
 def keys_of(settings: type) -> list[tuple[str, Any, Any, Sequence[Any]]]:
     """Return (key, type, default, constraints) of a table's settings, a pydantic model or a dataclass."""
     if issubclass(settings, BaseModel):

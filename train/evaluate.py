@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
-from tombola.runtime.pictures.picture import Picture
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet
@@ -18,6 +17,7 @@ from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.metrics.bootstrap import Interval, interval, picture_counts
 from tombola.train.metrics.classification import ClassificationScores, score_classification
+from tombola.train.regions.proposals_file import with_proposals
 from tombola.train.run.device import choose_device
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify import task as classify
@@ -35,12 +35,14 @@ Scores = DetectorScores | ClassificationScores
 @dataclass(frozen=True)
 class Named:
     """Labelled pictures on the disk: the folder, archive or file that they are in; their labels, where those
-    are in a place of their own; the format, guessed where it is not said; and which folds of them."""
+    are in a place of their own; the format, guessed where it is not said; which folds of them; and for a
+    Fast R-CNN the file of their proposals."""
 
     pictures: Path
     labels: Path | None = None
     format_name: str | None = None
     folds: Sequence[str] = ()
+    proposals: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def evaluate_run(
 
 def evaluate_model(
     task: str,
-    answer: Callable[[Picture], Any],
+    answer: Callable[..., Any],
     classes: Sequence[str],
     pictures: Named | Split,
     *,
@@ -96,7 +98,8 @@ def evaluate_model(
     tell: Tell = silent,
 ) -> Scores:
     """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for
-    detect; probabilities float32 [classes] for classify.
+    detect; probabilities float32 [classes] for classify. Where the pictures have proposals, it is given them
+    as well: proposals_xyxy float32 [k, 4] in the picture's pixels.
 
     classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
     of a loaded model. Raises DataError and RecipeError.
@@ -104,7 +107,8 @@ def evaluate_model(
     data = open_set(task, pictures, classes)
     answers = []
     for index in range(len(data)):
-        answers.append(answer(data.picture(index, shrink)))
+        given = data.records[index].proposals_xyxy if isinstance(data, DetectionSet) else None
+        answers.append(answer(data.picture(index, shrink), *([] if given is None else [given])))
         tell(index + 1, len(data))
     return _WAYS[task].score(answers, data)
 
@@ -184,7 +188,8 @@ def open_set(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
 def _load_boxes(named: Named, classes: Sequence[str]) -> DetectionSet:
     if named.labels is None:
         raise DataError(f"the boxes of {named.pictures} are not said; give their annotations too")
-    return formats.load(named.labels, named.pictures, classes, named.format_name).fold(named.folds)
+    data = formats.load(named.labels, named.pictures, classes, named.format_name).fold(named.folds)
+    return data if named.proposals is None else with_proposals(data, named.proposals)
 
 
 def _load_labels(named: Named, classes: Sequence[str]) -> ClassificationSet:

@@ -97,6 +97,15 @@ def evaluate(
             show_default="the one that ships",
         ),
     ] = None,
+    proposals: Annotated[
+        Path | None,
+        typer.Option(
+            "--proposals",
+            metavar="FILE",
+            help="Of a Fast R-CNN, with --pictures: their proposals, as `data propose --out` writes them.",
+            show_default=False,
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
     json: JsonOption = False,
@@ -134,14 +143,16 @@ def evaluate(
         confusions=confusions,
         predictions=predictions,
         judge=judge,
+        proposals=proposals,
         json=json,
     )
     if not model.is_dir() and (split or weights):
         raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
     if split is not None and pictures is not None:
         raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
-    if format_ is not None and pictures is None:
-        raise typer.BadParameter("--format is of --pictures; name them too.")
+    for option, value in (("--format", format_), ("--proposals", proposals)):
+        if value is not None and pictures is None:
+            raise typer.BadParameter(f"{option} is of --pictures; name them too.")
     task = model_task(model)
     if against is not None and (other := model_task(against)) != task:
         raise typer.BadParameter(

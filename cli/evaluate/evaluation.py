@@ -21,8 +21,8 @@ class Evaluated:
     labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
     labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run.
     interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
-    pr_curve, predictions: of detectors; confusions: where to draw what is taken for what; json: print
-    JSON; judge: of generators, a classifier.
+    pr_curve, predictions: of detectors; proposals: of the pictures named, for a Fast R-CNN; confusions: where
+    to draw what is taken for what; json: print JSON; judge: of generators, a classifier.
     """
 
     path: Path
@@ -41,6 +41,7 @@ class Evaluated:
     confusions: Path | None
     predictions: Path | None
     judge: Path | None
+    proposals: Path | None
     json: bool
 
     def scores(self, places: str) -> Any:
@@ -84,7 +85,7 @@ class Evaluated:
         from tombola.train.evaluate import Named, Split
 
         if self.pictures is not None:
-            return Named(self.pictures, self.labels, self.format_name, self.folds)
+            return Named(self.pictures, self.labels, self.format_name, self.folds, self.proposals)
         if self.path.is_dir():
             return Split(self.path, self.split, self.folds)
         raise DataError(f"{self.path} does not say what to score it on: give {places}")

@@ -14,7 +14,6 @@ from tombola.export.tasks.detect.asking import DetectAsking
 from tombola.export.tasks.generate import exportable as generate
 from tombola.export.tasks.generate.asking import asking_of
 from tombola.runtime.contract.contract import Contract
-from tombola.runtime.pictures.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,15 @@ class ExportTask:
     exportable: the network of a run, and its recipe -> what is exported.
     photos:     its recipe -> a few pictures for parity and probes, none where they are not to be had.
     asking:     what a file of the task may be asked, by what it says about itself.
-    answers:    a loaded file -> the function of a picture that `tombola.train.evaluate` scores; None
-                where no answer is the right one.
+    answers:    a loaded file -> the function that `tombola.train.evaluate.evaluate_model` scores;
+                None where no answer is the right one.
     """
 
     file_name: str
     exportable: Callable[[Any, Any], Exportable]
     photos: Callable[[Any], Sequence[Photo]]
     asking: Callable[[Contract], Asking]
-    answers: Callable[[Any], Callable[[Picture], Any]] | None = None
+    answers: Callable[[Any], Callable[..., Any]] | None = None
 
 
 EXPORTS = {

@@ -1,5 +1,6 @@
 """The file of a Fast R-CNN, which is given proposals."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,3 +129,28 @@ def test_the_command_feeds_a_file_of_proposals(file: Path, tmp_path: Path) -> No
     assert "has no proposals of it; `tombola data propose` makes them" in done.stderr
     assert "1 done, 1 failed" in done.stdout
     assert CliRunner().invoke(app, [*ask, "--proposals", str(tmp_path / "p.npz"), "--tiles"]).exit_code == 2
+
+
+def test_it_is_scored_on_pictures_and_their_proposals(file: Path, detector: Detector, tmp_path: Path) -> None:
+    image = drawn_picture((400, 500))
+    found = detector(image, proposals_xyxy=windows(image), score_threshold=0.2)
+    x1, y1, x2, y2 = found.boxes_xyxy[0].tolist()
+    box = {"id": 1, "image_id": 1, "category_id": int(found.labels[0]), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+    truth = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 500, "height": 400}],
+        "annotations": [box],
+        "categories": [{"id": label, "name": name} for label, name in enumerate(LABELS)],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(truth))
+    (tmp_path / "photos").mkdir()
+    save_picture(image, tmp_path / "photos" / "a.png")
+    write_proposals(tmp_path / "p.npz", {"a.png": windows(image)})
+    ask = ["evaluate", str(file), "--annotations", str(tmp_path / "boxes.json"), "--json", "--device", "cpu"]
+    ask += ["--pictures", str(tmp_path / "photos")]
+    done = CliRunner().invoke(app, [*ask, "--proposals", str(tmp_path / "p.npz")])
+    assert done.exit_code == 0, done.stderr
+    # Of its class it is the best box.
+    assert json.loads(done.stdout)["voc07_map"] == 1
+    without = CliRunner().invoke(app, ask)
+    assert without.exit_code == 1
+    assert "--proposals FILE" in without.stderr

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from tombola.errors import DataError, RecipeError, TrainingError
 from tombola.train.doctor.report import write_report
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.classify.batches import plan_epoch
-from tombola.train.tasks.classify.task import ClassifyTask, load_split, predictor
+from tombola.train.tasks.classify.recipe import ClassifyRecipe
+from tombola.train.tasks.classify.task import ClassifyTask, load_split
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
@@ -123,14 +125,21 @@ def test_label_smoothing_is_the_mean_of_both_cross_entropies(digits_recipe: Path
         assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
 
 
+def probabilities(
+    network: nn.Module, recipe: ClassifyRecipe, image_rgb_u8: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Of one picture at a time, without the batches of a validation."""
+    with torch.inference_mode():
+        image = recipe.picture.as_input()(torch.from_numpy(image_rgb_u8))
+        return np.asarray(network(image).softmax(dim=1)[0], np.float32)
+
+
 def test_a_training_learns_the_digits_and_can_be_loaded(trained: Path) -> None:
     rows = RunFolder(trained).read_metrics()
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
     network, recipe = load_network(trained)
     test = load_split(recipe, "test")
-    predict = predictor(network, recipe)
-    with torch.inference_mode():
-        answers = np.stack([predict(test.read(index)) for index in range(len(test))])
+    answers = np.stack([probabilities(network, recipe, test.read(index)) for index in range(len(test))])
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert (answers.argmax(axis=1) == test.labels).mean() > 0.9
 
@@ -139,12 +148,11 @@ def test_the_score_is_the_share_of_right_guesses(trained: Path) -> None:
     network, recipe = load_network(trained)
     task = ClassifyTask(recipe)
     assert task.valid_data is not None
-    predict = predictor(network, recipe)
+    right = [
+        probabilities(network, recipe, task.valid_data.read(index)).argmax() == task.valid_data.labels[index]
+        for index in range(len(task.valid_data))
+    ]
     with torch.inference_mode():
-        right = [
-            predict(task.valid_data.read(index)).argmax() == task.valid_data.labels[index]
-            for index in range(len(task.valid_data))
-        ]
         scores = task.evaluate(network)
     assert scores["accuracy"] == pytest.approx(np.mean(right))
 

@@ -14,6 +14,7 @@ from tombola.errors import DataError
 from tombola.train.metrics.iou import box_iou
 from tombola.train.metrics.matching import Prediction
 from tombola.train.networks.layers.boxes import decode, encode
+from tombola.train.networks.layers.operators import batched_nms
 
 # uint8 [n, s, s, 3] crops -> float32 [n, d]
 Features = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -65,7 +66,7 @@ class RCNN:
                 OFFSET_WEIGHTS,
             )
             boxes = moved[:, 0].numpy().clip(0, [width, height, width, height]).astype(np.float32)
-            kept = _suppress(boxes, scores[:, label])[:MOST_PER_CLASS]
+            kept = _suppress(boxes, scores[:, label])
             found.append((boxes[kept], scores[kept, label], label))
         return Prediction(
             np.concatenate([boxes for boxes, _, _ in found]),
@@ -222,10 +223,12 @@ def _with_one(features: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _suppress(boxes_xyxy: NDArray[np.float32], scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Rows that greedy non-maximum suppression keeps, best first."""
-    order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    while len(order):
-        kept.append(int(order[0]))
-        ious = box_iou(boxes_xyxy[order[:1]], boxes_xyxy[order[1:]])[0]
-        order = order[1:][ious <= NMS_IOU]
-    return np.array(kept, np.int64)
+    # Margins may be any number, so none is below the threshold.
+    kept = batched_nms(
+        torch.from_numpy(boxes_xyxy)[None],
+        torch.from_numpy(scores)[None],
+        torch.tensor(NMS_IOU),
+        torch.tensor(-torch.inf),
+        MOST_PER_CLASS,
+    )
+    return np.asarray(kept[:, 1], np.int64)

@@ -1,7 +1,7 @@
 """Classification: what a batch, a loss and a score are for it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -29,8 +29,6 @@ from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource, OfLabelled
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
-
-PredictProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 LAYERS = Layers(last=("head.",))
 
@@ -250,16 +248,3 @@ def answers(
         parts.append(logits.softmax(dim=1).float().cpu().numpy())
         tell(indices.stop, len(data))
     return np.concatenate(parts)
-
-
-def predictor(network: nn.Module, recipe: ClassifyRecipe) -> PredictProbabilities:
-    """The network as a function: image_rgb_u8 [h, w, 3] -> probabilities float32 [classes]."""
-    device = next(network.parameters()).device
-    picture_input = recipe.picture.as_input().to(device)
-
-    def predict(image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
-        image = picture_input(torch.from_numpy(image_rgb_u8).to(device))
-        probabilities: Tensor = network(image.contiguous(memory_format=torch.channels_last)).softmax(dim=1)[0]
-        return probabilities.float().cpu().numpy()
-
-    return predict

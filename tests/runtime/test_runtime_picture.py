@@ -1,11 +1,9 @@
 """Every kind of picture file, good and bad, against pixels known beforehand."""
 
-import base64
 import io
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,72 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.runtime.encoded import UPRIGHT, difference, encode, png_header, with_exif
 from tombola.errors import PictureError
 from tombola.runtime.pictures.header import read_header
 from tombola.runtime.pictures.picture import MAX_PIXELS, read_picture, read_rgb
 from tombola.runtime.pictures.shrink import Shrink, halve
 
 Image = NDArray[np.uint8]
-
-# EXIF orientation -> how the stored rows and columns must be turned to stand upright (EXIF 2.3, tag 0x0112).
-UPRIGHT: dict[int, Any] = {
-    1: lambda stored: stored,
-    2: lambda stored: stored[:, ::-1],
-    3: lambda stored: stored[::-1, ::-1],
-    4: lambda stored: stored[::-1],
-    5: lambda stored: stored.swapaxes(0, 1),
-    6: lambda stored: np.rot90(stored, -1),
-    7: lambda stored: stored.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda stored: np.rot90(stored, 1),
-}
-
-
-def encode(image_rgb: NDArray[Any], suffix: str, *options: int) -> bytes:
-    """Encode RGB, grey or RGBA of any depth that the format holds."""
-    if image_rgb.ndim == 3:
-        code = cv2.COLOR_RGB2BGR if image_rgb.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-        image_rgb = cv2.cvtColor(image_rgb, code)
-    ok, encoded = cv2.imencode(suffix, image_rgb, options)
-    assert ok
-    return encoded.tobytes()
-
-
-def exif(orientation: int) -> bytes:
-    """A TIFF structure, big-endian, of one tag."""
-    return b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
-
-
-def with_exif(encoded: bytes, orientation: int) -> bytes:
-    """Put the orientation into a JPEG (APP1) or a PNG (eXIf after the header)."""
-    content = exif(orientation)
-    if encoded.startswith(b"\xff\xd8"):
-        return (
-            encoded[:2]
-            + b"\xff\xe1"
-            + struct.pack(">H", len(content) + 8)
-            + b"Exif\0\0"
-            + content
-            + encoded[2:]
-        )
-    chunk = b"eXIf" + content
-    return (
-        encoded[:33]
-        + struct.pack(">I", len(content))
-        + chunk
-        + struct.pack(">I", zlib.crc32(chunk))
-        + encoded[33:]
-    )
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG of that size by its header, with no pixels behind it."""
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-
-
-def difference(one: NDArray[Any], other: NDArray[Any]) -> int:
-    assert one.shape == other.shape
-    return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
@@ -141,24 +80,6 @@ def test_alpha_is_dropped(photo: Image) -> None:
     assert difference(read_rgb(encode(rgba, ".png")), photo) == 0
     assert difference(read_rgb(rgba), photo) == 0
     assert difference(read_rgb(np.ascontiguousarray(rgba[:, :, [2, 1, 0, 3]]), bgr=True), photo) == 0
-
-
-# A CMYK JPEG of 16x8 pixels, inverted as Adobe's programs write them: the left half all cyan ink, the right
-# half no ink. Made once with Pillow: quality=95, subsampling=0.
-CMYK_JPEG = base64.b64decode("""
-/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoK
-CgYICwwLCgwJCgoK/8AAFAgACAAQBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIB
-AwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZH
-SElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV
-1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwD+f+v38r9/K/fyv7/KKKK//9k=
-""")
-
-
-def test_cmyk_jpeg() -> None:
-    image_rgb_u8 = read_rgb(CMYK_JPEG)
-    assert image_rgb_u8.shape == (8, 16, 3)
-    assert difference(image_rgb_u8[:, :7], np.broadcast_to(np.array([0, 255, 255], np.uint8), (8, 7, 3))) < 6
-    assert difference(image_rgb_u8[:, 9:], np.full((8, 7, 3), 255)) < 6
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
@@ -274,72 +195,6 @@ def test_every_cut_of_a_picture_is_an_error(suffix: str, options: tuple[int, ...
             read_rgb(data[:length])
 
 
-def test_cut_off_jpeg_is_told_before_decoding_could_fill_it_with_grey(photo: Image, tmp_path: Path) -> None:
-    path = tmp_path / "half.jpg"
-    data = encode(photo, ".jpg")
-    path.write_bytes(data[: len(data) - 2])  # only the end marker is gone
-    with pytest.raises(PictureError, match=r"half\.jpg: cut-off JPEG"):
-        read_rgb(path)
-
-
-def test_jpeg_with_something_behind_its_end_is_fine(photo: Image) -> None:
-    data = encode(photo, ".jpg")
-    assert difference(read_rgb(data + b"\0" * 64 + b"appended"), read_rgb(data)) == 0
-
-
-def test_jpeg_with_a_thumbnail_is_not_ended_by_it(photo: Image) -> None:
-    data, thumbnail = encode(photo, ".jpg"), encode(photo[::4, ::4], ".jpg")
-    app0 = b"\xff\xe2" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
-    whole = data[:2] + app0 + data[2:]
-    assert read_rgb(whole).shape == photo.shape
-    with pytest.raises(PictureError, match="cut-off"):
-        read_rgb(whole[:-20])
-
-
-def jpeg_parts(data: bytes) -> tuple[bytes, bytes]:
-    """What stands before the frame header (SOF0) of a baseline JPEG, and the rest."""
-    at = data.index(b"\xff\xc0")
-    return data[:at], data[at:]
-
-
-@pytest.mark.parametrize(
-    "between", [b"\0\0\0", b"junk", b"\xff\x00\xff\x00", b"\xff\xff\xff", b"\xff\xd0", b"a\xff\x01b"]
-)
-def test_jpeg_with_bytes_between_its_headers_is_read_as_libjpeg_reads_it(
-    photo: Image, between: bytes
-) -> None:
-    data = encode(photo, ".jpg")
-    before, rest = jpeg_parts(data)
-    assert difference(read_rgb(before + between + rest), read_rgb(data)) == 0
-
-
-def test_jpeg_that_hides_its_size_behind_a_marker_without_length(photo: Image) -> None:
-    """FF 01 has no length: read as if it had one, it hides the true size from a limit."""
-    before, rest = jpeg_parts(encode(photo, ".jpg"))
-    true_size = bytearray(rest[: 2 + struct.unpack_from(">H", rest, 2)[0]])
-    true_size[5:9] = struct.pack(">HH", 20000, 20000)
-    hidden = before + b"\xff\x01" + bytes(true_size) + rest
-    with pytest.raises(PictureError, match="tells its size twice"):
-        read_rgb(hidden)
-    with pytest.raises(PictureError, match="400,000,000 pixels"):
-        read_rgb(before + b"\xff\x01" + bytes(true_size) + rest[len(true_size) :])
-
-
-def test_progressive_jpeg_has_a_bound_on_its_scans(photo: Image) -> None:
-    data = encode(photo, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
-    assert read_rgb(data).shape == photo.shape
-    scan = data[data.rindex(b"\xff\xda") : -2]
-    with pytest.raises(PictureError, match="more than 100 scans"):
-        read_rgb(data[:-2] + 200 * scan + data[-2:])
-
-
-def test_motion_photo_with_any_bytes_behind_its_end(photo: Image) -> None:
-    data = encode(photo, ".jpg")
-    for seed in range(20):
-        video = np.random.default_rng(seed).bytes(20_000)
-        assert difference(read_rgb(data + video), read_rgb(data)) == 0
-
-
 def test_damaged_png_is_an_error(photo: Image) -> None:
     data = bytearray(encode(photo, ".png"))
     data[len(data) // 2] ^= 0xFF
@@ -421,24 +276,6 @@ def test_noise_is_a_picture_error_and_nothing_else(start: bytes, rest: bytes) ->
 
 
 SHRINKS = [Shrink((20, 20), "longer"), Shrink((10, 24), "both")]
-
-
-@pytest.mark.parametrize("shrink", SHRINKS)
-@pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize("size_hw", [(160, 240), (161, 240), (164, 236), (24, 400), (15, 15)])
-def test_a_jpeg_is_shrunk_as_its_pixels_are(
-    size_hw: tuple[int, int], orientation: int, shrink: Shrink
-) -> None:
-    """Decoded at a fraction where its sides allow it, and then the same picture within a few levels."""
-    soft = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (*size_hw, 3), np.uint8), (0, 0), 9)
-    data = with_exif(encode(soft, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 98), orientation)
-    whole = read_rgb(data)
-    picture = read_picture(data, shrink)
-    count = shrink.halvings((whole.shape[0], whole.shape[1]))
-    assert (picture.size_hw, picture.halvings) == (whole.shape[:2], count)
-    assert difference(picture.image_rgb_u8, halve(whole, count)) <= 6
-    again = read_picture(picture, shrink)
-    assert again is picture
 
 
 def test_other_formats_and_arrays_are_halved_exactly(photo: Image) -> None:

@@ -63,6 +63,16 @@ TASKS = {
         ("tombola.cli.data.look", "claims_nothing"),
         ("tombola.cli.data.look", "labels_of_recipe"),
     ),
+    "caption": TaskCommands(
+        "captioner",
+        ("tombola.cli.ask.caption", "caption"),
+        "flickr8k-captioner.onnx",
+        ("tombola.cli.evaluate.evaluate_caption", "report_captioner"),
+        ("karpathy",),
+        ("tombola.cli.data.look", "captions"),
+        ("tombola.cli.data.look", "are_captions"),
+        ("tombola.cli.data.look", "captions_of_recipe"),
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from tombola.runtime.contract.contract import Contract
 from tombola.runtime.model import Model
 from tombola.runtime.modelfile.graph import Graph, check_contract, read_graph
 from tombola.runtime.session.session import open_session
+from tombola.runtime.tasks.caption.model import Captioner
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.detect.model import Detector
 from tombola.runtime.tasks.generate.model import Generator
@@ -24,7 +25,7 @@ TRIAL_SIZE_HW = (32, 32)
 
 ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 
-Task = Literal["detect", "classify", "generate"]
+Task = Literal["detect", "classify", "generate", "caption"]
 
 
 @overload
@@ -71,8 +72,20 @@ def load(
     max_bytes: int = ...,
     *,
     deadline_s: float | None = ...,
+    task: Literal["caption"],
+) -> Captioner: ...
+
+
+@overload
+def load(
+    source: ModelSource,
+    device: str = ...,
+    threads: int | None = ...,
+    max_bytes: int = ...,
+    *,
+    deadline_s: float | None = ...,
     task: Task | None = ...,
-) -> Detector | Classifier | Generator: ...
+) -> Detector | Classifier | Generator | Captioner: ...
 
 
 def load(
@@ -84,7 +97,7 @@ def load(
     deadline_s: float | None = None,
     task: Task | None = None,
 ) -> Model:
-    """Load a Tombola `.onnx` file: a Detector, a Classifier or a Generator, whichever it is.
+    """Load a Tombola `.onnx` file: a Detector, Classifier, Generator or Captioner, whichever it is.
 
     source:    its path, or its bytes.
     device:    "auto" takes CUDA where it really works, else the CPU (`.device` says which,
@@ -94,8 +107,8 @@ def load(
     deadline_s: seconds that opening the file, and each answer, may take; it is then stopped between two of
                its nodes, and a ModelError says so. None is no limit. Time is all that this bounds: a file
                of a stranger belongs in a process of its own, with a limit on its memory.
-    task:      "detect", "classify" or "generate" where only that will do: another file is a ModelError, and a
-               type checker knows the result's type.
+    task:      "detect", "classify", "generate" or "caption" where only that will do: another file is a
+               ModelError, and a
 
     Raises ModelError where the file is missing, damaged, too large, of another task than the one asked for,
     or not a Tombola model of this version.

@@ -7,6 +7,8 @@
 >>> classifier("photo.jpg").top(3)                                 # doctest: +SKIP
 >>> generator = tombola.load("generator.onnx", task="generate")    # doctest: +SKIP
 >>> generator.sample(64, seed=1).save("grid.png")                  # doctest: +SKIP
+>>> captioner = tombola.load("captioner.onnx", task="caption")     # doctest: +SKIP
+>>> captioner("photo.jpg").text                                    # doctest: +SKIP
 """
 
 import os
@@ -28,6 +30,8 @@ from tombola.errors import (
 
 if TYPE_CHECKING:
     from tombola.runtime.load import load
+    from tombola.runtime.tasks.caption.answer import Caption, Captions
+    from tombola.runtime.tasks.caption.model import Captioner
     from tombola.runtime.tasks.classify.answer import Classification, Prediction
     from tombola.runtime.tasks.classify.model import Classifier
     from tombola.runtime.tasks.detect.answer import Detection, Detections
@@ -47,6 +51,9 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it complains of is t
 __version__ = "0.1.0"
 
 __all__ = [
+    "Caption",
+    "Captioner",
+    "Captions",
     "Classification",
     "Classifier",
     "DataError",
@@ -70,6 +77,9 @@ __all__ = [
 
 # Imported on first use, so that `import tombola.train` does not load onnxruntime, nor the runtime torch.
 _HOMES = {
+    "Caption": "tombola.runtime.tasks.caption.answer",
+    "Captioner": "tombola.runtime.tasks.caption.model",
+    "Captions": "tombola.runtime.tasks.caption.answer",
     "Classification": "tombola.runtime.tasks.classify.answer",
     "Classifier": "tombola.runtime.tasks.classify.model",
     "Detection": "tombola.runtime.tasks.detect.answer",

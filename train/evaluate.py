@@ -13,13 +13,17 @@ from tombola.errors import DataError
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.boxes import formats
 from tombola.train.data.boxes.detection_set import DetectionSet
+from tombola.train.data.captions import formats as caption_formats
+from tombola.train.data.captions.caption_set import CaptionSet
 from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.metrics.bootstrap import Interval, interval, picture_counts
+from tombola.train.metrics.captions import CaptionScores, score_captions
 from tombola.train.metrics.classification import ClassificationScores, score_classification
 from tombola.train.regions.proposals_file import with_proposals
 from tombola.train.run.device import choose_device
 from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.caption import task as caption
 from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
@@ -29,7 +33,7 @@ from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.tasks.task import Tell, silent
 
 MakePictures = Callable[[int], tuple[NDArray[np.uint8], NDArray[np.int64] | None]]
-Scores = DetectorScores | ClassificationScores
+Scores = DetectorScores | ClassificationScores | CaptionScores
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,8 @@ def evaluate_model(
     tell: Tell = silent,
 ) -> Scores:
     """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for
-    detect; probabilities float32 [classes] for classify. Where the pictures have proposals, it is given them
-    as well: proposals_xyxy float32 [k, 4] in the picture's pixels.
+    detect; probabilities float32 [classes] for classify; words for caption. Where the pictures have
+    proposals, it is given them as well: proposals_xyxy float32 [k, 4] in the picture's pixels.
 
     classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
     of a loaded model. Raises DataError and RecipeError.
@@ -197,6 +201,20 @@ def _load_labels(named: Named, classes: Sequence[str]) -> ClassificationSet:
     return data.fold(named.folds)
 
 
+def _load_captions(named: Named, _classes: Sequence[str]) -> CaptionSet:
+    if named.labels is None:
+        raise DataError(f"the captions of {named.pictures} are not said; give their annotations too")
+    return caption_formats.load(named.labels, named.pictures, "", named.format_name).fold(named.folds)
+
+
+def _split_captions(recipe: Any, split: str, _classes: Sequence[str]) -> CaptionSet:
+    return caption.load_split(recipe, split)
+
+
+def _score_words(captions: Sequence[Sequence[str]], data: CaptionSet) -> CaptionScores:
+    return score_captions(captions, data.references)
+
+
 def _score_labels(probabilities: Sequence[Any], data: ClassificationSet) -> ClassificationScores:
     return score_classification(np.asarray(probabilities), data.labels, data.classes)
 
@@ -204,4 +222,5 @@ def _score_labels(probabilities: Sequence[Any], data: ClassificationSet) -> Clas
 _WAYS = {
     "detect": _Way(_load_boxes, detect.load_split, detect.answers, score_detector),
     "classify": _Way(_load_labels, classify.load_split, classify.answers, _score_labels),
+    "caption": _Way(_load_captions, _split_captions, caption.answers, _score_words),
 }

@@ -106,3 +106,40 @@ def labels_of_recipe(recipe: Any) -> Look:
         for one in getattr(data, split)
     ]
     return look_at_sets(parts, data.classes or None)
+
+
+def captions(
+    annotations: Path, pictures: Path | None, _classes: Sequence[str] | None, format_name: str | None
+) -> Look:
+    """A file of captions and the folder or tar of its pictures."""
+    from tombola.train.data.captions import formats
+    from tombola.train.data.captions.check import Part, look_at_parts
+
+    if pictures is None:
+        raise typer.BadParameter("PICTURES is missing; captions are in a file beside their pictures.")
+    return look_at_parts([Part("", formats.read(annotations, pictures, "", format_name))])
+
+
+def are_captions(annotations: Path, pictures: Path | None) -> bool:
+    """Whether files that no format is named for hold captions."""
+    from tombola.train.data.captions.formats import holds_captions
+
+    return pictures is not None and holds_captions(annotations)
+
+
+def captions_of_recipe(recipe: Any) -> Look:
+    """All sets that a captioner's recipe names."""
+    from tombola.train.data.captions import formats
+    from tombola.train.data.captions.check import Part, look_at_parts
+
+    data = recipe.data
+    parts = [
+        Part(
+            split,
+            formats.read(data.root / one.captions, data.root / one.pictures, one.split, data.format),
+            one.folds,
+        )
+        for split in SPLITS
+        for one in getattr(data, split)
+    ]
+    return look_at_parts(parts)

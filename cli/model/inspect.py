@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tombola.runtime.modelfile.layers import Layer
     from tombola.runtime.tasks.signature import TensorSpec
 
+NAMES_SHOWN = 100
 LAYERS_SHOWN = 15
 
 
@@ -85,7 +86,7 @@ def _summary(contract: "Contract", graph: "Graph") -> list[tuple[str, str]]:
     return [
         ("task", contract.task),
         *(
-            (key, f"{len(names)}: {', '.join(names)}")
+            (key, f"{len(names)}: {', '.join(names[:NAMES_SHOWN])}{', …' if names[NAMES_SHOWN:] else ''}")
             for key, names in (("labels", contract.labels), ("vocabulary", contract.vocabulary))
             if names
         ),

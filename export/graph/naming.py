@@ -66,7 +66,9 @@ def _parts(graph: onnx.GraphProto, layers: set[str]) -> list[str]:
 
     pre = reached(first, dict(enumerate(sources))) - {first}
     net = reached(first, readers)
-    post = reached(last, readers) if last is not None else set()
+    # A loop that holds weights is the network's, whatever it ends with.
+    held = {i for i, node in enumerate(graph.node) if _holds(node, layers)}
+    post = reached(last, readers) - held if last is not None else set()
     parts = ["pre" if i in pre else "post" if i in post else "net" for i in range(len(graph.node))]
     # Arithmetic on picture sizes and thresholds hangs on no layer; it belongs to whoever reads it.
     for i in reversed(range(len(parts))):

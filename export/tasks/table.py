@@ -6,6 +6,9 @@ from typing import Any
 
 from tombola.export.exportable import Exportable
 from tombola.export.parity.question import Asking, Photo, PictureAsking
+from tombola.export.tasks.caption import answers as caption_answers
+from tombola.export.tasks.caption import exportable as caption
+from tombola.export.tasks.caption.asking import CaptionAsking
 from tombola.export.tasks.classify import answers as classify_answers
 from tombola.export.tasks.classify import exportable as classify
 from tombola.export.tasks.detect import answers as detect_answers
@@ -51,4 +54,11 @@ EXPORTS = {
         classify_answers.answers,
     ),
     "generate": ExportTask("generator.onnx", generate.of_recipe, generate.photos_of, asking_of),
+    "caption": ExportTask(
+        "captioner.onnx",
+        caption.of_recipe,
+        caption.photos_of,
+        lambda _: CaptionAsking(),
+        caption_answers.answers,
+    ),
 }

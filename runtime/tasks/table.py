@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tombola.runtime.model import Model
+from tombola.runtime.tasks.caption.compare import CaptionYardstick
+from tombola.runtime.tasks.caption.model import Captioner
+from tombola.runtime.tasks.caption.signature import CAPTION, check_captions
 from tombola.runtime.tasks.classify.compare import ClassifyYardstick
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.classify.signature import CLASSIFY, check_probabilities
@@ -72,4 +75,5 @@ TASKS = {
     "detect": Task(DETECT, check_detections, Detector, DetectYardstick(), noise_and_boxes),
     "classify": Task(CLASSIFY, check_probabilities, Classifier, ClassifyYardstick(), noise_picture),
     "generate": Task(GENERATE, check_pictures, Generator, GenerateYardstick(), noise_latents),
+    "caption": Task(CAPTION, check_captions, Captioner, CaptionYardstick(), noise_picture),
 }

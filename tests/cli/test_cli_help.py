@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.toy_captioner import toy_captioner
 from tests.toy_generator import full_generator
 from tombola.cli.main import app, detect_app
 
@@ -23,6 +24,7 @@ COMMANDS = [
     "detect",
     "classify",
     "generate",
+    "caption",
     "webcam",
     "init",
     "recipe",
@@ -78,6 +80,7 @@ def workshop(
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
     Path("generator.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
+    Path("flickr8k-captioner.onnx").write_bytes(toy_captioner())
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
     picture("photos-by-class/cat/a.jpg")

@@ -17,6 +17,7 @@ from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import inspect_model, load
 from tombola.runtime.moving.video import Video, annotate_video
 from tombola.runtime.session.bench import bench
+from tombola.runtime.tasks.caption.model import Captioner
 from tombola.runtime.tasks.classify.answer import Classification
 from tombola.runtime.tasks.classify.model import Classifier
 from tombola.runtime.tasks.detect.model import Detector
@@ -101,7 +102,7 @@ def test_the_file_says_what_it_is(make_classifier: MakeClassifier, toy_bytes: by
     """A type checker knows what `task` gives, and that it is one of all without it."""
     assert_type(load(toy_bytes, task="detect"), Detector)
     assert_type(tombola.load(make_classifier(), task="classify"), Classifier)
-    assert_type(load(make_classifier(), "cpu"), Detector | Classifier | Generator)
+    assert_type(load(make_classifier(), "cpu"), Detector | Classifier | Generator | Captioner)
     assert_type(load(make_classifier(), "cpu", task="classify")(IMAGE), Classification)
     assert isinstance(load(make_classifier(), "cpu"), tombola.Classifier)
     assert isinstance(load(make_classifier(), "cpu")(IMAGE), tombola.Classification)
@@ -119,8 +120,8 @@ def test_another_task_than_the_one_asked_for(
         load(path, task="detect")
     with pytest.raises(ModelError, match=r"toy\.onnx: its task is detect, not classify.*tombola detect"):
         load(toy_path, task="classify")
-    with pytest.raises(ModelError, match="task: 'caption' is not one of detect, classify"):
-        load(toy_path, task="caption")  # type: ignore[call-overload]
+    with pytest.raises(ModelError, match="task: 'paint' is not one of detect, classify"):
+        load(toy_path, task="paint")  # type: ignore[call-overload]
 
 
 def test_nothing_heavy_is_imported(make_classifier: MakeClassifier, tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def read_model_file(path: Path) -> ModelFile:
         return ModelFile(
             path=path,
             task=metadata["tombola.task"],
-            classes=tuple(json.loads(metadata.get("tombola.labels", "[]"))),
+            classes=tuple(
+                json.loads(metadata.get("tombola.labels", metadata.get("tombola.vocabulary", "[]")))
+            ),
             rights=str(card.get("data", "")),
             seen={key: tuple(tensors[name].flatten().tolist()) for key, name in _SEEN.items()},
             tensors=tensors,

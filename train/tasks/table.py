@@ -10,6 +10,8 @@ from tombola.train.metrics.score import Score
 from tombola.train.recipe.faults import brief
 from tombola.train.recipe.recipe import Recipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
+from tombola.train.tasks.caption import task as caption
+from tombola.train.tasks.caption.recipe import CaptionRecipe
 from tombola.train.tasks.classify import task as classify
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
 from tombola.train.tasks.detect import task as detect
@@ -35,6 +37,7 @@ TASKS = {
     "detect": Row(DetectRecipe, detect.DetectTask, detect.build, detect.DetectTask.score),
     "classify": Row(ClassifyRecipe, classify.ClassifyTask, classify.build, classify.ClassifyTask.score),
     "generate": Row(GenerateRecipe, generate.GenerateTask, generate.build, generate.GenerateTask.score),
+    "caption": Row(CaptionRecipe, caption.CaptionTask, caption.build, caption.CaptionTask.score),
 }
 
 

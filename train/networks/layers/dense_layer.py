@@ -16,6 +16,13 @@ class Linear(nn.Linear):
         super().__init__(entries(reads), entries(writes), bias=bias)
         self.layouts: Layouts = {"weight": (writes, reads), "bias": (writes,)}
 
+    def forward(self, x: Tensor) -> Tensor:
+        """float [..., reads] -> [..., writes]."""
+        if x.ndim == 2:
+            return super().forward(x)
+        # As rows, which are exported as one product with the weight as it is, not with a copy turned around.
+        return super().forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]
+
 
 class LinearBatchNorm(nn.Module):
     """Linear without bias, batch norm (Ioffe & Szegedy 2015), activation: float [B, in] -> [B, out]."""

@@ -1,0 +1,80 @@
+"""Captioners: a backbone's last map, cell by cell, and a decoder that says words about it."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from tombola.train.networks.axis import Axes
+from tombola.train.networks.backbones.backbones import build_backbone
+from tombola.train.networks.backbones.mobilenet import last_convolution
+from tombola.train.networks.caption.recurrent import Memory, RecurrentDecoder, RecurrentSettings
+from tombola.train.networks.layers.dense_layer import Linear
+from tombola.train.networks.layers.initialise import initialise
+from tombola.train.recipe.recipe import Section
+
+BackboneName = Literal[
+    "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2", "resnet18", "resnet34", "resnet50", "resnet20"
+]
+
+
+class CaptionerSettings(Section):
+    """A captioner: the backbone, its width, how many numbers a cell of its last map is brought to, and the
+    decoder."""
+
+    backbone: BackboneName = "efficientnet_lite0"
+    width: float = Field(default=1.0, gt=0, le=4)
+    features: int = Field(default=256, ge=1, le=4096)
+    decoder: RecurrentSettings = RecurrentSettings()
+
+
+class Encoder(nn.Module):
+    """The body that public weights are for: float [B, 3, h, w] -> its last map [B, C, rows, columns]."""
+
+    def __init__(self, settings: CaptionerSettings, axes: Axes) -> None:
+        super().__init__()
+        name = settings.backbone
+        self.backbone = build_backbone(name, width=settings.width, strides=None, axes=axes)
+        (self.writes,) = self.backbone.writes
+        self.last: nn.Module = nn.Identity()
+        if name.startswith(("mobilenet", "efficientnet")):
+            self.last, self.writes = last_convolution(
+                self.writes, axes, width=settings.width, lite=name != "mobilenet_v2"
+            )
+        initialise(self, "he")
+
+    def forward(self, images: Tensor) -> Tensor:
+        (maps,) = self.backbone(images)
+        return self.last(maps)  # type: ignore[no-any-return]
+
+
+class Captioner(nn.Module):
+    """Pictures -> a memory of them -> words. `words` includes the signs that end and begin a caption."""
+
+    def __init__(self, settings: CaptionerSettings, n_words: int, axes: Axes) -> None:
+        super().__init__()
+        self.encoder = Encoder(settings, axes)
+        features = axes.new("features", settings.features)
+        self.features = Linear(self.encoder.writes, features)
+        self.decoder = RecurrentDecoder(settings.decoder, features, n_words, axes)
+
+    def remember(self, maps: Tensor) -> Memory:
+        """The encoder's maps float [P, C, rows, columns] -> what the decoder looks at; cells row by row."""
+        return self.decoder.remember(self.features(maps.flatten(2).transpose(1, 2)))
+
+    def forward(self, maps: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Teacher forcing: maps [P, C, rows, columns], tokens int64 [P, N, T] that begin with START ->
+        logits [P, N, T, words], weights of the cells [P, N, T, rows · columns]."""
+        logits, weights = self.decoder(tokens, self.remember(maps))
+        return logits, weights
+
+
+def build_captioner(
+    settings: CaptionerSettings, n_words: int, widths: Mapping[str, int] | None = None
+) -> Captioner:
+    """A captioner with fresh weights. Raises RecipeError and TrainingError as `build_backbone` does."""
+    axes = Axes(widths)
+    network = Captioner(settings, n_words, axes)
+    axes.check_all_used()
+    return network

@@ -1,0 +1,101 @@
+"""Batches for a captioner: pictures with all their captions, and the maps of those that are known already."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tombola.train.data.augment.warp import WarpSettings, fit_picture
+from tombola.train.data.captions.caption_set import CaptionSet
+from tombola.train.data.captions.vocabulary import Vocabulary
+from tombola.train.tasks.classify.batches import Request
+
+# What stands behind a caption's last token: no word.
+NOTHING = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """Picture `index`, uint8 [h, w, 3] as large as the network's or None where its map is known; and its
+    captions as tokens."""
+
+    index: int
+    image_rgb_u8: NDArray[np.uint8] | None
+    tokens: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """indices: int64 [P], which pictures. images_rgb_u8: uint8 [M, 3, h, w], of those whose maps are not
+    known, in their order; unknown: int64 [M], their places in the batch. tokens: int64 [P, N, T], NOTHING
+    behind the end."""
+
+    indices: Tensor
+    images_rgb_u8: Tensor
+    unknown: Tensor
+    tokens: Tensor
+
+    def to(self, device: torch.device, **_: Any) -> "Batch":
+        """The batch on another device."""
+        parts = (self.indices, self.images_rgb_u8, self.unknown, self.tokens)
+        return Batch(*(part.to(device) for part in parts))
+
+
+class CaptionExamples(Dataset[Example]):
+    """Request -> Example; the work of a loader process. known: pictures whose maps need no picture."""
+
+    def __init__(
+        self,
+        data: CaptionSet,
+        vocabulary: Vocabulary,
+        longest: int,
+        size_hw: tuple[int, int],
+        settings: WarpSettings | None,
+        known: Container[int],
+    ) -> None:
+        self.data, self.vocabulary, self.longest = data, vocabulary, longest
+        self.size_hw, self.settings, self.known = size_hw, settings, known
+
+    def __getitem__(self, request: Request) -> Example:
+        cv2.setNumThreads(0)
+        image = None
+        if request.index not in self.known:
+            image = fit_picture(
+                self.data.read(request.index),
+                self.size_hw,
+                fit="stretch",
+                settings=self.settings,
+                rng=np.random.default_rng(request.seed),
+            )
+        captions = self.data.records[request.index].captions
+        return Example(
+            request.index, image, [self.vocabulary.encode(caption, self.longest) for caption in captions]
+        )
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+def collate(examples: Sequence[Example], size_hw: tuple[int, int]) -> Batch:
+    """Stack examples into a batch; a picture with fewer captions than another has empty ones more."""
+    captions = max(len(example.tokens) for example in examples)
+    longest = max(len(caption) for example in examples for caption in example.tokens)
+    tokens = np.full((len(examples), captions, longest), NOTHING, np.int64)
+    for place, example in enumerate(examples):
+        for number, caption in enumerate(example.tokens):
+            tokens[place, number, : len(caption)] = caption
+    unknown = [place for place, example in enumerate(examples) if example.image_rgb_u8 is not None]
+    images = [image for example in examples if (image := example.image_rgb_u8) is not None]
+    stacked = np.stack(images) if images else np.zeros((0, *size_hw, 3), np.uint8)
+    return Batch(
+        torch.tensor([example.index for example in examples]),
+        torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))),
+        torch.tensor(unknown, dtype=torch.int64),
+        torch.from_numpy(tokens),
+    )

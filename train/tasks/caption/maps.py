@@ -1,0 +1,26 @@
+"""Maps of pictures that a frozen encoder need not compute twice."""
+
+import torch
+from torch import Tensor
+
+
+class MapMemory:
+    """Picture's number -> its map float16 [C, rows, columns], kept in this process's memory.
+
+    The maps of 6,000 pictures of 224 pixels take 0.75 GB behind an EfficientNet-Lite0.
+    """
+
+    def __init__(self) -> None:
+        self._maps: dict[int, Tensor] = {}
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._maps
+
+    def keep(self, indices: list[int], maps: Tensor) -> None:
+        """maps float [B, C, rows, columns] of the pictures `indices`."""
+        for index, one in zip(indices, maps.detach().half().cpu(), strict=True):
+            self._maps[index] = one.contiguous()
+
+    def get(self, indices: list[int]) -> Tensor:
+        """float32 [B, C, rows, columns] of pictures that are all known."""
+        return torch.stack([self._maps[index].float() for index in indices])

@@ -1,0 +1,316 @@
+"""Captions: what a batch, a loss and a score are for them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from tombola.errors import DataError, RecipeError
+from tombola.train.data.captions import formats
+from tombola.train.data.captions.caption_set import Caption, CaptionSet, merge
+from tombola.train.data.captions.vocabulary import END, SIGNS, START, Vocabulary, count_words
+from tombola.train.data.present import check_present
+from tombola.train.drawing.contact_sheet import Tile
+from tombola.train.metrics.captions import score_captions
+from tombola.train.metrics.score import Score
+from tombola.train.networks.caption.captioner import Captioner, build_captioner
+from tombola.train.networks.caption.search import Found, Options, search
+from tombola.train.recipe.recipe import to_toml
+from tombola.train.start.freeze import rest_frozen
+from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
+from tombola.train.tasks.caption.batches import NOTHING, Batch, CaptionExamples, Example, collate
+from tombola.train.tasks.caption.maps import MapMemory
+from tombola.train.tasks.caption.recipe import CaptionAnswer, CaptionRecipe, CaptionSource
+from tombola.train.tasks.classify.batches import Request, plan_epoch
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.task import ExhibitTable, Tell, evenly, silent
+
+LAYERS = Layers(last=("decoder.words.",), body="encoder")
+
+# Pictures that are captioned at once.
+JUDGED_TOGETHER = 32
+MOST_EXHIBITED = 20
+
+
+class CaptionTask:
+    """Words about each picture; scored by CIDEr-D against what people said of it."""
+
+    score = Score("cider_d", "", higher_is_better=True)
+
+    def __init__(self, recipe: CaptionRecipe, widths: Mapping[str, int] | None = None) -> None:
+        """Load the data and check it. Raises DataError."""
+        self.recipe = recipe
+        self.widths: Mapping[str, int] = widths or {}
+        self.name = recipe.name
+        self.settings = recipe.training
+        self.seed = recipe.seed
+        self.train_data = load_split(recipe, "train")
+        words = recipe.data.classes or count_words(
+            chain.from_iterable(self.train_data.references), recipe.data.least_count
+        )
+        check_words(words)
+        self.vocabulary = Vocabulary(words)
+        self.valid_data = load_split(recipe, "valid") if recipe.data.valid else None
+        self.picture_input = recipe.picture.as_input()
+        self._train_maps, self._valid_maps = MapMemory(), MapMemory()
+
+    def check_test(self) -> None:
+        data = self.recipe.data
+        named = [name for source in data.test for name in (source.pictures, source.captions)]
+        check_present(data.root, named, "data.test")
+
+    def check_shares(self) -> None:
+        if self.recipe.network.decoder.dropout > 0:
+            raise RecipeError(
+                "the decoder's dropout would drop other units in each process; use one, or "
+                "network.decoder.dropout = 0"
+            )
+        for name, module in self.build_network(start=False).named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.weight.requires_grad:
+                raise RecipeError(
+                    f"the batch norm {name} would learn from each process's share of a batch alone; use one "
+                    'process, or start.freeze = "encoder.last"'
+                )
+
+    def recipe_toml(self) -> str:
+        return to_toml(self.recipe.with_classes(self.vocabulary.words))
+
+    def lineage(self) -> dict[str, Any]:
+        return lineage(self.recipe, self.vocabulary.words, LAYERS)
+
+    def build_network(self, *, start: bool = True) -> nn.Module:
+        torch.manual_seed(self.seed)
+        network = build(self.recipe, len(self.vocabulary), self.widths)
+        if start and not self.widths:
+            start_network(network, self.recipe, self.vocabulary.words, LAYERS)
+        freeze(network, self.recipe)
+        return network
+
+    def prepare(self, network: nn.Module, moment: Moment) -> None:  # noqa: ARG002  # the same at any
+        network.train()
+        rest_frozen(network)
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        return parameter_groups(network, self.recipe, LAYERS)
+
+    def plan_epoch(self, epoch: int) -> list[list[Request]]:
+        return plan_epoch(
+            len(self.train_data), batch_size=self.settings.batch_size, seed=self.seed, epoch=epoch
+        )
+
+    def examples(self, *, augmented: bool = True) -> Dataset[Any]:
+        return CaptionExamples(
+            self.train_data,
+            self.vocabulary,
+            self.recipe.answer.max_length,
+            self.recipe.picture.size,
+            self.recipe.augment if augmented else None,
+            self._train_maps,
+        )
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        return collate(examples, self.recipe.picture.size)
+
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
+        settings = self.recipe.loss
+        maps = self._maps(network, batch)
+        logits, weights = network(maps, _words_before(batch.tokens))
+        said = batch.tokens != NOTHING
+        each = F.cross_entropy(
+            logits.flatten(0, 2).float(),
+            batch.tokens.flatten(),
+            reduction="none",
+            ignore_index=NOTHING,
+            label_smoothing=settings.label_smoothing,
+        ).view_as(batch.tokens)
+        parts = {"cross_entropy": (each.sum((1, 2)) / said.sum((1, 2))).mean()}
+        if settings.attention > 0:
+            looked = (weights * said[..., None]).sum(2)  # [P, N, cells]
+            missed = (1 - looked).square().mean(2)
+            is_caption = said.any(2)
+            of_picture = (missed * is_caption).sum(1) / is_caption.sum(1)
+            parts["attention"] = settings.attention * of_picture.mean()
+        return parts
+
+    def _maps(self, network: nn.Module, batch: Batch) -> Tensor:
+        """The encoder's maps [P, C, rows, columns]; those of a frozen one are kept for later epochs."""
+        encoder = _encoder(network)
+        seen = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
+        seen = seen.contiguous(memory_format=torch.channels_last)
+        if not _is_frozen(network) or self.recipe.augment != type(self.recipe.augment)():
+            return encoder(seen)  # type: ignore[no-any-return]
+        indices: list[int] = batch.indices.tolist()
+        if len(batch.unknown):
+            with torch.no_grad():
+                self._train_maps.keep([indices[place] for place in batch.unknown.tolist()], encoder(seen))
+        return self._train_maps.get(indices).to(batch.tokens.device)
+
+    def expected_losses(self) -> Mapping[str, float]:
+        return {"cross_entropy": math.log(len(self.vocabulary))}
+
+    def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
+        if self.valid_data is None:
+            return {}
+        captions = self._say_valid(network, self.valid_data, tell)
+        scores = score_captions(captions, self.valid_data.references)
+        return {
+            self.score.name: scores.main,
+            **{f"bleu_{order}": value for order, value in enumerate(scores.bleu, 1)},
+            "rouge_l": float(scores.rouge_l.mean()),
+        }
+
+    def _say_valid(self, network: nn.Module, data: CaptionSet, tell: Tell) -> list[Caption]:
+        known = self._valid_maps if _is_frozen(network) else MapMemory()
+        return _say(network, self.recipe, data, self.vocabulary, known, tell)
+
+    def answer_widths(self, network: nn.Module) -> tuple[int, int]:
+        return network.get_parameter("decoder.words.weight").shape[0], len(self.vocabulary)
+
+    def unused_classes(self) -> Sequence[str]:
+        used = {word for captions in self.train_data.references for caption in captions for word in caption}
+        return [word for word in self.vocabulary.words if word not in used and word not in SIGNS]
+
+    def same_labels(self, batch: Batch) -> bool:
+        return bool((batch.tokens == batch.tokens[:1]).all())
+
+    def mismatched(self, batch: Batch) -> Batch:
+        return Batch(batch.indices, batch.images_rgb_u8, batch.unknown, batch.tokens.roll(1, 0))
+
+    def right_share(self, network: nn.Module, batch: Batch) -> float:
+        logits, _ = network(self._maps(network, batch), _words_before(batch.tokens))
+        said = batch.tokens != NOTHING
+        return float((logits.argmax(-1) == batch.tokens)[said].float().mean())
+
+    def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
+        requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
+        plain, changed, examples = [], [], self.examples()
+        for request in evenly(requests, most):
+            example = examples[request]
+            image = self.train_data.read(request.index)
+            words = " ".join(self.train_data.records[request.index].captions[0])
+            plain.append(Tile(image, words))
+            changed.append(Tile(image if example.image_rgb_u8 is None else example.image_rgb_u8, words))
+        return plain, changed
+
+    def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[ExhibitTable]:
+        data = self.valid_data
+        if data is None:
+            return ()
+        captions = self._say_valid(network, data, tell)
+        scores = score_captions(captions, data.references)
+        chance = np.random.default_rng(self.seed).permutation(len(data))[:MOST_EXHIBITED]
+        rows = [
+            (
+                data.records[place].file_name,
+                " ".join(captions[place]),
+                " ".join(data.records[place].captions[0]),
+                f"{scores.cider_d[place]:.2f}",
+            )
+            for place in chance.tolist()
+        ]
+        sentence = (
+            f"{len(rows)} validation pictures drawn by chance. Over all {len(data)} there are "
+            f"{scores.distinct} different captions of {scores.words} different words."
+        )
+        return (ExhibitTable("Captions", sentence, ("picture", "said", "a person said", "CIDEr-D"), rows),)
+
+
+def check_words(words: Sequence[str]) -> None:
+    """DataError unless these words can be a vocabulary."""
+    if tuple(words[: len(SIGNS)]) != SIGNS or len(set(words)) != len(words):
+        raise DataError(
+            f"data.classes must begin with {', '.join(SIGNS)} and name each word once; leave it out, and "
+            "training counts the words"
+        )
+    if len(words) == len(SIGNS):
+        raise DataError("no word of the captions is frequent enough; lower data.least_count")
+
+
+def build(recipe: CaptionRecipe, n_words: int, widths: Mapping[str, int] | None = None) -> Captioner:
+    """The network of the recipe with fresh weights; `widths` by the name of an axis stand in for the
+    recipe's. Raises TrainingError for widths of another network."""
+    return build_captioner(recipe.network, n_words, widths)
+
+
+def load_split(recipe: CaptionRecipe, split: str) -> CaptionSet:
+    """The pictures of data.train, data.valid or data.test. Raises DataError; RecipeError if the split is not
+    given."""
+    sources: tuple[CaptionSource, ...] = getattr(recipe.data, split)
+    if not sources:
+        raise RecipeError(f"the recipe has no data.{split}; add [[data.{split}]] with captions and pictures")
+    root = recipe.data.root
+    return merge(
+        [
+            formats.load(root / one.captions, root / one.pictures, one.split, recipe.data.format).fold(
+                one.folds
+            )
+            for one in sources
+        ]
+    )
+
+
+def answers(
+    network: nn.Module, recipe: CaptionRecipe, data: CaptionSet, tell: Tell = silent
+) -> list[Caption]:
+    """The best caption of each picture of `data`, in order, searched for as the recipe says."""
+    return _say(network, recipe, data, Vocabulary(recipe.data.classes), MapMemory(), tell)
+
+
+def _say(
+    network: nn.Module,
+    recipe: CaptionRecipe,
+    data: CaptionSet,
+    vocabulary: Vocabulary,
+    known: MapMemory,
+    tell: Tell,
+) -> list[Caption]:
+    """Maps that are not `known` are computed and kept there."""
+    device = next(network.parameters()).device
+    picture_input = recipe.picture.as_input().to(device)
+    captions = []
+    for start in range(0, len(data), JUDGED_TOGETHER):
+        indices = list(range(start, min(start + JUDGED_TOGETHER, len(data))))
+        if unknown := [index for index in indices if index not in known]:
+            pictures = [data.picture(index, picture_input.shrink).image_rgb_u8 for index in unknown]
+            seen = torch.cat([picture_input(torch.from_numpy(one).to(device)) for one in pictures])
+            known.keep(unknown, _encoder(network)(seen.contiguous(memory_format=torch.channels_last)))
+        found = caption_maps(network, known.get(indices).to(device), options_of(recipe.answer))
+        captions += [vocabulary.decode(tokens) for tokens in found.tokens[:, 0].tolist()]
+        tell(indices[-1] + 1, len(data))
+    return captions
+
+
+def options_of(answer: CaptionAnswer) -> Options:
+    return Options.of(answer.beam_size, answer.max_length, answer.length_power, answer.no_repeat)
+
+
+def caption_maps(network: Any, maps: Tensor, options: Options) -> Found:
+    """Captions of the encoder's maps [P, C, rows, columns]."""
+    memory = network.remember(maps)
+    state = network.decoder.start(memory, int(options.beam_size))
+    n_words = network.decoder.words.out_features
+    return search(network.decoder.step, memory, state, options, memory.cells.shape[1], n_words)
+
+
+def _encoder(network: nn.Module) -> nn.Module:
+    """The network's, whatever wraps the network."""
+    inner = getattr(network, "module", network)
+    return inner.get_submodule("encoder")
+
+
+def _is_frozen(network: nn.Module) -> bool:
+    """Whether the encoder's maps stay what they are."""
+    return not any(parameter.requires_grad for parameter in _encoder(network).parameters())
+
+
+def _words_before(tokens: Tensor) -> Tensor:
+    """Targets int64 [P, N, T] -> what stands before each of them: START, then all but the last."""
+    before = torch.full_like(tokens, START)
+    before[..., 1:] = tokens[..., :-1]
+    return before.masked_fill(before == NOTHING, END)

@@ -19,8 +19,8 @@ from tombola.export.graph.walk import with_inner
 from tombola.export.parity.parity import Parity, check_parity, rounding
 from tombola.export.parity.probes import make_probes, open_session
 from tombola.export.parity.question import Photo
+from tombola.export.writing import check_model_place, write_model
 from tombola.runtime.contract.contract import Contract
-from tombola.train.run.folder import check_place, write_atomic
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def export_network(
     photos: Sequence[Photo] = (),
     half: bool = True,
 ) -> ExportReport:
-    """Write a network to `output` as a contract file of its task.
+    """Write a network to `output` as a contract file of its task; packed where its name ends in .onnx.gz.
 
     facts: what the card says first (licence, data, protocol, metrics, lineage). photos: image_rgb_u8
     [h, w, 3] on which parity is checked too, and which the file carries, made small, as probes; drawn
@@ -58,7 +58,7 @@ def export_network(
     that a probe could hold, or if the file would answer differently; OutputError if `output` cannot be
     written. Then nothing is left behind.
     """
-    check_place(output, ".onnx")
+    check_model_place(output)
     task, asking, defaults = exportable.task, exportable.asking, exportable.defaults or {}
     promised = _contract(exportable, facts or {})
     trained = fold(exportable.network)
@@ -91,9 +91,8 @@ def export_network(
         probes=make_probes(model, task, asking, photos),
     )
     onnx.helper.set_model_props(model, contract.to_metadata())
-    content = model.SerializeToString(deterministic=True)
-    write_atomic(output, content)
-    return ExportReport(output, len(content), contract, parity, lost, parts)
+    nbytes = write_model(output, model.SerializeToString(deterministic=True))
+    return ExportReport(output, nbytes, contract, parity, lost, parts)
 
 
 def _contract(exportable: Exportable, facts: Mapping[str, Any]) -> Contract:

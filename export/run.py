@@ -11,10 +11,11 @@ from tombola.export.quantize.pictures import Source
 from tombola.export.quantize.processor import Processor
 from tombola.export.quantize.quantize import Precision, QuantizeReport, quantize_file
 from tombola.export.tasks.table import EXPORTS
+from tombola.export.writing import check_model_place, packed_name
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.train.evaluate import Named, Split
 from tombola.train.recipe.recipe import Recipe
-from tombola.train.run.folder import RunFolder, check_place
+from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.recipe import DetectRecipe
 from tombola.train.tasks.table import TASKS, load_network, load_recipe
 
@@ -31,6 +32,7 @@ def export_run(
     score_threshold: float | None = None,
     facts: Mapping[str, Any] | None = None,
     photos: Sequence[Path] = (),
+    packed: bool = False,
 ) -> ExportReport:
     """Write the network of the run folder `run` to the file `output`, detector.onnx or classifier.onnx by
     default.
@@ -39,15 +41,15 @@ def export_run(
     score_threshold: the file's default, 0..1, in place of the recipe's; of detectors. facts: more for the
     card (licence, protocol, metrics on the test split); a key given here replaces what the run says.
     photos: picture files on which parity is checked too; the file carries them, made small, for `tombola
-    verify`. Without them three of the run's pictures for validation are taken, or for the test.
+    verify`. Without them three of the run's pictures for validation are taken, or for the test. packed: by
+    gzip, as a file whose name ends in .onnx.gz.
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights)
     if score_threshold is not None:
         recipe = _with_score(recipe, score_threshold)
     row = EXPORTS[recipe.task]
-    output = output or Path(row.file_name)
-    check_place(output, ".onnx")
+    output = _place(output, recipe, packed=packed)
     images = [read_rgb(path) for path in photos]
     return export_network(
         row.exportable(network, recipe),
@@ -67,6 +69,7 @@ def quantize_run(
     held_out: Named | Split | None = None,
     processor: Processor | None = None,
     force: bool = False,
+    packed: bool = False,
     **settings: Any,
 ) -> QuantizeReport:
     """As `export_run`, whose settings it takes, in int8 or float16: see `quantize_file`.
@@ -74,8 +77,7 @@ def quantize_run(
     pictures, held_out: those of the run for training and validation where they are None.
     """
     recipe = load_recipe(RunFolder(run).recipe_path)
-    output = output or Path(EXPORTS[recipe.task].file_name)
-    check_place(output, ".onnx")
+    output = _place(output, recipe, packed=packed)
     if held_out is None and recipe.data.valid:
         held_out = Split(run, "valid")
     with tempfile.TemporaryDirectory() as folder:
@@ -89,6 +91,14 @@ def quantize_run(
             processor=processor,
             force=force,
         )
+
+
+def _place(output: Path | None, recipe: Recipe, *, packed: bool) -> Path:
+    output = output or Path(EXPORTS[recipe.task].file_name)
+    if packed:
+        output = packed_name(output)
+    check_model_place(output)
+    return output
 
 
 def _with_score(recipe: Recipe, score_threshold: float) -> Recipe:

@@ -11,6 +11,7 @@ from tombola.errors import ModelError
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.model import Model
 from tombola.runtime.modelfile.graph import Graph, check_contract, read_graph
+from tombola.runtime.modelfile.packing import is_packed, unpack
 from tombola.runtime.session.session import open_session
 from tombola.runtime.tasks.caption.model import Captioner
 from tombola.runtime.tasks.classify.model import Classifier
@@ -99,11 +100,11 @@ def load(
 ) -> Model:
     """Load a Tombola `.onnx` file: a Detector, Classifier, Generator or Captioner, whichever it is.
 
-    source:    its path, or its bytes.
+    source:    its path, or its bytes; packed (`.onnx.gz`), too.
     device:    "auto" takes CUDA where it really works, else the CPU (`.device` says which,
                `.device_note` why); "cpu"; "cuda", which is a DeviceError where it cannot be had.
     threads:   CPU threads of one call; None is one for each physical core.
-    max_bytes: larger files are refused before they are read.
+    max_bytes: larger files are refused before they are read, packed ones before they are larger.
     deadline_s: seconds that opening the file, and each answer, may take; it is then stopped between two of
                its nodes, and a ModelError says so. None is no limit. Time is all that this bounds: a file
                of a stranger belongs in a process of its own, with a limit on its memory.
@@ -186,7 +187,17 @@ def inspect_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tupl
 
 
 def read_model(source: ModelSource, max_bytes: int = MAX_MODEL_BYTES) -> tuple[str, bytes]:
-    """A name to call the model by in messages, and its bytes."""
+    """A name to call the model by in messages, and its bytes, unpacked."""
+    name, content = _read(source, max_bytes)
+    if not is_packed(content):
+        return name, content
+    try:
+        return name, unpack(content, max_bytes)
+    except ModelError as error:
+        raise _of(name, error) from error
+
+
+def _read(source: ModelSource, max_bytes: int) -> tuple[str, bytes]:
     if isinstance(source, bytes | bytearray | memoryview):
         _check_size("the model's bytes", len(source), max_bytes)
         return "the model's bytes", bytes(source)

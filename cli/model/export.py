@@ -114,6 +114,10 @@ def export(
             show_default="this one",
         ),
     ] = None,
+    compress: Annotated[
+        bool,
+        typer.Option("--compress", help="Pack it by gzip, as .onnx.gz: small where most weights are 0."),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Write an int8 or fp16 file even if it is not faster here.")
     ] = False,
@@ -129,6 +133,8 @@ def export(
     validation, of a run), layers that cost too much stay in float, and a file that is not faster here is
     refused. An .onnx file that Tombola exported may be given in place of the run.
 
+    With --compress the file is packed by gzip; Tombola runs it as it is, others after `gunzip`.
+
     \b
     Example:
       tombola export runs/first -o detector.onnx --score 0.64
@@ -136,9 +142,9 @@ def export(
       tombola export detector.onnx --precision int8 --calibrate photos -o small.onnx
     """
     is_file = source.is_file() or source.suffix == ".onnx"
-    if is_file and precision is Precision.float32:
+    if is_file and precision is Precision.float32 and not compress:
         raise typer.BadParameter(
-            f"{source} is exported already; --precision int8 or fp16 makes another of it."
+            f"{source} is exported already; --precision or --compress makes another of it."
         )
     if is_file and (weights or score is not None or photos or card or full):
         raise typer.BadParameter(
@@ -146,6 +152,8 @@ def export(
         )
     if is_file and output is None:
         raise typer.BadParameter("--output is missing: say where the new file is to be.")
+    if is_file and compress and output is not None:
+        output = output if output.suffix == ".gz" else output.with_name(f"{output.name}.gz")
     if precision is Precision.float32 and (calibrate or pictures or processor or force):
         raise typer.BadParameter(
             "--calibrate, --pictures, --for and --force are of --precision int8 or fp16."
@@ -160,9 +168,17 @@ def export(
         "score_threshold": score,
         "facts": facts,
         "photos": photos or (),
+        "packed": compress,
     }
     if not is_file:
         check_run(source)
+    if is_file and precision is Precision.float32:
+        from tombola.export.writing import pack_file
+
+        assert output is not None
+        nbytes = pack_file(source, output)
+        typer.echo(f"{output}: {size_text(nbytes)} against {size_text(source.stat().st_size)}")
+        return
     if precision is Precision.float32:
         from tombola.export.run import export_run
 

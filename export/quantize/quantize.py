@@ -24,6 +24,7 @@ from tombola.export.quantize.processor import Processor, this_processor
 from tombola.export.quantize.sensitive import choose
 from tombola.export.scoring import score_file
 from tombola.export.tasks.table import EXPORTS
+from tombola.export.writing import check_model_place, write_model
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import CheckedModel, check_model
 from tombola.runtime.pictures.picture import read_rgb
@@ -31,7 +32,6 @@ from tombola.runtime.session.bench import BenchResult, Speed, bench, speed
 from tombola.runtime.tasks.difference import Arrays
 from tombola.train.evaluate import Named, Scores, Split, difference_interval
 from tombola.train.metrics.bootstrap import Interval
-from tombola.train.run.folder import check_place, write_atomic
 from tombola.train.tasks.table import TASKS
 
 Precision = Literal["int8", "fp16"]
@@ -91,7 +91,7 @@ def quantize_file(
     faster than `source` on this machine, float16 on its GPU; ModelError, DataError and PictureError for what
     cannot be read; OutputError if `output` cannot be written. Then nothing is left behind.
     """
-    check_place(output, ".onnx")
+    check_model_place(output)
     checked = check_model(source)
     model = _float_model(checked)
     processor = processor or this_processor()
@@ -140,9 +140,8 @@ def quantize_file(
         raise ExportError(_slow(report))
     contract = _contract(checked, made, processor, report)
     onnx.helper.set_model_props(made, contract.to_metadata())
-    content = made.SerializeToString(deterministic=True)
-    write_atomic(output, content)
-    return replace(report, nbytes=len(content), contract=contract)
+    nbytes = write_model(output, made.SerializeToString(deterministic=True))
+    return replace(report, nbytes=nbytes, contract=contract)
 
 
 def _float_model(checked: CheckedModel) -> onnx.ModelProto:

@@ -1,5 +1,6 @@
 """`tombola export --precision`: which options go together, and what is told."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ Tombola = Callable[..., Result]
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["model.onnx"], "is exported already; --precision int8 or fp16 makes another"),
+        (["model.onnx"], "is exported already; --precision or --compress makes another"),
         (["model.onnx", "--precision", "int8"], "--output is missing"),
         (["model.onnx", "--precision", "int8", "-o", "a.onnx", "--weights", "last"], "are of a run"),
         (["run", "--calibrate", "photos"], "are of --precision int8 or fp16"),
@@ -37,6 +38,13 @@ def test_options_that_do_not_go_together(
     result = tombola("export", *options)
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_file_is_packed_and_answers_as_before(tombola: Tombola, place: Path) -> None:
+    result = tombola("export", "model.onnx", "--compress", "-o", "small.onnx")
+    assert (result.exit_code, result.stdout.split(":")[0]) == (0, "small.onnx.gz"), result.output
+    assert gzip.decompress((place / "small.onnx.gz").read_bytes()) == (place / "model.onnx").read_bytes()
+    assert "2 found" in tombola("detect", "photo.jpg", "--model", "small.onnx.gz").stdout
 
 
 def test_int8_without_pictures_to_fit_it_to(tombola: Tombola, place: Path) -> None:

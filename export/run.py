@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tombola.errors import ExportError
 from tombola.export.export import ExportReport, export_network
 from tombola.export.quantize.pictures import Source
@@ -14,6 +16,10 @@ from tombola.export.tasks.table import EXPORTS
 from tombola.export.writing import check_model_place, packed_name
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.train.evaluate import Named, Split
+from tombola.train.networks.axis import widths
+from tombola.train.prune.dead import bury_dead
+from tombola.train.prune.shrink import in_blocks, shrink
+from tombola.train.prune.weights.mask import MASK
 from tombola.train.recipe.recipe import Recipe
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.detect.recipe import DetectRecipe
@@ -42,10 +48,13 @@ def export_run(
     card (licence, protocol, metrics on the test split); a key given here replaces what the run says.
     photos: picture files on which parity is checked too; the file carries them, made small, for `tombola
     verify`. Without them three of the run's pictures for validation are taken, or for the test. packed: by
-    gzip, as a file whose name ends in .onnx.gz.
+    gzip, as a file whose name ends in .onnx.gz. Channels that a ticket's mask has killed are not in the file.
+
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights)
+    if (run / MASK).exists():
+        network = without_dead(network, recipe)
     if score_threshold is not None:
         recipe = _with_score(recipe, score_threshold)
     row = EXPORTS[recipe.task]
@@ -58,6 +67,18 @@ def export_run(
         photos=images or row.photos(recipe),
         half=half,
     )
+
+
+def without_dead(network: Any, recipe: Any) -> Any:
+    """The network without its dead channels, save those that fill the last block of an axis; it answers the
+    same."""
+    is_detector = isinstance(recipe, DetectRecipe)
+    size_hw = (3 * network.size_divisor,) * 2 if is_detector else recipe.picture.size
+    noise = torch.randn(2, len(recipe.picture.mean), *size_hw, generator=torch.Generator().manual_seed(0))
+    quiet, alive = bury_dead(network, noise)
+    kept = {name: in_blocks(channels, widths(network)[name]) for name, channels in alive.items()}
+    build = TASKS[recipe.task].build
+    return shrink(quiet, kept, lambda narrow: build(recipe, len(recipe.data.classes), narrow))
 
 
 def quantize_run(

@@ -11,6 +11,8 @@ from tombola.cli.sizes import count_text, size_text
 from tombola.cli.table import counted, table, terminal_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -60,6 +62,9 @@ def bench(
             show_default="the first model",
         ),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show instead how long each layer of one model takes.")
+    ] = False,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
     json: JsonOption = False,
@@ -90,6 +95,13 @@ def bench(
         return feeds if image_rgb_u8 is None else {**feeds, "image": image_rgb_u8}
 
     models = [*(against or ()), *files]
+    if profile:
+        if len(models) > 1 or json:
+            raise typer.BadParameter(
+                "--profile shows the layers of one model in a table; give one FILE alone"
+            )
+        typer.echo("\n".join(_profile(models[0], feeds_of, device.value, threads)))
+        return
     results = bench(models, feeds_of, device=device.value, threads=threads, rounds=rounds)
     if json:
         from json import dumps
@@ -107,6 +119,19 @@ def bench(
         rows = [(*row, _speed_text(one, results[0])) for row, one in zip(rows, results, strict=True)]
     align = "<" + ">" * (len(header) - 1)
     typer.echo("\n".join(table(header, rows, align, columns=terminal_columns())))
+
+
+def _profile(
+    model: Path, feeds_of: "Callable[[Contract], Arrays]", device: str, threads: int | None
+) -> list[str]:
+    from tombola.cli.model.profile_print import RUNS, WARM_UP_RUNS, profile_lines
+    from tombola.runtime.load import load
+    from tombola.runtime.session.profile import run_events
+
+    loaded = load(model, device, threads)
+    feeds = loaded.prepared(feeds_of(loaded.contract))
+    events = run_events(model.read_bytes(), feeds, loaded.device, threads, runs=WARM_UP_RUNS + RUNS)
+    return profile_lines(events, terminal_columns())
 
 
 def _frame(picture: Path, size_wh: tuple[int, int] | None) -> "NDArray[np.uint8]":

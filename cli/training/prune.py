@@ -1,6 +1,7 @@
 """`tombola prune`: winning tickets of a finished run."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -9,14 +10,25 @@ import typer
 
 from tombola.cli.options import Device
 from tombola.cli.table import table, terminal_columns
+from tombola.cli.training.target import Target, read_target
 
 if TYPE_CHECKING:
+    from tombola.train.prune.cost import Cost
     from tombola.train.prune.structured import Cut
     from tombola.train.prune.weights.rounds import Tickets
 
 # What has a meaning in one of the two ways to prune alone.
 MASKS_ALONE = ("sparsity", "rounds", "scope", "schedule", "half_rate", "biases")
-CHANNELS_ALONE = ("keep", "block", "distill", "changes")
+CHANNELS_ALONE = (
+    "keep",
+    "target_latency",
+    "target_size",
+    "target_macs",
+    "max_drop",
+    "block",
+    "distill",
+    "changes",
+)
 
 
 class Rewind(StrEnum):
@@ -60,6 +72,40 @@ def prune(
     keep: Annotated[
         float, typer.Option("--keep", min=0.0, max=1.0, help="Share of the channels to keep, 0 to 1.")
     ] = 0.5,
+    target_latency: Annotated[
+        str | None,
+        typer.Option(
+            "--target-latency",
+            metavar="5ms",
+            help="Cut until a 1080p frame takes this long here.",
+            show_default=False,
+        ),
+    ] = None,
+    target_size: Annotated[
+        str | None,
+        typer.Option(
+            "--target-size", metavar="1MB", help="Cut until the file is this small.", show_default=False
+        ),
+    ] = None,
+    target_macs: Annotated[
+        str | None,
+        typer.Option(
+            "--target-macs",
+            metavar="25%",
+            help="Cut until this share of the arithmetic is left.",
+            show_default=False,
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-drop",
+            min=0.0,
+            metavar="POINTS",
+            help="Cut as far as the score falls by this, before training again.",
+            show_default=False,
+        ),
+    ] = None,
     block: Annotated[
         int, typer.Option("--block", min=1, help="Keep a multiple of as many channels; 8 or 16 run fast.")
     ] = 8,
@@ -119,15 +165,21 @@ def prune(
     --structured cuts whole channels instead, which makes the file smaller and the picture faster; DIR is the
     narrow run. ticket: what a mask left alive (RUN is a round); l1, bn_scale: the size of weights, of batch
     norms; taylor: the effect on the loss; random: the control; least_squares: what the next layer, fitted
-    anew on a few pictures, misses least.
+    anew on a few pictures, misses least. With a target, or --max-drop, channels go from where they cost most
+    and are missed least; how long each layer takes at each width is measured on this machine first.
 
     \b
     Example:
       tombola prune runs/mine --sparsity 0.8 --rounds 5
       tombola prune runs/mine --rewind lrr --rounds 1 --leave-out stem --out runs/one-shot
       tombola prune runs/mine --structured l1 --keep 0.5
+      tombola prune runs/mine --structured least_squares --target-latency 5ms --max-drop 3
     """
     _check_together(context, channels=structured is not None)
+    target = read_target(latency=target_latency, size=target_size, macs=target_macs)
+    is_budget = target is not None or max_drop is not None
+    if is_budget and _is_given(context, "keep"):
+        raise typer.BadParameter("--keep tells what stays of each axis, a target or --max-drop finds it out")
     from tombola.train.loop.loop import Interrupted
     from tombola.train.run.device import choose_device
 
@@ -141,12 +193,16 @@ def prune(
                 keep=keep,
                 block=block,
                 leave_out=tuple(leave_out or ()),
+                target=target.amount if target else None,
+                max_drop=max_drop,
                 rewind=(rewind or Rewind.lrr).value,
                 step=step,
                 distill=distill,
                 changes=tuple(changes or ()),
             )
-            lines = _told_cut(cut_channels(run, out, wanted, device=chosen, quiet=quiet))
+            cost = partial(_cost, run, target) if is_budget else None
+            cut = cut_channels(run, out, wanted, cost=cost, device=chosen, quiet=quiet)
+            lines = _told_cut(cut, wanted.target)
         else:
             from tombola.train.prune.weights.rounds import find_tickets
             from tombola.train.prune.weights.settings import PruneSettings
@@ -180,21 +236,46 @@ def prune(
 def _check_together(context: typer.Context, *, channels: bool) -> None:
     """BadParameter for an option that the way to prune has no use for."""
     for name in MASKS_ALONE if channels else CHANNELS_ALONE:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            option = "--set" if name == "changes" else f"--{name.replace('_', '-')}"
+        if _is_given(context, name):
             way = "with" if channels else "without"
-            raise typer.BadParameter(f"{option} has no meaning {way} --structured; leave it out")
+            raise typer.BadParameter(f"{_option(name)} has no meaning {way} --structured; leave it out")
 
 
-def _told_cut(cut: "Cut") -> list[str]:
-    """What was cut, and what it cost."""
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _option(name: str) -> str:
+    return "--set" if name == "changes" else f"--{name.replace('_', '-')}"
+
+
+def _cost(run: Path, target: Target | None) -> "Cost":
+    """What the run's network costs, in the target's unit; the latency for a drop alone."""
+    from tombola.export.cost import cost_of_run
+
+    cost = cost_of_run(run, target.quantity if target else "latency")
+    return cost.in_percent() if target and target.in_percent else cost
+
+
+def _told_cut(cut: "Cut", target: float | None) -> list[str]:
+    """What was cut, what it saved, and what it cost."""
     score = cut.score
     fewer = [pair for pair in cut.channels.values() if pair[0] != pair[1]]
     before, after = cut.parameters
+    saved = []
+    if cut.cost is not None:
+        full, left, unit = cut.cost
+        reached = (
+            ""
+            if target is None or left <= target
+            else (f"; the target of {target:.4g} is {left - target:.4g} away, and no more may go")
+        )
+        saved = [f"{full:.4g} to {left:.4g} {unit} by its layers{reached}"]
     return [
         f"{len(fewer)} of {len(cut.channels)} axes cut, {sum(one for one, _ in fewer)} to "
         f"{sum(two for _, two in fewer)} channels; {before:,} to {after:,} parameters",
+        *saved,
         f"{score.name} {score.tell(cut.dense_score)} dense, {score.tell(cut.score_before)} as cut, "
         f"{score.tell(cut.score_after)} trained again",
         f"Next: tombola export {quote(str(cut.folder))}",

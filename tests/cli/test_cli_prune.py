@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from tombola.cli.training.target import Target, read_target
 from tombola.train.metrics.score import Score
 from tombola.train.prune.reestimate import Reestimated
 from tombola.train.prune.structured import Cut, CutSettings
@@ -27,8 +28,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         rounds = [Round(1, 500, 1000, 0.5, 0.91, 40, {}), Round(2, 250, 1000, 0.4, 0.85, None, {})]
         return Tickets(Path("runs/x-tickets"), ACCURACY, 0.9, 60, rounds)
 
-    def cut_channels(run: Path, out: Path | None, settings: Any, **_: Any) -> Cut:
-        seen.update(run=run, out=out, settings=settings)
+    def cut_channels(run: Path, out: Path | None, settings: Any, *, cost: Any, **_: Any) -> Cut:
+        seen.update(run=run, out=out, settings=settings, cost=cost)
         channels = {"a": (32, 16), "b": (64, 32), "c": (8, 8)}
         return Cut(
             dense_score=0.9,
@@ -37,6 +38,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             parameters=(435_018, 110_506),
             step=0,
             rewound_to="the weights before pruning",
+            cost=None if settings.target is None else (8.0, 5.5, "ms"),
             folder=Path("runs/x-l1"),
             score=ACCURACY,
             score_after=0.89,
@@ -65,6 +67,19 @@ def test_channels(tombola: Tombola, given: dict[str, Any]) -> None:
     ]
 
 
+def test_a_target_that_cannot_be_reached_says_how_far(tombola: Tombola, given: dict[str, Any]) -> None:
+    result = tombola("prune", "runs/x", "--structured", "l1", "--target-latency", "5 ms", "--max-drop", "1")
+    assert given["settings"] == CutSettings(score="l1", target=5.0, max_drop=1.0)
+    assert given["cost"].args == (Path("runs/x"), Target("latency", 5.0, in_percent=False))
+    assert "8 to 5.5 ms by its layers; the target of 5 is 0.5 away, and no more may go" in result.stdout
+
+
+def test_targets_in_units_of_their_own() -> None:
+    assert read_target(size=" 1.5 MiB", macs=None) == Target("size", 1.5 * 1.048576, in_percent=False)
+    assert read_target(latency="70%") == Target("latency", 70.0, in_percent=True)
+    assert read_target(latency=None) is None
+
+
 def test_channels_replay_the_schedule_unless_told(tombola: Tombola, given: dict[str, Any]) -> None:
     assert tombola("prune", "runs/x", "--structured", "random").exit_code == 0
     assert given["settings"].rewind == "lrr"
@@ -76,6 +91,10 @@ def test_channels_replay_the_schedule_unless_told(tombola: Tombola, given: dict[
         (["--structured", "l1", "--sparsity", "0.5"], "--sparsity has no meaning with --structured"),
         (["--structured", "l1", "--half-rate", "a"], "--half-rate has no meaning with --structured"),
         (["--keep", "0.5"], "--keep has no meaning without --structured"),
+        (["--structured", "l1", "--target-size", "1MB", "--target-macs", "5%"], "are two; give one"),
+        (["--structured", "l1", "--target-macs", "5"], "is no amount above 0 in M or G or %, such as 25%"),
+        (["--structured", "l1", "--target-latency", "0ms"], "is no amount above 0 in ms or s"),
+        (["--structured", "l1", "--target-size", "1MiB", "--keep", "0.5"], "--keep tells what stays"),
     ],
 )
 def test_options_of_the_other_way(tombola: Tombola, options: list[str], told: str) -> None:

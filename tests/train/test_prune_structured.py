@@ -1,7 +1,9 @@
 """Runs whose channels are cut: they are runs like any other, only narrower."""
 
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,15 @@ from torch import nn
 
 import tombola
 from tombola.errors import TrainingError
-from tombola.export.run import export_run
+from tombola.export.cost import cost_of_run
+from tombola.export.run import export_run, without_dead
+from tombola.runtime.verify import verify
 from tombola.train.loop import loop
 from tombola.train.networks.axis import widths
 from tombola.train.prune.channel_scores import ScoreName
 from tombola.train.prune.reestimate import reestimate, reestimate_run
-from tombola.train.prune.structured import CutSettings, cut_channels
+from tombola.train.prune.shrink import in_blocks
+from tombola.train.prune.structured import CutSettings, Facts, cut_channels
 from tombola.train.prune.weights.mask import Mask
 from tombola.train.prune.weights.rounds import find_tickets
 from tombola.train.prune.weights.settings import PruneSettings
@@ -115,6 +120,36 @@ def test_a_ticket_is_coarsened_and_its_channels_refilled(dense: Path, tmp_path: 
     assert again.channels["dense.0"] == (16, 8)
 
 
+def test_cut_to_a_budget(dense: Path, tmp_path: Path) -> None:
+    settings = CutSettings(score="least_squares", block=4, target=40)
+    cut = cut_channels(
+        dense, tmp_path / "cut", settings, cost=lambda: cost_of_run(dense, "macs").in_percent(), quiet=True
+    )
+    assert cut.cost is not None
+    full, left, unit = cut.cost
+    assert re.fullmatch(r"% of [\d.]+ M MACs", unit)
+    assert full == pytest.approx(100)
+    assert 25 < left <= 40  # the last block of 4 of 16 channels took a fifth at most
+    assert RunFolder(cut.folder).read_lineage()["ticket"]["cost"] == list(cut.cost)
+    assert Facts.read(cut.folder) == Facts(**{one.name: getattr(cut, one.name) for one in fields(Facts)})
+
+
+def test_what_a_mask_has_killed_is_not_exported(dense: Path) -> None:
+    network, recipe = load_network(dense)
+    with torch.no_grad():
+        network.get_parameter("head.weight")[:, 3:23] = 0  # of 32 units
+        cells = network.get_parameter("dense.0.linear.weight").shape[1] // 16
+        network.get_parameter("dense.0.linear.weight")[:, : 6 * cells] = 0  # of what reads 16 channels
+    narrow = without_dead(network, recipe)
+    # 12 and 10 are alive; the last block of each axis is filled up.
+    assert widths(narrow) == {"blocks.0.0": 8, "blocks.1.0": 16, "dense.0": 16}
+    pictures = torch.randn(3, len(recipe.picture.mean), *recipe.picture.size)
+    with torch.inference_mode():
+        torch.testing.assert_close(narrow(pictures), network(pictures), atol=1e-5, rtol=1e-5)
+    assert in_blocks([1, 5], 16, 4) == [0, 1, 2, 5]
+    assert in_blocks([0, 2], 3, 4) == [0, 1, 2]
+
+
 def test_from_scratch_it_begins_elsewhere(dense: Path, tmp_path: Path) -> None:
     cut = cut_channels(dense, tmp_path / "s", CutSettings(rewind="scratch", block=4), quiet=True)
     lineage = RunFolder(cut.folder).read_lineage()["ticket"]
@@ -180,3 +215,32 @@ def test_fitted_anew_it_is_better_as_cut(dense: Path, tmp_path: Path) -> None:
     ]
     assert cuts[0].channels == cuts[1].channels
     assert cuts[0].score_before > cuts[1].score_before
+
+
+def test_norms_that_a_recipe_keeps_fixed_stay(toy_recipe: Path) -> None:
+    task = open_task(toy_recipe)
+    network = task.build_network(start=False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert reestimate(network, task) == 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.slow
+def test_a_detector_is_cut_everywhere_and_exported(
+    make_toy_recipe: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    frozen = ("start.freeze=backbone.stages.1",)
+    recipe = make_toy_recipe(tmp_path)
+    dense = train_recipe(recipe, tmp_path / "dense", overrides=frozen, device="cpu", quiet=True)
+    settings = CutSettings(score="least_squares", block=4, changes=("training.epochs=1",))
+    cut = cut_channels(dense.path, settings=settings, quiet=True)
+    pairs = cut.channels
+    assert all(after < before for before, after in pairs.values() if before > 4)
+    for name in ("stem", "stages.2.1.hidden", "neck", "neck.merged", "proposals", "roi_head.0", "roi_head.1"):
+        assert pairs[name][1] < pairs[name][0], name
+    run = RunFolder(cut.folder)
+    assert "loss_taught_maps" in run.read_metrics()[0]
+    first, last = (run.read_weights(name)["backbone.stages.0.conv.weight"] for name in ("initial", "last"))
+    assert not torch.equal(first, last)  # what was held learns again
+    report = export_run(cut.folder, tmp_path / "narrow.onnx")
+    assert verify(report.path, "cpu").ok

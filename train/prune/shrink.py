@@ -51,6 +51,13 @@ def sliced(network: nn.Module, kept: Kept, tensors: Mapping[str, Tensor]) -> dic
     return small
 
 
+def in_blocks(channels: Sequence[int], width: int, block: int = 8) -> list[int]:
+    """These of an axis's channels, and as many of the others as fill the last block: onnxruntime computes by
+    blocks, and with a broken one leaves its fast order of maps."""
+    others = sorted(set(range(width)) - set(channels))
+    return sorted([*channels, *others[: -len(channels) % block]])
+
+
 def entries_of(member: Member, channels: Sequence[int]) -> Tensor:
     """int64 [n]: where these channels lie along the member's dimension."""
     first = member.start + member.block * torch.tensor(channels, dtype=torch.int64)

@@ -1,8 +1,9 @@
 """A run -> a narrower one: channels are cut out along the axes, then it trains again. What plain onnxruntime
 runs faster, unlike a mask."""
 
+import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from tombola.errors import TrainingError
 from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import widths
-from tombola.train.prune.channel_scores import ScoreName, choose_channels, score_channels
+from tombola.train.prune.budget import best_channels, cut_to, ever_narrower, loss_curves
+from tombola.train.prune.channel_scores import ChannelScores, ScoreName, choose_channels, score_channels
+from tombola.train.prune.cost import Cost
 from tombola.train.prune.least_squares import PICTURES, least_squares_scores, measure, refit
 from tombola.train.prune.reestimate import plain_batches, reestimate, score_of
 from tombola.train.prune.retrain import check_finished, reached, retrain
@@ -38,6 +41,9 @@ class CutSettings:
     """How channels are cut: by which score, the share of each axis that stays in whole blocks, the axes that
     keep all, and from where the narrow network trains (see PruneSettings).
 
+    target: what the network may cost, in the unit of the cost that `cut_channels` is given; then blocks go
+    from wherever they are missed least for what they save, and `keep` has no meaning. max_drop: how much the
+    score may fall as cut, before anything trains again, in its told unit (points of a share).
     distill: it learns from the network that it was cut from, too. changes: of the recipe that it trains by,
     of the form "training.epochs=3"; the layers that `start.freeze` names learn again unless they say so.
     """
@@ -46,6 +52,8 @@ class CutSettings:
     keep: float = 0.5
     block: int = 8
     leave_out: tuple[str, ...] = ()
+    target: float | None = None
+    max_drop: float | None = None
     rewind: Rewind = "lrr"
     step: int | None = None
     distill: bool = True
@@ -57,7 +65,8 @@ class Facts:
     """What was cut, before anything trains again; written beside the weights, so that it is cut once.
 
     Scores on the validation pictures: of the network before, and as cut, with its statistics estimated anew.
-    channels: axis -> (before, after). parameters: (before, after). step, rewound_to: where it trains from.
+    channels: axis -> (before, after). parameters, cost: (before, after), the cost with its unit, where it was
+    cut to one. step, rewound_to: where it trains from.
     """
 
     dense_score: float
@@ -66,6 +75,7 @@ class Facts:
     parameters: tuple[int, int]
     step: int
     rewound_to: str
+    cost: tuple[float, float, str] | None
 
     @property
     def widths(self) -> dict[str, int]:
@@ -85,7 +95,8 @@ class Facts:
         try:
             table = json.loads(read_text(path, 1_000_000))
             channels = {name: tuple(pair) for name, pair in table.pop("channels").items()}
-            return cls(channels=channels, **table)
+            cost, (before, after) = table.pop("cost"), table.pop("parameters")
+            return cls(channels=channels, parameters=(before, after), cost=cost and tuple(cost), **table)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise TrainingError(f"{path} is damaged ({error}); choose another --out") from None
 
@@ -104,11 +115,15 @@ def cut_channels(
     folder: Path | None = None,
     settings: CutSettings | None = None,
     *,
+    cost: Callable[[], Cost] | None = None,
     device: str = "cpu",
     quiet: bool = False,
 ) -> Cut:
     """Cut channels of a finished run and train what is left in `folder`, RUN-SCORE by default; it goes on
-    where it stopped, to the same bits. The folder is a run's. Raises as `find_tickets`."""
+    where it stopped, to the same bits. The folder is a run's.
+
+    cost: makes what `target` is of and blocks are weighed by; asked once. Raises as `find_tickets`.
+    """
     settings = settings or CutSettings()
     dense, here = RunFolder(run), RunFolder(folder or run.with_name(f"{run.name}-{settings.score}"))
     dense.check()
@@ -117,7 +132,7 @@ def cut_channels(
     changes = (*_changes(recipe, run, settings), *settings.changes)
     facts = Facts.read(here.path)
     if facts is None:
-        facts = _cut(dense, here, settings, changes)
+        facts = _cut(dense, here, settings, changes, cost)
     else:
         keep_settings(here.path, settings, run)
 
@@ -138,7 +153,13 @@ def _changes(recipe: Any, run: Path, settings: CutSettings) -> list[str]:
     return [*thaw, f"distill.teacher={run.resolve() if settings.distill else ''}"]
 
 
-def _cut(dense: RunFolder, here: RunFolder, settings: CutSettings, changes: Sequence[str]) -> Facts:
+def _cut(
+    dense: RunFolder,
+    here: RunFolder,
+    settings: CutSettings,
+    changes: Sequence[str],
+    cost_of: Callable[[], Cost] | None,
+) -> Facts:
     """Cut, judge, and write down what the narrow network begins with."""
     task = open_task(dense.recipe_path, changes)
     wide = task.build_network(start=False)
@@ -147,16 +168,32 @@ def _cut(dense: RunFolder, here: RunFolder, settings: CutSettings, changes: Sequ
     if dense_score is None:
         raise TrainingError(f"{dense.path} has no validation score to hold tickets to; add data.valid")
     mask = Mask.read(dense.path / MASK) if (dense.path / MASK).exists() else None
-    kept, fitted = _choose(wide, task, mask, settings)
+    scores, fit = _score(wide, task, mask, settings)
+
+    def narrowed(kept: Kept) -> tuple[Task, nn.Module, float]:
+        """What is left, with its statistics estimated anew, and its score."""
+        narrow_task = copy.copy(task)
+        narrow_task.widths = kept_widths(wide, kept)
+        narrow = narrow_task.build_network(start=False)
+        narrow.load_state_dict(sliced(wide, kept, fit(kept).state_dict()))
+        reestimate(narrow, narrow_task)
+        score = score_of(narrow, narrow_task)
+        assert score is not None  # the dense network has one
+        return narrow_task, narrow, score
+
+    def drop(left: Mapping[str, int]) -> float:
+        fall = dense_score - narrowed(best_channels(scores, left))[2]
+        return task.score.number(fall if task.score.higher_is_better else -fall)
+
+    cost = cost_of() if cost_of is not None else None
+    if cost is None:
+        kept = choose_channels(scores, settings.keep, block=settings.block, leave_out=settings.leave_out)
+    else:
+        curves = loss_curves(settings.score, scores)
+        path = ever_narrower(curves, cost, block=settings.block, leave_out=settings.leave_out)
+        kept = best_channels(scores, cut_to(path, cost, settings.target, drop, settings.max_drop))
     keep_settings(here.path, settings, dense.path)
-
-    narrow_task = open_task(dense.recipe_path, changes, kept_widths(wide, kept))
-    narrow = narrow_task.build_network(start=False)
-    narrow.load_state_dict(sliced(wide, kept, fitted.state_dict()))
-    reestimate(narrow, narrow_task)
-    score_before = score_of(narrow, narrow_task)
-    assert score_before is not None  # the dense network has one
-
+    narrow_task, narrow, score_before = narrowed(kept)
     start = _start(settings, narrow_task, dense, wide, kept, narrow.state_dict())
     # A ticket's channels are refilled: what its mask took from them grows again (Chen et al. 2022).
     if mask is not None and settings.score != "ticket":
@@ -168,27 +205,24 @@ def _cut(dense: RunFolder, here: RunFolder, settings: CutSettings, changes: Sequ
         parameters=(_parameters(wide), _parameters(narrow)),
         step=start.step,
         rewound_to=start.name,
+        cost=None if cost is None else (cost.total({}), cost.total(narrow_task.widths), cost.unit),
     )
     here.write_weights("initial", start.weights, {"rewound_to": start.name})
     facts.write(here.path)
     return facts
 
 
-def _choose(wide: nn.Module, task: Task, mask: Mask | None, settings: CutSettings) -> tuple[Kept, nn.Module]:
-    """The channels that stay, and the wide network with the weights that they are to have."""
+def _score(
+    wide: nn.Module, task: Task, mask: Mask | None, settings: CutSettings
+) -> tuple[ChannelScores, Callable[[Kept], nn.Module]]:
+    """What each channel is worth, and how the wide network gets the weights that those kept are to have."""
     if settings.score == "least_squares":
         grams = measure(wide, task, plain_batches(task, PICTURES))
-        kept = choose_channels(
-            least_squares_scores(wide, grams),
-            settings.keep,
-            block=settings.block,
-            leave_out=settings.leave_out,
-        )
-        return kept, refit(wide, kept, grams)
+        return least_squares_scores(wide, grams), lambda kept: refit(wide, kept, grams)
     scores = score_channels(
         settings.score, wide, mask=mask, gradients=lambda: _gradients(wide, task), seed=task.seed
     )
-    return choose_channels(scores, settings.keep, block=settings.block, leave_out=settings.leave_out), wide
+    return scores, lambda _: wide
 
 
 def _gradients(network: nn.Module, task: Task) -> dict[str, Tensor]:
@@ -222,7 +256,7 @@ def _lineage(cut: Cut, run: Path, settings: CutSettings) -> dict[str, Any]:
     return {
         "parent": run.name,
         "score": settings.score,
-        "keep": settings.keep,
+        **({"keep": settings.keep} if cut.cost is None else {"cost": list(cut.cost)}),
         "rewound_to": cut.rewound_to,
         "distilled": settings.distill,
         "channels": {name: list(pair) for name, pair in cut.channels.items()},

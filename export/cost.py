@@ -1,0 +1,58 @@
+"""What the network of a run costs, and what it would cost narrower: measured on this machine, or counted."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from tombola.export.latency import LatencyTable
+from tombola.export.run import export_run
+from tombola.export.tasks.table import EXPORTS
+from tombola.runtime.contract.contract import Contract
+from tombola.runtime.session.bench import bench
+from tombola.runtime.tasks.difference import Arrays
+from tombola.train.prune.cost import Cost, Layer, Widths, layers_of
+from tombola.train.tasks.table import load_network
+
+Quantity = Literal["latency", "size", "macs"]
+
+FRAME_HW = (1080, 1920)  # as `tombola bench` has it
+_BYTES = 2  # of a weight in the file
+
+
+def cost_of_run(run: Path, quantity: Quantity) -> Cost:
+    """Of the answer of its last weights to a frame of 1080p: milliseconds, measured on this machine; MB of
+    the file; millions of multiply-accumulates. The run is exported where its layers are not all there is."""
+    network, recipe = load_network(run, "last")
+    exportable = EXPORTS[recipe.task].exportable(network, recipe)
+    _, *others = exportable.example
+    frame = torch.randint(
+        0, 256, (*FRAME_HW, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    module = exportable.wrap(network).eval()
+    layers = layers_of(network, lambda: module(frame, *others))
+    if quantity == "macs":
+        return Cost("M MACs", 0.0, layers, lambda layer, widths: layer.macs(widths) / 1e6)
+    with tempfile.TemporaryDirectory() as folder:
+        file = export_run(run, Path(folder) / "dense.onnx", weights="last").path
+        if quantity == "size":
+            return _with_rest("MB", layers, _megabytes, file.stat().st_size / 1e6)
+        (dense,) = bench([file], _frame)
+        return _with_rest("ms", layers, LatencyTable().latency_ms, dense.latency_p50_ms)
+
+
+def _with_rest(
+    unit: str, layers: tuple[Layer, ...], of: Callable[[Layer, Widths], float], whole: float
+) -> Cost:
+    """What of the whole is not the layers' stays whatever the widths."""
+    return Cost(unit, max(0.0, whole - sum(of(layer, {}) for layer in layers)), layers, of)
+
+
+def _megabytes(layer: Layer, widths: Widths) -> float:
+    return _BYTES * layer.weights(widths) / 1e6
+
+
+def _frame(contract: Contract) -> Arrays:
+    return contract.example_feeds(FRAME_HW)

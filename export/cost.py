@@ -1,7 +1,8 @@
 """What the network of a run costs, and what it would cost narrower: measured on this machine, or counted."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,9 @@ from tombola.export.latency import LatencyTable
 from tombola.export.run import export_run
 from tombola.export.tasks.table import EXPORTS
 from tombola.runtime.contract.contract import Contract
+from tombola.runtime.load import load
 from tombola.runtime.session.bench import bench
+from tombola.runtime.session.profile import layer_times_ms
 from tombola.runtime.tasks.difference import Arrays
 from tombola.train.prune.cost import Cost, Layer, Widths, layers_of
 from tombola.train.tasks.table import load_network
@@ -40,7 +43,9 @@ def cost_of_run(run: Path, quantity: Quantity) -> Cost:
         if quantity == "size":
             return _with_rest("MB", layers, _megabytes, file.stat().st_size / 1e6)
         (dense,) = bench([file], _frame)
-        return _with_rest("ms", layers, LatencyTable().latency_ms, dense.latency_p50_ms)
+        model = load(file, dense.device)
+        times_ms = layer_times_ms(file.read_bytes(), model.prepared(_frame(model.contract)), dense.device)
+        return _with_rest("ms", layers, partial(_latency_ms, LatencyTable(), times_ms), dense.latency_p50_ms)
 
 
 def _with_rest(
@@ -48,6 +53,14 @@ def _with_rest(
 ) -> Cost:
     """What of the whole is not the layers' stays whatever the widths."""
     return Cost(unit, max(0.0, whole - sum(of(layer, {}) for layer in layers)), layers, of)
+
+
+def _latency_ms(table: LatencyTable, times_ms: Mapping[str, float], layer: Layer, widths: Widths) -> float:
+    """What the layer takes within the network, as much less as it takes less alone."""
+    alone = table.latency_ms(layer, widths)
+    # A norm's layer has the norm's name in the file.
+    within = times_ms.get(layer.name, times_ms.get(layer.name.rpartition(".")[0]))
+    return alone if within is None else within * alone / table.latency_ms(layer, {})
 
 
 def _megabytes(layer: Layer, widths: Widths) -> float:

@@ -124,14 +124,14 @@ def bench(
 def _profile(
     model: Path, feeds_of: "Callable[[Contract], Arrays]", device: str, threads: int | None
 ) -> list[str]:
-    from tombola.cli.model.profile_print import RUNS, WARM_UP_RUNS, profile_lines
+    from tombola.cli.model.profile_print import profile_lines
     from tombola.runtime.load import load
-    from tombola.runtime.session.profile import run_events
+    from tombola.runtime.session.profile import layer_times_ms
 
     loaded = load(model, device, threads)
     feeds = loaded.prepared(feeds_of(loaded.contract))
-    events = run_events(model.read_bytes(), feeds, loaded.device, threads, runs=WARM_UP_RUNS + RUNS)
-    return profile_lines(events, terminal_columns())
+    times_ms = layer_times_ms(model.read_bytes(), feeds, loaded.device, threads)
+    return profile_lines(times_ms, terminal_columns())
 
 
 def _frame(picture: Path, size_wh: tuple[int, int] | None) -> "NDArray[np.uint8]":

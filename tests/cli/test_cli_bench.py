@@ -11,7 +11,6 @@ import typer
 from typer.testing import Result
 
 from tombola.cli.model.bench import frame_size
-from tombola.cli.model.profile_print import layer_times_ms
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.session.bench import BenchResult
 
@@ -94,22 +93,6 @@ def test_a_missing_model(tombola: Tombola) -> None:
     result = tombola("bench", "model.onnx", "missing.onnx")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "error: missing.onnx: no such file.\n"
-
-
-def test_the_time_of_a_layer_is_that_of_its_nodes() -> None:
-    names = (
-        "pre/Resize_0",
-        "net/stem.0_0_nchwc",
-        "net/stem.0_1_nchwc",
-        "ReorderOutput_token_7",
-        "ReorderOutput",
-    )
-    events = [
-        {"name": name, "dur": 1000 * (place + 1) + (900_000 if run == 4 else 0)}
-        for run in range(9)
-        for place, name in enumerate(names)
-    ]
-    assert layer_times_ms(events) == {"pre/Resize": 1.0, "stem.0": 2.0 + 3.0, "ReorderOutput": 4.0 + 5.0}
 
 
 def test_layers_of_one_model(tombola: Tombola) -> None:

@@ -16,7 +16,7 @@ from tombola.runtime.session.bench import CALLS_PER_ROUND, bench, in_turns, spee
 from tombola.runtime.session.contestant import WARM_UP_CALLS, Contestant, Measured
 from tombola.runtime.session.macs import count_macs, macs_of
 from tombola.runtime.session.memory import own_peak_mib
-from tombola.runtime.session.profile import NodeTime, profile_nodes, share_outside
+from tombola.runtime.session.profile import NodeTime, _by_layer, profile_nodes, share_outside
 from tombola.runtime.session.threads import default_threads
 
 FEEDS = {"image": np.zeros((48, 64, 3), np.uint8)}
@@ -187,3 +187,19 @@ def test_quota_of_a_container(
     (tmp_path / "cpu.max").write_text(content)
     monkeypatch.setattr(threads, "CPU_MAX", tmp_path / "cpu.max")
     assert threads._quota() == cpus
+
+
+def test_the_time_of_a_layer_is_that_of_its_nodes() -> None:
+    names = (
+        "pre/Resize_0",
+        "net/stem.0_0_nchwc",
+        "net/stem.0_1_nchwc",
+        "ReorderOutput_token_7",
+        "ReorderOutput",
+    )
+    events = [
+        {"name": name, "dur": 1000 * (place + 1) + (900_000 if run == 4 else 0)}
+        for run in range(9)
+        for place, name in enumerate(names)
+    ]
+    assert _by_layer(events) == {"pre/Resize": 1.0, "stem.0": 2.0 + 3.0, "ReorderOutput": 4.0 + 5.0}

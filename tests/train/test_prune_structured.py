@@ -138,8 +138,9 @@ def test_what_a_mask_has_killed_is_not_exported(dense: Path) -> None:
     network, recipe = load_network(dense)
     with torch.no_grad():
         network.get_parameter("head.weight")[:, 3:23] = 0  # of 32 units
-        cells = network.get_parameter("dense.0.linear.weight").shape[1] // 16
-        network.get_parameter("dense.0.linear.weight")[:, : 6 * cells] = 0  # of what reads 16 channels
+        named = dict(network.named_parameters())
+        flat = next(one for name, one in named.items() if name.startswith("dense.0.") and one.ndim == 2)
+        flat[:, : 6 * flat.shape[1] // 16] = 0  # six of the 16 channels that it reads
     narrow = without_dead(network, recipe)
     # 12 and 10 are alive; the last block of each axis is filled up.
     assert widths(narrow) == {"blocks.0.0": 8, "blocks.1.0": 16, "dense.0": 16}

@@ -23,11 +23,13 @@ LAST_LAYER = "head.weight"
 class Judged:
     """Pictures of one origin against real ones.
 
-    frechet: the Fréchet distance of the judge's features. precision, recall: 0..1. right_class: the share of
-    pictures that the judge takes for what they should be; None where nothing says what.
+    pictures: how many. frechet: the Fréchet distance of the judge's features. precision, recall: 0..1.
+    right_class: the share of pictures that the judge takes for what they should be; None where nothing says
+    what.
     """
 
     origin: str
+    pictures: int
     frechet: float
     precision: float
     recall: float
@@ -97,5 +99,6 @@ def judge_pictures(
         features, found = look(images)
         precision, recall = precision_recall(truths, features)
         right = None if wanted is None else float((found == wanted).mean())
-        judged.append(Judged(origin, frechet_distance(truths, features), precision, recall, right))
+        distance = frechet_distance(truths, features)
+        judged.append(Judged(origin, count, distance, precision, recall, right))
     return judged

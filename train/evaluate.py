@@ -118,10 +118,17 @@ def evaluate_model(
 
 
 def evaluate_generator(
-    run: Path, split: str = "test", *, weights: str = "best", device: str = "auto", tell: Tell = silent
+    run: Path,
+    split: str = "test",
+    *,
+    weights: str = "best",
+    samples: int | None = None,
+    device: str = "auto",
+    tell: Tell = silent,
 ) -> dict[str, float]:
     """The figures of a generator's run on the pictures of a split of its recipe, as its training judged it by
-    those for validation: of a VAE the bound on -log p(x) and its parts, in nats a picture.
+    those for validation: of a VAE the bound on -log p(x) and its parts, in nats a picture, and with `samples`
+    log p(x) as so many importance samples of each picture estimate it.
 
     Raises RecipeError, TrainingError, DataError and DeviceError.
     """
@@ -130,7 +137,9 @@ def evaluate_generator(
     data = recipe.data.model_copy(update={"valid": getattr(recipe.data, split)})
     task = GenerateTask(recipe.model_copy(update={"data": data}), RunFolder(run).read_widths())
     with torch.inference_mode():
-        return task.evaluate(network.to(place), tell)
+        figures = task.evaluate(network.to(place), tell)
+        likelihood = None if samples is None else task.log_likelihood(network, samples, tell)
+    return figures if likelihood is None else {**figures, "log_likelihood": likelihood}
 
 
 def generator_of_run(run: Path, weights: str = "best", seed: int = 0) -> tuple[MakePictures, tuple[str, ...]]:

@@ -106,6 +106,15 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    likelihood: Annotated[
+        int | None,
+        typer.Option(
+            "--likelihood",
+            min=1,
+            metavar="K",
+            help="Of a vae's run: estimate log p(x) by K importance samples of each picture.",
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
     json: JsonOption = False,
@@ -144,6 +153,7 @@ def evaluate(
         predictions=predictions,
         judge=judge,
         proposals=proposals,
+        likelihood=likelihood,
         json=json,
     )
     if not model.is_dir() and (split or weights):

@@ -33,42 +33,46 @@ def report_generator(asked: Evaluated) -> str:
             "--score, --pr-curve, --predictions, --confusions, --against and --interval are for tasks with "
             "right answers; this is a generator."
         )
+    bounds: dict[str, float] = {}
+    if asked.path.is_dir() and asked.pictures is None:
+        bounds = evaluate_generator(
+            asked.path,
+            asked.split,
+            weights=asked.weights,
+            samples=asked.likelihood,
+            device=asked.device.value,
+            tell=picture_count(),
+        )
     path = model_or_shipped(asked.judge, "classify")
     judge = Judge(path)
     make, labels = _maker(asked)
-    if labels and labels != judge.labels:
+    judged: list[Judged] = []
+    if not labels or labels == judge.labels:
+        judged = judge_pictures(judge, _real(asked, judge.labels), make, tell=picture_count())
+    elif asked.judge is not None or not bounds:
         raise DataError(
             f"{asked.path} makes {', '.join(labels)}, and {path} tells {', '.join(judge.labels)} apart; name "
             "a classifier of the same classes by --judge"
         )
-    real = _real(asked, judge.labels)
-    bounds: dict[str, float] = {}
-    if asked.path.is_dir() and asked.pictures is None:
-        bounds = evaluate_generator(
-            asked.path, asked.split, weights=asked.weights, device=asked.device.value, tell=picture_count()
-        )
-    judged = judge_pictures(judge, real, make, tell=picture_count())
     if asked.json:
-        return dumps({**bounds, "pictures": len(real) // 2, "judged": [asdict(one) for one in judged]})
+        return dumps({**bounds, "judged": [asdict(one) for one in judged]})
     return "\n".join(
-        [
-            *table(
-                ("pictures", "Fréchet", "precision", "recall", "right class"),
-                [_row(one) for one in judged],
-                "<>>>>",
-                columns=terminal_columns(),
-            ),
-            "",
-            f"{counted(len(real) // 2, 'picture')} of each against as many real ones, by the features of",
-            f"{path.name}; this is no FID, which has those of Inception",
-            *(f"{name}  {value:.4f}" for name, value in bounds.items()),
-            *(
-                ["hardly a kind of real pictures is made: the generator has collapsed"]
-                if judged[0].recall < COLLAPSED_RECALL
-                else []
-            ),
-        ]
+        [*_judged_lines(judged, path.name), *(f"{name}  {value:.4f}" for name, value in bounds.items())]
     )
+
+
+def _judged_lines(judged: "list[Judged]", judge: str) -> list[str]:
+    if not judged:
+        return []
+    columns = ("pictures", "Fréchet", "precision", "recall", "right class")
+    collapsed = judged[0].recall < COLLAPSED_RECALL
+    return [
+        *table(columns, [_row(one) for one in judged], "<>>>>", columns=terminal_columns()),
+        "",
+        f"{counted(judged[0].pictures, 'picture')} of each against as many real ones, by the features of",
+        f"{judge}; this is no FID, which has those of Inception",
+        *(["hardly a kind of real pictures is made: the generator has collapsed"] if collapsed else []),
+    ]
 
 
 def _real(asked: Evaluated, classes: tuple[str, ...]) -> Any:

@@ -22,7 +22,8 @@ class Evaluated:
     labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run.
     interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
     pr_curve, predictions: of detectors; proposals: of the pictures named, for a Fast R-CNN; confusions: where
-    to draw what is taken for what; json: print JSON; judge: of generators, a classifier.
+    to draw what is taken for what; json: print JSON; judge: of generators, a classifier; likelihood: of a
+    vae, samples a picture.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Evaluated:
     predictions: Path | None
     judge: Path | None
     proposals: Path | None
+    likelihood: int | None
     json: bool
 
     def scores(self, places: str) -> Any:

@@ -70,7 +70,7 @@ class FoldedTransposed(nn.Module):
         super().__init__()
         with torch.no_grad():
             weight, bias = source.folded()
-        self.weight = nn.Parameter(weight.clone(), requires_grad=False)
+        self.weight = nn.Parameter(weight.transpose(0, 1).clone(), requires_grad=False)
         self.bias = nn.Parameter(bias.clone(), requires_grad=False)
         self.activation = source.activation
 

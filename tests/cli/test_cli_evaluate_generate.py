@@ -60,14 +60,14 @@ def test_what_is_made_as_the_real_ones_are_is_as_near_as_they(place: Path, tombo
     asked = ("evaluate", "full.onnx", "--judge", "judge.onnx", "--pictures", "real")
     told = json.loads(tombola(*asked, "--json").stdout)
     made, real, noise = told["judged"]
-    assert told["pictures"] == 90
+    assert made["pictures"] == 90
     assert [one["origin"] for one in (made, real, noise)] == ["made", "real", "noise"]
     assert noise["frechet"] > 4 * max(made["frechet"], real["frechet"])
     assert made["precision"] > 0.5
     assert noise["right_class"] is None
     lines = tombola(*asked).stdout.splitlines()
     assert lines[1].split()[0] == "made"
-    assert "this is no FID" in lines[-1]
+    assert any("this is no FID" in line for line in lines)
 
 
 @pytest.mark.parametrize(

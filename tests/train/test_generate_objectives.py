@@ -1,6 +1,7 @@
 """What generators learn by, held to numbers that are known: bounds of VAEs, games of GANs."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from tombola.train.networks.axis import Axes
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Posterior, Vae, VaeSettings
 from tombola.train.tasks.generate.gan_objective import critic_loss, generator_loss
+from tombola.train.tasks.generate.likelihood import log_likelihood
 from tombola.train.tasks.generate.vae_objective import (
     VaeObjective,
     bernoulli,
@@ -60,6 +62,25 @@ def test_the_bound_is_the_likelihood_under_the_true_posterior() -> None:
 def test_more_samples_bring_the_bound_to_the_likelihood(k: int, expected: float) -> None:
     bounds = linear_gaussian_bound(0.5, 0.5, k, pictures=200_000 // k)
     assert bounds.mean().item() == pytest.approx(expected, abs=0.008)
+
+
+def test_the_likelihood_of_every_picture_sums_to_one() -> None:
+    """Of all pictures of four pixels, by as many samples as a training would not take."""
+    torch.manual_seed(3)
+    settings = VaeSettings(kind="vae", latents=1, body="dense", widths=(3,), conditional=False, binary=True)
+    network = Vae(settings, PictureShape(1, 2, 2), 0, Axes())
+    pictures = torch.tensor(list(product((0.0, 1.0), repeat=4))).view(16, 1, 2, 2)
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        rough, fine = (log_likelihood(network, pictures, None, k, draws) for k in (1, 3050))
+        z = torch.linspace(-8, 8, 4001)[:, None]
+        levels = network.decode(z, None).flatten(1)  # the integral over z, on a grid
+        chances = torch.where(pictures.flatten(1)[:, None] > 0, levels, 1 - levels).prod(2)
+        prior = torch.exp(-0.5 * z[:, 0].square())
+        exact = (chances * prior).sum(1) / prior.sum()
+    assert torch.allclose(fine.exp(), exact.double(), atol=2e-3)
+    assert fine.exp().sum().item() == pytest.approx(1, abs=0.01)
+    assert rough.mean() < exact.log().mean()
 
 
 def test_the_gradient_goes_through_the_drawn_latents() -> None:

@@ -4,11 +4,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.train.number_task import NumberTask
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.axis import Axes, Axis, members
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import Linear
+from tombola.train.networks.layers.transposed import Transposed
 from tombola.train.prune.channel_scores import choose_channels, score_channels
+from tombola.train.prune.least_squares import measure
+from tombola.train.prune.shrink import is_reader, shrink
 from tombola.train.prune.weights.mask import Mask
 
 
@@ -30,6 +34,30 @@ class Tiny(nn.Module):
 
 def test_size_of_what_writes() -> None:
     assert score_channels("l1", Tiny())["hidden"].tolist() == [1.5, 1.5, 0.5]
+
+
+def test_a_transposed_convolution_writes_and_reads_as_another() -> None:
+    hidden, out = Axes().new("hidden", 3), Axis("out", 2, pinned=True)
+    first, second = Transposed(Axis("in", 1, pinned=True), hidden), Transposed(hidden, out)
+    network = nn.Sequential(first, second)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([1.0, 3.0, -2.0])[:, None, None, None].expand(3, 1, 4, 4))
+    assert score_channels("l1", network)["hidden"].tolist() == [1.0, 3.0, 2.0]
+    assert sum(is_reader(member) for member in members(network)[hidden]) == 1
+    narrow = shrink(network, {"hidden": [1, 2]}, lambda widths: _two_transposed(widths["hidden"]))
+    with torch.no_grad():
+        second.weight[:, 0] = 0
+        x = torch.randn(1, 1, 2, 3)
+        assert torch.allclose(narrow(x), network(x), atol=1e-6)
+    with pytest.raises(RecipeError, match="does not fit transposed convolutions"):
+        measure(network, NumberTask(), [])
+
+
+def _two_transposed(width: int) -> nn.Module:
+    hidden = Axes().new("hidden", width)
+    return nn.Sequential(
+        Transposed(Axis("in", 1, pinned=True), hidden), Transposed(hidden, Axis("out", 2, pinned=True))
+    )
 
 
 def test_scale_of_the_norm() -> None:

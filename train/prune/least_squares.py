@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tombola.errors import RecipeError
 from tombola.train.networks.axis import Member
+from tombola.train.networks.layers.transposed import Transposed
 from tombola.train.prune.dead import add_constant, has_place, hook_readers, layer_of
 from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_reader
 from tombola.train.tasks.moment import Moment
@@ -26,7 +28,12 @@ Grams = dict[str, Tensor]
 
 
 def measure(network: nn.Module, task: Task, batches: Iterable[object]) -> Grams:
-    """The Gram matrices of all layers that read an axis, over the training pictures of `batches`."""
+    """The Gram matrices of all layers that read an axis, over the training pictures of `batches`.
+
+    Raises RecipeError for a network with transposed convolutions, which are not fitted.
+    """
+    if any(isinstance(module, Transposed) for module in network.modules()):
+        raise RecipeError("least_squares does not fit transposed convolutions; choose l1, taylor or bn_scale")
     grams: Grams = {}
     counts: dict[str, int] = {}
 

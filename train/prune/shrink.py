@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tombola.errors import TrainingError
 from tombola.train.networks.axis import Axis, Member, members
+from tombola.train.networks.layers.transposed import Transposed
 
 # Name of an axis -> its channels that stay, in ascending order; one that is not named keeps all.
 Kept = Mapping[str, Sequence[int]]
@@ -74,7 +75,8 @@ def is_writer(network: nn.Module, member: Member) -> bool:
     if member.dim != 0 or not member.tensor.endswith("weight"):
         return False
     layer = network.get_submodule(member.tensor.rpartition(".")[0])
-    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+    whole = isinstance(layer, nn.Linear | Transposed)
+    return whole or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
 
 
 def free_axes(network: nn.Module) -> dict[Axis, tuple[Member, ...]]:

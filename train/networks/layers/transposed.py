@@ -10,12 +10,18 @@ from tombola.train.networks.layers.norm import MapNorm
 KERNEL, STRIDE, PADDING = 4, 2, 1  # every cell of the output is made of four: no checkerboard of its own
 
 
-class Transposed(nn.ConvTranspose2d):
-    """4×4, stride 2, without bias: float [B, reads, H, W] -> [B, writes, 2·H, 2·W]."""
+class Transposed(nn.Module):
+    """4×4, stride 2, without bias: float [B, reads, H, W] -> [B, writes, 2·H, 2·W]. The kernel is [writes,
+    reads, 4, 4], as a convolution has it."""
 
     def __init__(self, reads: Channels, writes: Channels) -> None:
-        super().__init__(entries(reads), entries(writes), KERNEL, stride=STRIDE, padding=PADDING, bias=False)
-        self.layouts: Layouts = {"weight": (reads, writes, None, None)}
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(entries(writes), entries(reads), KERNEL, KERNEL))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as PyTorch's own layers begin
+        self.layouts: Layouts = {"weight": (writes, reads, None, None)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return transpose_convolve(x, self.weight.transpose(0, 1), None)
 
 
 class TransposedBatchNorm(nn.Module):
@@ -31,16 +37,16 @@ class TransposedBatchNorm(nn.Module):
         if self.norm.training:
             return self.activation(self.norm(self.conv(x)))  # type: ignore[no-any-return]
         weight, bias = self.folded()
-        return self.activation(transpose_convolve(x, weight, bias))  # type: ignore[no-any-return]
+        return self.activation(transpose_convolve(x, weight.transpose(0, 1), bias))  # type: ignore[no-any-return]
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """The kernel [in, out, 4, 4] and bias [out] that equal convolution and norm at test time."""
+        """The kernel [out, in, 4, 4] and bias [out] that equal convolution and norm at test time."""
         assert self.norm.running_var is not None
         assert self.norm.running_mean is not None
         scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
-        return self.conv.weight * scale[:, None, None], self.norm.bias - self.norm.running_mean * scale
+        return self.conv.weight * scale[:, None, None, None], self.norm.bias - self.norm.running_mean * scale
 
 
-def transpose_convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The transposed convolution with another kernel, and a bias."""
+def transpose_convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The transposed convolution with a kernel [in, out, 4, 4] and a bias [out]."""
     return F.conv_transpose2d(x, weight, bias, STRIDE, PADDING)

@@ -17,7 +17,7 @@ from tombola.train.metrics.score import Score
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import GanSettings
 from tombola.train.networks.generate.generators import Generator, build_generator
-from tombola.train.networks.generate.vae import VaeSettings
+from tombola.train.networks.generate.vae import Vae, VaeSettings
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, start_network
@@ -27,6 +27,7 @@ from tombola.train.tasks.generate.autoencoder_objective import AutoencoderObject
 from tombola.train.tasks.generate.batches import Batch, GenerateExamples, collate
 from tombola.train.tasks.generate.exhibits import generate_exhibits
 from tombola.train.tasks.generate.gan_objective import GanObjective
+from tombola.train.tasks.generate.likelihood import log_likelihood
 from tombola.train.tasks.generate.objective import Objective
 from tombola.train.tasks.generate.recipe import GenerateRecipe
 from tombola.train.tasks.generate.vae_objective import VaeObjective
@@ -138,6 +139,21 @@ class GenerateTask:
                 sums[name] += float(values.double().sum())
             tell(done, len(self.valid_data))
         return {name: total / len(self.valid_data) for name, total in sums.items()}
+
+    def log_likelihood(self, network: nn.Module, samples: int, tell: Tell = silent) -> float | None:
+        """The mean log p(x) of the validation pictures in nats, by as many importance samples of each, the
+        pixels of binary ones drawn anew; None where the family has no such estimate, or no pictures."""
+        if self.valid_data is None or not isinstance(self.objective, VaeObjective):
+            return None
+        assert isinstance(network, Vae)
+        generator, total = torch.Generator().manual_seed(self.seed), 0.0
+        device = next(network.parameters()).device
+        for done, batch in self._judged(self.valid_data):
+            images, labels = self._seen(batch.to(device))
+            pixels = self.objective.pixels(images, batch.noise.to(device))
+            total += float(log_likelihood(network, pixels, labels, samples, generator).sum())
+            tell(done, len(self.valid_data))
+        return total / len(self.valid_data)
 
     def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
         requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)

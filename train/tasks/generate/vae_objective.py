@@ -48,14 +48,20 @@ class VaeObjective:
         log_likelihood, divergence, bound = self._bounds(network, images, labels, noise)
         return {"loss": -bound, "reconstruction": -log_likelihood, "kl": divergence}
 
+    def pixels(self, images: Tensor, noise: Tensor) -> Tensor:
+        """The pictures as they are, or their pixels drawn as 0 or 1 by the noise."""
+        if not self.settings.binary:
+            return images
+        # A normal number is below its quantile as often as that is probable.
+        white: Tensor = torch.special.ndtr(noise[:, self._drawn :]) < images.flatten(1)
+        return white.to(images.dtype).view_as(images)
+
     def _bounds(
         self, network: nn.Module, images: Tensor, labels: Tensor | None, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of each picture, float [B]: the mean of log p(x | z), the KL divergence, and the bound on
         log p(x)."""
-        if self.settings.binary:
-            # A normal number is below its quantile as often as that is probable.
-            images = (torch.special.ndtr(noise[:, self._drawn :]) < images.flatten(1)).float().view_as(images)
+        images = self.pixels(images, noise)
         noise = noise[:, : self._drawn].unflatten(1, (self.settings.samples, self.settings.latents))
         posterior, latents, logits = network(images, labels, noise)
         log_likelihoods = bernoulli(logits.float(), images[:, None])  # [B, k]
@@ -83,8 +89,13 @@ def kl_divergence(posterior: Posterior) -> Tensor:
 def importance_bound(log_likelihoods: Tensor, posterior: Posterior, latents: Tensor) -> Tensor:
     """log of the mean of k importance weights (Burda et al. 2016, equation 8): [B] from log p(x | z) [B, k]
     and latents [B, k, d], which were drawn from the posterior."""
+    weights = log_weights(log_likelihoods, posterior, latents)
+    return weights.logsumexp(1) - math.log(weights.shape[1])
+
+
+def log_weights(log_likelihoods: Tensor, posterior: Posterior, latents: Tensor) -> Tensor:
+    """log p(x, z) - log q(z | x), [B, k]."""
     mean, log_variance = (one[:, None] for one in posterior)
     log_prior = -0.5 * latents.square().sum(2)
     log_drawn = -0.5 * (log_variance + (latents - mean).square() * (-log_variance).exp()).sum(2)
-    log_weights = log_likelihoods + log_prior - log_drawn  # the constants of both Gaussians cancel
-    return log_weights.logsumexp(1) - math.log(log_weights.shape[1])
+    return log_likelihoods + log_prior - log_drawn  # the constants of both Gaussians cancel

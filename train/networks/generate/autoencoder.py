@@ -28,7 +28,7 @@ class AutoencoderSettings(Section):
     masked: share of the pixels that are set to 0; noise: standard deviation of what is added to the levels of
     0..1. Both spoil a picture before it is encoded, and what is asked for is the clean one (Vincent et al.
     2010). sparse: weight of Σ|code|; contractive: weight of ‖∂code/∂picture‖² (Rifai et al. 2011), found by
-    one random direction of the code a picture.
+    one random direction of the code a picture. conditional: never, for it is not told labels.
     """
 
     kind: Literal["autoencoder"]

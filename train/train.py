@@ -11,6 +11,7 @@ from tombola.train.doctor.checks.material import FULL_BUDGET_S
 from tombola.train.doctor.preflight import Preflight, preflight
 from tombola.train.doctor.report import write_report
 from tombola.train.loop.fabric import open_fabric
+from tombola.train.loop.learn.moments_learner import MomentsLearner
 from tombola.train.loop.loggers import open_loggers
 from tombola.train.loop.loop import train
 from tombola.train.loop.progress import ProgressLine
@@ -18,6 +19,7 @@ from tombola.train.recipe.recipe import to_toml
 from tombola.train.run.device import choose_device
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_recipe, open_task
+from tombola.train.tasks.task import MomentsTask
 
 # What of a recipe may differ where a run goes on: how its work is done, where its files lie now (a checkpoint
 # has the weights, and knows its pictures), and more epochs than before.
@@ -52,7 +54,10 @@ def train_recipe(
         task.check_test()
     with open_loggers(task.settings.log, run, task.name) as loggers:
         fabric = open_fabric(task.settings.precision, device=device, processes=processes, loggers=loggers)
-        train(task, run, resume=resume, fabric=fabric, quiet=quiet)
+        learner = None
+        if isinstance(task, MomentsTask) and task.by_moments:
+            learner = MomentsLearner(task, fabric)
+        train(task, run, resume=resume, fabric=fabric, learner=learner, quiet=quiet)
     if fabric.is_global_zero:
         progress = ProgressLine(0, quiet=quiet)
         write_report(run, task, device=device, tell=progress.judge)

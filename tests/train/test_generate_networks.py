@@ -10,11 +10,13 @@ from tombola.train.networks.axis import Axis, members
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
 from tombola.train.networks.generate.generators import Encoding, Generator, NetworkSettings, build_generator
+from tombola.train.networks.generate.linear_gaussian import LinearGaussianSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import VaeSettings
 from tombola.train.networks.layers.spectral import SpectralConv, SpectralLinear
 
 SETTINGS: list[NetworkSettings] = [
+    LinearGaussianSettings(kind="linear_gaussian", latents=3),
     AutoencoderSettings(kind="autoencoder", latents=3, widths=(4, 8)),
     VaeSettings(kind="vae", latents=3, widths=(4, 8)),
     VaeSettings(kind="vae", latents=3, body="dense", widths=(9, 7), conditional=False),
@@ -65,7 +67,7 @@ def test_every_tensor_lies_on_axes(settings: NetworkSettings) -> None:
 
 def test_sides_that_cannot_be_halved() -> None:
     with pytest.raises(RecipeError, match=r"no multiple of 4"):
-        build_generator(SETTINGS[1], PictureShape(1, 28, 30), 5)
+        build_generator(SETTINGS[2], PictureShape(1, 28, 30), 5)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_spectral_norm_is_the_largest_singular_value(layer: SpectralConv | Spect
 
 
 def test_the_critic_takes_real_and_generated_pictures_alike() -> None:
-    network = network_of(SETTINGS[3], SHAPES[0])
+    network = network_of(SETTINGS[4], SHAPES[0])
     assert isinstance(network, Gan)
     latents, labels, real = torch.randn(4, 3), torch.tensor([0, 1, 2, 3]), torch.rand(4, 1, 8, 12)
     with torch.no_grad():
@@ -98,5 +100,5 @@ def test_the_critic_takes_real_and_generated_pictures_alike() -> None:
 
 
 def test_a_transposed_convolution_is_exported_with_its_norm_inside() -> None:
-    folded = fold(network_of(SETTINGS[3], SHAPES[0]))
+    folded = fold(network_of(SETTINGS[4], SHAPES[0]))
     assert sum(isinstance(module, FoldedTransposed) for module in folded.modules()) == 2

@@ -122,6 +122,21 @@ class TurnsTask(Protocol):
     turns: int
 
 
+@runtime_checkable
+class MomentsTask(Task, Protocol):
+    """A task whose network, where `by_moments` says so, is fitted in closed form to the mean and the
+    covariance of all training pictures."""
+
+    @property
+    def by_moments(self) -> bool: ...
+
+    def vectors(self, batch: Any) -> Tensor:
+        """The batch's pictures as rows, float [B, d]."""
+
+    def fit(self, network: nn.Module, mean: Tensor, covariance: Tensor) -> None:
+        """Give the network its weights; moments float64 [d] and [d, d]."""
+
+
 class ExaminedTask(Task, Protocol):
     """A task that also answers the doctor, who looks for what is wrong with it."""
 

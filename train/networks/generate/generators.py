@@ -8,12 +8,15 @@ from pydantic import Field
 from tombola.train.networks.axis import Axes
 from tombola.train.networks.generate.autoencoder import Autoencoder, AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
+from tombola.train.networks.generate.linear_gaussian import LinearGaussian, LinearGaussianSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 
-NetworkSettings = Annotated[VaeSettings | GanSettings | AutoencoderSettings, Field(discriminator="kind")]
-Generator = Vae | Gan | Autoencoder
-Encoding = Vae | Autoencoder  # those that also encode
+NetworkSettings = Annotated[
+    VaeSettings | GanSettings | AutoencoderSettings | LinearGaussianSettings, Field(discriminator="kind")
+]
+Generator = Vae | Gan | Autoencoder | LinearGaussian
+Encoding = Vae | Autoencoder | LinearGaussian  # those that also encode
 
 
 def build_generator(
@@ -34,5 +37,7 @@ def build_generator(
             network = Gan(settings, shape, n_labels, axes)
         case AutoencoderSettings():
             network = Autoencoder(settings, shape, axes)
+        case LinearGaussianSettings():
+            network = LinearGaussian(settings, shape)
     axes.check_all_used()
     return network

@@ -17,6 +17,7 @@ from tombola.train.metrics.score import Score
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import GanSettings
 from tombola.train.networks.generate.generators import Generator, build_generator
+from tombola.train.networks.generate.linear_gaussian import LinearGaussianSettings
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
@@ -28,6 +29,7 @@ from tombola.train.tasks.generate.batches import Batch, GenerateExamples, collat
 from tombola.train.tasks.generate.exhibits import generate_exhibits
 from tombola.train.tasks.generate.gan_objective import GanObjective
 from tombola.train.tasks.generate.likelihood import log_likelihood
+from tombola.train.tasks.generate.linear_gaussian_objective import LinearGaussianObjective
 from tombola.train.tasks.generate.objective import Objective
 from tombola.train.tasks.generate.recipe import GenerateRecipe
 from tombola.train.tasks.generate.vae_objective import VaeObjective
@@ -42,8 +44,9 @@ JUDGED_TOGETHER = 256
 class GenerateTask:
     """Pictures like those of the recipe, from random numbers.
 
-    The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture, of an
-    autoencoder the squared error of one. A GAN has none, and its last weights are the best known.
+    The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture, of a
+    linear-Gaussian generator that itself, of an autoencoder the squared error of a picture. A GAN has none,
+    and its last weights are the best known.
     """
 
     score = Score("loss", "", higher_is_better=False)
@@ -140,6 +143,17 @@ class GenerateTask:
             tell(done, len(self.valid_data))
         return {name: total / len(self.valid_data) for name, total in sums.items()}
 
+    @property
+    def by_moments(self) -> bool:
+        return isinstance(self.objective, LinearGaussianObjective)
+
+    def vectors(self, batch: Batch) -> Tensor:
+        return self._seen(batch)[0].flatten(1)
+
+    def fit(self, network: nn.Module, mean: Tensor, covariance: Tensor) -> None:
+        assert isinstance(self.objective, LinearGaussianObjective)
+        self.objective.fit(network, mean, covariance)
+
     def log_likelihood(self, network: nn.Module, samples: int, tell: Tell = silent) -> float | None:
         """The mean log p(x) of the validation pictures in nats, by as many importance samples of each, the
         pixels of binary ones drawn anew; None where the family has no such estimate, or no pictures."""
@@ -194,6 +208,8 @@ def objective_of(recipe: GenerateRecipe) -> Objective:
             return VaeObjective(recipe.network, recipe.picture.shape)
         case AutoencoderSettings():
             return AutoencoderObjective(recipe.network, recipe.picture.shape)
+        case LinearGaussianSettings():
+            return LinearGaussianObjective(recipe.network)
         case GanSettings():
             if recipe.training.optimizer == "sgd":
                 raise RecipeError('training.optimizer = "sgd" does not balance a GAN; use "adam"')

@@ -1,0 +1,103 @@
+"""Probabilistic PCA and factor analysis from the moments of the training pictures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tombola.train.networks.generate.linear_gaussian import LinearGaussian, LinearGaussianSettings
+from tombola.train.tasks.moment import Moment
+
+LEAST_VARIANCE = 1e-5  # of a level's noise: a pixel that is black in all pictures has none of its own
+
+
+class LinearGaussianObjective:
+    """The loss is -log p(x) in nats a picture."""
+
+    turns = 1
+    noise_size = 0
+
+    def __init__(self, settings: LinearGaussianSettings) -> None:
+        self.settings = settings
+
+    def prepare(self, network: nn.Module, turn: int) -> None:
+        """Nothing here learns by turns."""
+
+    def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"rate": 1.0}
+
+    def losses(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        labels: Tensor | None,  # noqa: ARG002
+        noise: Tensor,  # noqa: ARG002
+        moment: Moment,  # noqa: ARG002
+    ) -> Mapping[str, Tensor]:
+        return {"likelihood": -network(images).mean()}
+
+    def scores(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        labels: Tensor | None,  # noqa: ARG002
+        noise: Tensor,  # noqa: ARG002
+    ) -> Mapping[str, Tensor]:
+        return {"loss": -network(images)}
+
+    @torch.no_grad()
+    def fit(self, network: nn.Module, mean: Tensor, covariance: Tensor) -> None:
+        """Give the network the weights of greatest likelihood for pictures of this mean, float64 [d], and
+        covariance [d, d]."""
+        assert isinstance(network, LinearGaussian)
+        if self.settings.noise == "ppca":
+            weight, variance = fit_ppca(covariance, self.settings.latents)
+        else:
+            weight, variance = fit_factors(covariance, self.settings.latents, self.settings.em_steps)
+        reads = posterior_reads(weight, variance)
+        for parameter, value in (
+            (network.back.weight, weight),
+            (network.back.bias, mean),
+            (network.there.weight, reads.T),
+            (network.there.bias, -mean @ reads),
+            (network.variance, variance),
+        ):
+            parameter.copy_(value)
+
+
+def fit_ppca(covariance: Tensor, latents: int) -> tuple[Tensor, Tensor]:
+    """W [d, latents] = U (Λ - σ² I)^½ and σ², the mean of the eigenvalues left out, as Ψ [d] (Tipping &
+    Bishop 1999, equations 7 and 8, with no turn)."""
+    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = values.flip(0), vectors.flip(1)
+    rest = values[latents:]
+    sigma2 = (rest.mean() if len(rest) else values.new_zeros(())).clamp(min=LEAST_VARIANCE)
+    weight = vectors[:, :latents] * (values[:latents] - sigma2).clamp(min=0).sqrt()
+    return weight, sigma2.expand(len(covariance)).clone()
+
+
+def fit_factors(covariance: Tensor, latents: int, steps: int) -> tuple[Tensor, Tensor]:
+    """W [d, latents] and Ψ [d] after so many steps of EM (Rubin & Thayer 1982) from the closed form of ppca.
+    No step lowers the likelihood."""
+    weight, variance = fit_ppca(covariance, latents)
+    for _ in range(steps):
+        weight, variance = em_step(covariance, weight, variance)
+    return weight, variance
+
+
+def em_step(covariance: Tensor, weight: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of EM for factor analysis."""
+    reads = posterior_reads(weight, variance)
+    crossed = covariance @ reads  # E[x zᵀ]
+    second = torch.eye(weight.shape[1]).to(weight) - weight.T @ reads + reads.T @ crossed  # E[z zᵀ]
+    weight = torch.linalg.solve(second, crossed.T).T
+    return weight, (covariance.diagonal() - (weight * crossed).sum(1)).clamp(min=LEAST_VARIANCE)
+
+
+def posterior_reads(weight: Tensor, variance: Tensor) -> Tensor:
+    """[d, latents]: E[z | x] = (x - μ) of it, Ψ⁻¹ W (I + Wᵀ Ψ⁻¹ W)⁻¹."""
+    scaled = weight / variance[:, None]
+    precision = torch.eye(weight.shape[1]).to(weight) + scaled.T @ weight
+    reads: Tensor = torch.linalg.solve(precision, scaled.T).T
+    return reads

@@ -107,4 +107,9 @@ def _list() -> list[str]:
         for name, size_bytes, what, rights in known
         for row in ((name, size_text(size_bytes), what), ("", "", rights))
     ]
-    return table(("name", "size", "what, and its rights"), rows, "<><", columns=terminal_columns())
+    lines = table(("name", "size", "what, and its rights"), rows, "<><", columns=terminal_columns())
+    return [
+        *lines,
+        "",
+        "Sizes are as published; what is downloaded is held to them and to the published SHA-256.",
+    ]

@@ -21,9 +21,16 @@ def handful(
 
     data = formats.load(annotations, pictures).fold(folds or ())
     names = classes.split(",")
+    if strange := [name for name in names if name not in data.classes]:
+        raise typer.BadParameter(
+            f"{strange[0]} is not one of {', '.join(data.classes)}", param_hint="--classes"
+        )
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already; name a new folder", param_hint="--out")
     labels = [data.classes.index(name) for name in names]
     shown = [record for record in data.records if (np.isin(record.labels, labels) & ~record.difficult).any()]
-    chosen = [shown[int(place * len(shown) / photos)] for place in range(min(photos, len(shown)))]
+    count = min(photos, len(shown))
+    chosen = [shown[place * len(shown) // count] for place in range(count)]
     out.mkdir(parents=True)
     boxes: list[dict[str, Any]] = []
     images = []

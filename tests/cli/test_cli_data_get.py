@@ -33,7 +33,8 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_list_names_all_with_size_and_rights(tombola: Tombola) -> None:
     result = tombola("data", "get", "--list")
     assert result.exit_code == 0
-    lines = result.stdout.splitlines()
+    *lines, _, told = result.stdout.splitlines()
+    assert "SHA-256" in told
     known = [(one.name, one.rights) for one in DATA_SETS] + [(one.name, one.rights) for one in WEIGHTS]
     assert [line.split()[0] for line in lines[1::2]] == [name for name, _ in known]
     assert [line.strip() for line in lines[2::2]] == [rights for _, rights in known]

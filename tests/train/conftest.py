@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -187,3 +187,12 @@ workers = 0
 def digits_recipe(make_digits_recipe: Callable[[Path], Path], tmp_path: Path) -> Path:
     """The recipe in a folder of the test's own."""
     return make_digits_recipe(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def no_drawing() -> Iterator[None]:
+    """Curves and reports have tests of their own; drawn here they would take longer than the trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tombola.train.loop.loop.draw_curves", lambda *_: b"drawn")
+        patch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
+        yield

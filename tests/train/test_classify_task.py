@@ -20,6 +20,8 @@ from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 START = Moment(0, 0, 1)
 
 
@@ -157,11 +159,7 @@ def test_the_score_is_the_share_of_right_guesses(trained: Path) -> None:
     assert scores["accuracy"] == pytest.approx(np.mean(right))
 
 
-def test_the_same_training_twice_gives_the_same_weights(
-    digits_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The report takes longer than the training and has tests of its own.
-    monkeypatch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
+def test_the_same_training_twice_gives_the_same_weights(digits_data: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "digits.toml"
     write_recipe(recipe, digits_data)
     changes = ("training.epochs=1", "network.dropout=0.3", "augment.rotate=10", "augment.erase=0.5")

@@ -30,6 +30,8 @@ from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_network, load_recipe
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 RUN = """
 import sys
 from pathlib import Path
@@ -45,21 +47,12 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(autouse=True)
-def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves and reports have tests of their own; a drawing takes as long as an epoch here."""
-    monkeypatch.setattr("tombola.train.loop.loop.draw_curves", lambda *_: b"drawn")
-    monkeypatch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
-
-
 @pytest.fixture(scope="module")
 def short_run(make_toy_recipe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch, to be looked at only."""
     folder = tmp_path_factory.mktemp("short")
     recipe = make_toy_recipe(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
-        train_recipe(recipe, folder / "run", overrides=["training.epochs=1"], quiet=True, device="cpu")
+    train_recipe(recipe, folder / "run", overrides=["training.epochs=1"], quiet=True, device="cpu")
     return folder / "run"
 
 

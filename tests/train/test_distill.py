@@ -20,6 +20,8 @@ from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_recipe, open_task
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 NOW = Moment(0, 0, 1)
 
 

@@ -18,6 +18,8 @@ from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_recipe
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 FROM_FILE = ("network.proposals=file",)
 
 

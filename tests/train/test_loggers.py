@@ -14,6 +14,8 @@ from tombola.train.loop.loggers import open_loggers
 from tombola.train.run.folder import RunFolder
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 SHORT = ["training.epochs=2", "training.batch_size=2"]
 
 

@@ -15,6 +15,8 @@ from tombola.train.prune.weights.settings import PruneSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 TWO_ROUNDS = PruneSettings(sparsity=0.75, rounds=2, rewind="thetak")
 
 

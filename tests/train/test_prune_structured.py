@@ -29,6 +29,8 @@ from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_network, open_task
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 SCORES: tuple[ScoreName, ...] = ("least_squares", "random")
 
 

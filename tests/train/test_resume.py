@@ -13,6 +13,8 @@ from tombola.train.loop.loop import Interrupted
 from tombola.train.tasks.classify.task import ClassifyTask
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 
 def trained(recipe: Path, run: Path, *changes: str, **options: Any) -> dict[str, torch.Tensor]:
     folder = train_recipe(recipe, run, overrides=changes, device="cpu", quiet=True, **options)

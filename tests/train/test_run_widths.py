@@ -15,6 +15,8 @@ from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import TASKS, load_network, load_recipe, open_task
 from tombola.train.train import train_recipe
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 NARROWER = {
     "detect": {"neck": 5, "stages.3": 3, "stages.2.0.hidden": 7},
     "classify": {"blocks.0.0": 3, "dense.0": 17},

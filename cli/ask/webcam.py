@@ -44,7 +44,8 @@ def webcam(
 ) -> None:
     """Show what a camera sees, with names and frames a second.
 
-    A detector draws boxes; a classifier writes the name of what it sees in the corner.
+    A detector draws boxes; a classifier writes the name of what it sees in the corner; of an
+    autoencoder, what it makes of the picture stands beside it.
 
     Always the newest frame: a slow model skips frames and never lags. In the window q quits and s saves
     the picture to the current folder. Where there is no display, --save records to a video file.
@@ -81,9 +82,12 @@ def webcam(
 
 
 def _answer(model: "Model", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":
+    from tombola.runtime.tasks.generate.model import Generator
     from tombola.runtime.tasks.signature import IMAGE
 
     task, signature = model.contract.task, model.contract.signature
+    if isinstance(model, Generator) and model.can_encode and score is None:
+        return model
     if signature.inputs != (IMAGE,):
         raise ModelError(f"a camera gives pictures, and a model of the task {task} takes something else.")
     if score is not None and not any(spec.name == "score_threshold" for spec in signature.optional_inputs):

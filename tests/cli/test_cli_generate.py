@@ -11,6 +11,9 @@ import pytest
 from typer.testing import Result
 
 from tests.toy_generator import full_generator, plain_generator
+from tombola.cli.ask import webcam
+from tombola.errors import ModelError
+from tombola.runtime.load import load
 
 Tombola = Callable[..., Result]
 
@@ -110,3 +113,8 @@ def test_the_other_commands_take_it(plain: Path, tombola: Tombola) -> None:
     assert "1 pictures compared" in tombola("verify", plain).stdout
     done = tombola("webcam", "--model", plain, "--save", "a.mp4")
     assert "a camera gives pictures" in done.stderr
+    full = load("full.onnx", "cpu")
+    frame = np.full((20, 40, 3), 90, np.uint8)
+    assert webcam._answer(full, None)(frame).draw(frame).shape == frame.shape
+    with pytest.raises(ModelError):
+        webcam._answer(full, 0.5)

@@ -98,6 +98,17 @@ def test_a_picture_is_encoded_and_comes_back(full: Generator) -> None:
     assert np.array_equal(full(PICTURE).images_u8, back.images_u8)
 
 
+@pytest.mark.parametrize("size_hw", [(60, 100), (100, 60), (31, 7)])
+def test_beside_a_camera_s_picture(full: Generator, size_hw: tuple[int, int]) -> None:
+    camera = np.full((*size_hw, 3), 200, np.uint8)
+    made = full(camera)
+    drawn, half = made.draw(camera), size_hw[1] // 2
+    assert drawn.shape == camera.shape
+    assert drawn[size_hw[0] // 2, half // 2].tolist() == [200] * 3
+    right = drawn[:, half : 2 * half]
+    assert {0, *made.images_u8.ravel()} >= set(np.unique(right)) > {0}
+
+
 def test_what_cannot_encode_says_so(plain: Generator) -> None:
     with pytest.raises(ModelError, match="cannot encode"):
         plain.reconstruct(PICTURE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +50,22 @@ class Generated:
     def size_hw(self) -> tuple[int, int]:
         """Height and width of each picture, in pixels."""
         return self.images_u8.shape[1], self.images_u8.shape[2]
+
+    def draw(self, image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture of the same size, uint8 [height, width, 3] RGB: in its left half the one given, in its
+        right half the first that was made, each as large as it fits."""
+        height, width = image_rgb_u8.shape[:2]
+        canvas = np.zeros((height, width, 3), np.uint8)
+        for left, shown in ((0, image_rgb_u8), (width // 2, self[0])):
+            share = min(height / shown.shape[0], (width // 2) / shown.shape[1])
+            size_wh = max(1, int(shown.shape[1] * share)), max(1, int(shown.shape[0] * share))
+            # A small picture is shown with its pixels as they are.
+            how = cv2.INTER_AREA if share < 1 else cv2.INTER_NEAREST
+            top, edge = (height - size_wh[1]) // 2, left + (width // 2 - size_wh[0]) // 2
+            canvas[top : top + size_wh[1], edge : edge + size_wh[0]] = cv2.resize(
+                shown, size_wh, interpolation=how
+            )
+        return canvas
 
     def sheet(self, across: int | None = None) -> NDArray[np.uint8]:
         """All pictures on one, uint8 [h, w, 3] RGB, in rows of `across`, about a square by default.

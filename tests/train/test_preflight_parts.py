@@ -261,7 +261,7 @@ def test_a_trial_goes_as_the_loop_goes() -> None:
     task = NumberTask(nn.Sequential(nn.Linear(1, 3), nn.Dropout(0.5), nn.Linear(3, 1)), l2=0.1, max_norm=0.4)
     material = Material(task, CPU)
     batch, trial = material.first_batch(augmented=False), material.trial()
-    learner = GradientLearner(task, Fabric(accelerator="cpu", devices=1), rate=lambda _: 0.01)
+    learner = GradientLearner(task, Fabric(accelerator="cpu", devices=1), rate=0.01)
     for step in range(3):
         seed_noise(task.seed, step)
         losses = learner.step(batch, Moment(step, 0, 10))

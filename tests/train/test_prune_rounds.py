@@ -11,7 +11,7 @@ from tombola.errors import RecipeError, TrainingError
 from tombola.train.loop import loop
 from tombola.train.prune.weights.mask import Mask
 from tombola.train.prune.weights.rounds import find_tickets
-from tombola.train.prune.weights.settings import PruneSettings
+from tombola.train.prune.weights.settings import PruneSettings, Rewind
 from tombola.train.run.folder import RunFolder
 from tombola.train.train import train_recipe
 
@@ -117,6 +117,31 @@ def test_a_killed_search_goes_on_to_the_same_bits(
     for name in ("last", "best", "mask"):
         files = [f.folder / "round-2" / f"{name}.safetensors" for f in (whole, cut)]
         assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("rewind", ["thetak", "finetune"])
+def test_a_round_is_a_run_that_train_goes_on_with(
+    dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewind: Rewind
+) -> None:
+    """It remembers its first step, its mask and its rate."""
+    settings = PruneSettings(sparsity=0.5, rounds=1, rewind=rewind)
+    whole = find_tickets(dense, tmp_path / "whole", settings, quiet=True)
+    step = loop._Training._train_step
+
+    def failing(training: loop._Training, batch: object) -> None:
+        if training.step == 10:
+            training._save_checkpoint()
+            raise KeyboardInterrupt
+        step(training, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "_train_step", failing)
+        with pytest.raises(KeyboardInterrupt):
+            find_tickets(dense, tmp_path / "cut", settings, quiet=True)
+    run = tmp_path / "cut" / "round-1"
+    train_recipe(run / "recipe.toml", run, resume=True, device="cpu", quiet=True)
+    for name in ("last.safetensors", "metrics.csv"):
+        assert (run / name).read_bytes() == (whole.folder / "round-1" / name).read_bytes()
 
 
 def test_a_ticket_is_pruned_from_its_mask(dense: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def train(
     learner: how; by gradient descent if none is given. The result depends on the recipe and its seed, not on
     interruptions; nor on the number of processes, unless the network has parts that look at a whole batch or
     draw random numbers. first_step: begin at this step of the schedule and of the pictures' order, as if the
-    steps before had been trained; a resumed run is told it again.
+    steps before had been trained; a resumed run remembers it.
     Raises TrainingError (loss not finite, damaged checkpoint, a run that exists already) and Interrupted.
     """
     if task.settings.batch_size % fabric.world_size:
@@ -263,6 +263,7 @@ class _Training:
                 int(progress[key]) for key in ("step", "epoch", "epoch_step")
             )
             self.epoch_ended = progress.get("epoch_ended", False)
+            self.first_step = progress.get("first_step", self.first_step)
             self.history = progress["history"]
             self.sums.update(progress["sums"])
             rows, _ = self.run.read_watch()
@@ -285,6 +286,7 @@ class _Training:
             "watch": self.watch.state(),
             "plan": self.plan_mark,
             "total_steps": self.total_steps,
+            "first_step": self.first_step,
         }
         if self.fabric.is_global_zero:
             # First the table: what it has too much after a kill in between, a resume leaves out.

@@ -26,8 +26,7 @@ def retrain(
 ) -> None:
     """Train from `start` in the folder `here`, or go on there. Raises TrainingError and Interrupted."""
     fabric = open_fabric(task.settings.precision, device=device, processes=1)
-    constant = FINE_TUNING * task.settings.learning_rate
-    rate = (lambda _: constant) if rewind == "finetune" else None
+    rate = FINE_TUNING * task.settings.learning_rate if rewind == "finetune" else None
     learner = GradientLearner(task, fabric, rate=rate, weights=start.weights, mask=mask)
     resume = here.has_checkpoint
     train(task, here, resume=resume, fabric=fabric, learner=learner, first_step=start.step, quiet=quiet)

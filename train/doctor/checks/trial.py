@@ -36,12 +36,10 @@ class Trial:
         if optimizer:
             changes["optimizer"] = optimizer
         self.task = task
-        self._rate = 0.0
         self._learner = GradientLearner(
             task,
             Fabric(accelerator=device.type, devices=1, precision=task.settings.precision),
             settings=task.settings.model_copy(update=changes),
-            rate=lambda _: self._rate,
         )
         self.network = self._learner.network
         if plain:
@@ -54,7 +52,7 @@ class Trial:
 
     def step(self, batch: Any, rate: float) -> float:
         """One optimiser step at a learning rate; the loss before it, NaN or infinite if it has exploded."""
-        self._rate = rate
+        self._learner.rate = rate
         seed_noise(self.task.seed, self.moment.step)
         try:
             losses = self._learner.step(batch, self.moment)

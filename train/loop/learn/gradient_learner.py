@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,10 @@ class GradientLearner:
     """One network, one optimiser, the losses of the task, with those of a teacher if it has one, and the
     penalties of the settings. Where parts learn in turns the optimiser moves those that have a gradient.
 
-    settings: other than the task's. rate: the learning rate at a moment, other than that of the schedule.
-    weights: to begin with, other than the task's. mask: parameter's name -> bool tensor of its shape; where
-    it is False the weight is 0 and stays so, in the network and in the average. It is part of the state, and
-    a restored one replaces it.
+    settings: other than the task's. weights: to begin with, other than the task's. rate: a learning rate, in
+    place of the schedule's. mask: parameter's name -> bool tensor of its shape; where it is False the weight
+    is 0 and stays so, in the network and in the average. Rate and mask are part of the state, and restored
+    ones replace them.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class GradientLearner:
         fabric: Fabric,
         *,
         settings: TrainingSettings | None = None,
-        rate: Callable[[Moment], float] | None = None,
+        rate: float | None = None,
         weights: Mapping[str, Tensor] | None = None,
         mask: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.task, self.fabric, self.settings = task, fabric, settings or task.settings
-        self._rate = rate or self._scheduled_rate
+        self.rate = rate
         network = task.build_network(start=weights is None)
         if weights is not None:
             network.load_state_dict(weights)
@@ -65,7 +65,7 @@ class GradientLearner:
         """One optimiser step, in all its turns; the parts of the loss before it, those that the settings add
         among them."""
         for group, factor in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = self._rate(moment) * factor
+            group["lr"] = (self._scheduled_rate(moment) if self.rate is None else self.rate) * factor
         parts: dict[str, float] = {}
         gradients: dict[str, Tensor] = {}
         for turn in range(self._turns):
@@ -130,6 +130,8 @@ class GradientLearner:
         if self.average is not None:
             tensors |= {f"average.{name}": t for name, t in self.average.tensors.items()}
         tensors |= {f"mask.{name}": kept for name, kept in self.mask.items()}
+        if self.rate is not None:
+            tensors["rate"] = torch.tensor(self.rate, dtype=torch.float64)
         for name, parameter in self._named.items():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if value is not None:
@@ -143,6 +145,7 @@ class GradientLearner:
             for name, tensor in self.average.tensors.items():
                 tensor.copy_(average[name])
         self._set_mask(_strip(state, "mask."))
+        self.rate = float(state["rate"]) if "rate" in state else None
         of: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, tensor in _strip(state, "optimizer.").items():
             parameter_name, _, key = name.rpartition(":")
@@ -171,13 +174,15 @@ class GradientLearner:
 
     def _set_mask(self, mask: Mapping[str, Tensor]) -> None:
         self.mask = {name: kept.to(self._named[name].device) for name, kept in mask.items()}
+        # Times 0 takes a tenth of the time of masked_fill_.
+        self._factors = {name: kept.to(self._named[name].dtype) for name, kept in self.mask.items()}
 
     @torch.no_grad()
     def _cut(self, tensors: Mapping[str, Tensor]) -> None:
         """Zero what the mask leaves out."""
-        for name, kept in self.mask.items():
+        for name, factor in self._factors.items():
             if name in tensors:
-                tensors[name].masked_fill_(~kept, 0)
+                tensors[name].mul_(factor)
 
 
 def _strip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

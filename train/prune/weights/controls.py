@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from tombola.train.prune.weights.criteria import prune_smallest
 from tombola.train.prune.weights.mask import Mask
 
 
@@ -18,6 +19,15 @@ def random_mask(like: Mask, seed: int) -> Mask:
         flat[places] = True
         living[name] = flat.view_as(tensor)
     return Mask(living)
+
+
+def magnitude_mask(weights: Mapping[str, Tensor], like: Mask) -> Mask:
+    """The mask of the largest |w| in each tensor, as many as live in `like`; the rest of `weights` is not
+    asked."""
+    like.check_fits(weights, "the network")
+    # The factor on a share of a half makes each tensor's own.
+    rates = {name: 2 * sparsity for name, sparsity in like.sparsities().items()}
+    return prune_smallest(weights, Mask.full({name: weights[name] for name in like}), 0.5, rates=rates)
 
 
 def line_between(

@@ -2,21 +2,19 @@
 (Frankle & Carbin 2019, section 2; late rewinding: Frankle et al. 2020)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from tombola.errors import TrainingError
 from tombola.train.drawing.tickets import draw_tickets
 from tombola.train.metrics.score import Score
 from tombola.train.prune.retrain import dense_score, reached, retrain
-from tombola.train.prune.weights.criteria import prune_smallest
 from tombola.train.prune.weights.mask import MASK, Mask
-from tombola.train.prune.weights.prunable import prunable
+from tombola.train.prune.weights.next_mask import next_mask
 from tombola.train.prune.weights.rewind import Start, find_start
 from tombola.train.prune.weights.settings import PruneSettings, keep_settings
 from tombola.train.run.folder import RunFolder, write_atomic
@@ -107,7 +105,8 @@ class _Search:
         """Prune what the round before has trained, rewind, train, and write down how it went."""
         trained = before.read_weights("last")
         network = self.task.build_network(start=False)
-        mask = self._next_mask(network, trained, before, share)
+        kept = before.path / MASK
+        mask = next_mask(network, trained, Mask.read(kept) if kept.exists() else None, share, self.settings)
         network.load_state_dict(mask.applied(trained))
         with torch.inference_mode():
             score_before = self.task.evaluate(network.eval())[self.task.score.name]
@@ -126,18 +125,6 @@ class _Search:
         row = Round(number, mask.living, mask.total, score_before, score_after, steps, mask.sparsities())
         write_atomic(here.path / ROUND, json.dumps(asdict(row), indent=2).encode())
         return row
-
-    def _next_mask(
-        self, network: nn.Module, trained: Mapping[str, Tensor], before: RunFolder, share: float
-    ) -> Mask:
-        settings = self.settings
-        names = prunable(network, leave_out=settings.leave_out, biases=settings.biases).keys()
-        halved = names - prunable(network, leave_out=(*settings.leave_out, *settings.half_rate)).keys()
-        weights = {name: trained[name] for name in names}
-        path = before.path / MASK
-        mask = Mask.read(path) if path.exists() else Mask.full(weights)
-        rates = dict.fromkeys(halved, 0.5) if settings.half_rate else {}
-        return prune_smallest(weights, mask, share, scope=settings.scope, rates=rates)
 
     def _lineage(self, number: int, mask: Mask, start: Start, before: RunFolder) -> dict[str, Any]:
         levels = before.read_lineage().get("ticket", {}).get("sparsity_by_round", [])

@@ -10,7 +10,8 @@ from lightning_fabric import Fabric
 from tombola.errors import RecipeError
 from tombola.train.loop.learn.gradient_learner import GradientLearner
 from tombola.train.loop.learn.noise import seed_noise
-from tombola.train.tasks.generate.task import GenerateTask
+from tombola.train.metrics.frechet import frechet_distance
+from tombola.train.tasks.generate.task import GenerateTask, coarse_features
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import open_task
 from tombola.train.train import train_recipe
@@ -79,6 +80,16 @@ def test_a_slope_penalty_now_and_then(recipe: Path) -> None:
     batch = task.collate([task.examples()[request] for request in task.plan_epoch(0)[0]])
     seen = [set(learner.step(batch, Moment(step, 0, 10))) for step in range(5)]
     assert [("r1" in parts) for parts in seen] == [True, False, False, False, True]
+
+
+def test_a_gan_is_judged_by_how_far_its_pictures_are_from_real_ones(recipe: Path, tmp_path: Path) -> None:
+    run = train_recipe(recipe, tmp_path / "run", overrides=(*GAN, "training.epochs=1"), quiet=True)
+    (row,) = run.read_metrics()
+    assert 0 < row["valid_loss"] < 20
+    assert 0 <= row["valid_critic_right"] <= 1
+    images = torch.rand(50, 1, 28, 28)
+    assert frechet_distance(coarse_features(images), coarse_features(images)) < 1e-6
+    assert frechet_distance(coarse_features(images), coarse_features(images / 2)) > 1
 
 
 def test_a_gan_goes_on_where_it_stopped(recipe: Path) -> None:

@@ -5,17 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from tombola.errors import RecipeError
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
+from tombola.train.metrics.frechet import frechet_distance
 from tombola.train.metrics.score import Score
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
-from tombola.train.networks.generate.gan import GanSettings
+from tombola.train.networks.generate.gan import Gan, GanSettings
 from tombola.train.networks.generate.generators import Generator, build_generator
 from tombola.train.networks.generate.linear_gaussian import LinearGaussianSettings
 from tombola.train.networks.generate.vae import Vae, VaeSettings
@@ -39,14 +43,15 @@ from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 LAYERS = Layers(last=("none",))  # all layers are taken over: none depends on the classes' names
 
 JUDGED_TOGETHER = 256
+COARSE_HW = (8, 8)
 
 
 class GenerateTask:
     """Pictures like those of the recipe, from random numbers.
 
     The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture, of a
-    linear-Gaussian generator that itself, of an autoencoder the squared error of a picture. A GAN has none,
-    and its last weights are the best known.
+    linear-Gaussian generator that itself, of an autoencoder the squared error of a picture, of a GAN the
+    Fréchet distance of its pictures from real ones, both brought to 8×8 levels.
     """
 
     score = Score("loss", "", higher_is_better=False)
@@ -135,13 +140,20 @@ class GenerateTask:
             return {}
         device = next(network.parameters()).device
         sums: defaultdict[str, float] = defaultdict(float)
+        real: list[NDArray[np.float64]] = []
+        made: list[NDArray[np.float64]] = []
         for done, batch in self._judged(self.valid_data):
             images, labels = self._seen(batch.to(device))
             figures = self.objective.scores(network, images, labels, batch.noise.to(device))
             for name, values in figures.items():
                 sums[name] += float(values.double().sum())
+            if isinstance(network, Gan):
+                latents = batch.noise[:, : network.latent_size].to(device)
+                real.append(coarse_features(images))
+                made.append(coarse_features(network.decode(latents, labels)))
             tell(done, len(self.valid_data))
-        return {name: total / len(self.valid_data) for name, total in sums.items()}
+        means = {name: total / len(self.valid_data) for name, total in sums.items()}
+        return means if not made else {"loss": frechet_distance(np.vstack(real), np.vstack(made)), **means}
 
     @property
     def by_moments(self) -> bool:
@@ -199,6 +211,11 @@ class GenerateTask:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
         images = images.contiguous(memory_format=torch.channels_last)
         return images, batch.labels if self.recipe.network.conditional else None
+
+
+def coarse_features(images: Tensor) -> NDArray[np.float64]:
+    """Pictures [B, c, h, w] at COARSE_HW, a row each: where what is bright, and what goes with what."""
+    return np.asarray(F.adaptive_avg_pool2d(images.double(), COARSE_HW).flatten(1).cpu().numpy())
 
 
 def objective_of(recipe: GenerateRecipe) -> Objective:

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from tombola.errors import RecipeError
 from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.layers.dense_layer import Linear
 
@@ -22,7 +23,10 @@ class Attention(nn.Module):
         super().__init__()
         self.name = name
         if name == "dot" and query.width != cell.width:
-            raise ValueError(f"a dot product needs as many units ({query.width}) as features ({cell.width})")
+            raise RecipeError(
+                f'attention = "dot" needs as many decoder.units ({query.width}) as features ({cell.width}); '
+                'make them equal, or take "general"'
+            )
         self.query: nn.Module = nn.Identity()
         self.key: nn.Module = nn.Identity()
         if name in ("additive", "reduced"):

@@ -18,7 +18,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """float [..., reads] -> [..., writes]."""
-        if x.ndim == 2:
+        if x.ndim <= 2:
             return super().forward(x)
         # As rows, which are exported as one product with the weight as it is, not with a copy turned around.
         return super().forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]

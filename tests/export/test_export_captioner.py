@@ -1,0 +1,153 @@
+"""A captioner from drawn squares to sentences: trained, exported, and the same words from the file."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+import tombola
+from tests.toy_captions import write_toy
+from tombola.cli.main import app
+from tombola.export.graph.graph import quiet
+from tombola.export.graph.translations import OPSET
+from tombola.export.run import export_run
+from tombola.runtime.pictures.picture import read_rgb
+from tombola.train.evaluate import evaluate_run
+from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
+from tombola.train.networks.caption.search import Options, search
+from tombola.train.tasks.caption.task import caption_maps
+from tombola.train.tasks.table import load_network
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, run/ and captioner.onnx."""
+    root = tmp_path_factory.mktemp("captioner") / "toy"
+    recipe = write_toy(root)
+    command = ["train", str(recipe), "--out", str(root / "run"), "--set", "training.epochs=14", "-q"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    export_run(root / "run", root / "captioner.onnx", photos=sorted((root / "pictures").glob("0[37].png")))
+    return root
+
+
+def test_the_file_says_what_the_network_says(toy: Path) -> None:
+    network, recipe = load_network(toy / "run")
+    captioner = tombola.load(toy / "captioner.onnx", "cpu", task="caption")
+    picture_input = recipe.picture.as_input()
+    compared = 0
+    for path in sorted((toy / "pictures").glob("*.png")):
+        image = read_rgb(path)
+        with torch.inference_mode():
+            maps = network.encoder(picture_input(torch.from_numpy(image)))
+            for beam, repeat in ((1, 0), (3, 0), (5, 2)):
+                wanted = caption_maps(network, maps, Options.of(beam, 8, 1.0, repeat))
+                found = captioner.outputs(
+                    {
+                        "image": image,
+                        **captioner.contract.signature.option_feeds(
+                            {"beam_size": beam, "max_length": 8, "no_repeat": repeat}
+                        ),
+                    }
+                )
+                length = found["tokens"].shape[1]
+                kept = wanted.scores[0] > -torch.inf
+                # The file's weights are rounded to float16, so of nearly equal captions the order may differ.
+                best = wanted.tokens[0, 0, :length].tolist()
+                gap = float(wanted.scores[0, 0] - wanted.scores[0, 1]) if beam > 1 else 1.0
+                if gap > 0.01:
+                    assert found["tokens"][0].tolist() == best, path
+                    compared += 1
+                assert np.allclose(found["scores"], wanted.scores[0][kept], atol=0.02)
+    assert compared > 50
+
+
+def test_it_has_learned_and_is_scored_alike_as_run_and_as_file(toy: Path) -> None:
+    of_run = evaluate_run(toy / "run")
+    assert of_run.main > 3  # 10 is the most; one sentence for all pictures has less than 2
+    told = CliRunner().invoke(
+        app,
+        [
+            "evaluate", str(toy / "captioner.onnx"), "--json", "--interval", "--device", "cpu",
+            "-a", str(toy / "captions.json"), "-p", str(toy / "pictures"), "--fold", "3/4",
+        ],
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    scores = json.loads(told.stdout)
+    assert scores["pictures"] == 6
+    assert scores["cider_d"] > 3
+    assert scores["interval"][0] <= scores["cider_d"] <= scores["interval"][1]
+    verified = CliRunner().invoke(app, ["verify", str(toy / "captioner.onnx"), "--device", "cpu"])
+    assert verified.exit_code == 0, verified.output
+
+
+def test_nothing_of_the_weights_is_stored_twice(toy: Path) -> None:
+    graph = onnx.load(toy / "captioner.onnx").graph
+    network, _ = load_network(toy / "run")
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    stored = sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
+    # Beside them there are constants of the halving loop, and batch norms are folded away.
+    assert stored < weights + 2500
+    names = {tensor.name for tensor in graph.initializer}
+    assert {"decoder.words.weight", "decoder.cell.input.weight", "decoder.cell.hidden.weight"} <= names
+    assert [node.op_type for node in graph.node].count("Loop") == 2
+
+
+@pytest.mark.parametrize(("cell", "attention"), [("gru", "general"), ("rnn", "none")])
+def test_other_decoders_search_alike_in_a_graph(cell: str, attention: str) -> None:
+    torch.manual_seed(4)
+    settings = RecurrentSettings(cell=cell, attention=attention, units=8, embedding=6)  # type: ignore[arg-type]
+    decoder = RecurrentDecoder(settings, Axis("features", 8), 12, Axes()).eval()
+    with torch.no_grad():
+        decoder.words.weight.mul_(6.0)
+
+    class Searched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = decoder
+
+        def forward(
+            self, cells: Tensor, beam: Tensor, longest: Tensor, power: Tensor, repeat: Tensor
+        ) -> Tensor:
+            memory = self.decoder.remember(cells)
+            count = options[0].item()
+            torch._check(count >= 1)
+            state = self.decoder.start(memory, count)  # type: ignore[arg-type]
+            return search(self.decoder.step, memory, state, Options(*options), 5, 12).tokens
+
+    module, cells = Searched(), torch.randn(1, 5, 8)
+    names = ["cells", "beam", "longest", "power", "repeat"]
+    with quiet():
+        program = torch.onnx.export(
+            module,
+            (cells, *Options.of(3, 7)),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=names,
+            verbose=False,
+        )
+    assert program is not None
+    session = ort.InferenceSession(program.model_proto.SerializeToString())
+    for seed, beam, longest, repeat in ((0, 1, 9, 0), (1, 3, 7, 1), (2, 6, 12, 2)):
+        cells = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(seed))
+        fed = (cells, *Options.of(beam, longest, 1.0, repeat))
+        [found] = session.run(None, {name: one.numpy() for name, one in zip(names, fed, strict=True)})
+        with torch.no_grad():
+            assert found.tolist() == module(*fed).tolist()
+
+
+def test_a_picture_without_colours_is_captioned_too(toy: Path) -> None:
+    captioner = tombola.load(toy / "captioner.onnx", "cpu", task="caption")
+    captions = captioner(cv2.imread(str(toy / "pictures" / "00.png"), cv2.IMREAD_GRAYSCALE))
+    assert captions.best.words
+    assert captions.attention.shape == (len(captions.best.words), 8, 8)

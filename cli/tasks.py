@@ -20,6 +20,7 @@ class TaskCommands:
     look:     what lies in such data, and what is wrong with it.
     holds:    whether data of no named format are the task's.
     look_at_recipe: the same as look, of all sets that a recipe of the task names.
+    is_slow:  whether a camera's picture should not wait for its answers.
     """
 
     noun: str
@@ -30,6 +31,7 @@ class TaskCommands:
     look: Place
     holds: Place
     look_at_recipe: Place
+    is_slow: bool = False
 
 
 TASKS = {
@@ -68,10 +70,11 @@ TASKS = {
         ("tombola.cli.ask.caption", "caption"),
         "flickr8k-captioner.onnx",
         ("tombola.cli.evaluate.evaluate_caption", "report_captioner"),
-        ("karpathy",),
+        ("karpathy", "coco-captions", "flickr-tokens", "csv"),
         ("tombola.cli.data.look", "captions"),
         ("tombola.cli.data.look", "are_captions"),
         ("tombola.cli.data.look", "captions_of_recipe"),
+        is_slow=True,
     ),
 }
 

@@ -1,5 +1,6 @@
 """`tombola webcam`: a camera's picture with answers, in a window or into a file."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from tombola.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -44,8 +46,9 @@ def webcam(
 ) -> None:
     """Show what a camera sees, with names and frames a second.
 
-    A detector draws boxes; a classifier writes the name of what it sees in the corner; of an
-    autoencoder, what it makes of the picture stands beside it.
+    A detector draws boxes; a classifier writes the name of what it sees in the corner; a captioner writes
+    a sentence at the lower edge, and no picture waits for it; of an autoencoder, what it makes of the
+    picture stands beside it.
 
     Always the newest frame: a slow model skips frames and never lags. In the window q quits and s saves
     the picture to the current folder. Where there is no display, --save records to a video file.
@@ -67,8 +70,7 @@ def webcam(
         check_video_target(save)
     with stop_signals_like_ctrl_c():
         loaded = load(model_or_shipped(model), device.value, threads)
-        answer = _answer(loaded, score)
-        with Camera(camera) as frames:
+        with _answers(loaded, score) as answer, Camera(camera) as frames:
             if save is None:
                 shown = show(until(frames, seconds), answer)
                 typer.echo(f"{counted(shown, 'frame')} shown on {loaded.device}")
@@ -79,6 +81,16 @@ def webcam(
             )
             if not plays_in_browsers(save):
                 note(f"{save} does not play in a browser; a name that ends in .webm does")
+
+
+def _answers(
+    model: "Model", score: float | None
+) -> "AbstractContextManager[Callable[[NDArray[np.uint8]], Answer]]":
+    """The answer to a frame; of tasks that take long, one that no frame waits for."""
+    from tombola.runtime.moving.aside import Aside
+
+    answer = _answer(model, score)
+    return Aside(answer) if TASKS[model.contract.task].is_slow else nullcontext(answer)
 
 
 def _answer(model: "Model", score: float | None) -> "Callable[[NDArray[np.uint8]], Answer]":

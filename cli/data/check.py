@@ -29,9 +29,9 @@ FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
-        metavar=f"[{'|'.join(FORMATS)}]",
+        metavar="F",
         callback=_check_format,
-        help="How the data are written down.",
+        help=f"How the data are written down: {', '.join(FORMATS)}.",
         show_default="seen from the files",
     ),
 ]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
+from tests.toy_captioner import toy_captioner
 from tombola.errors import DisplayError
 from tombola.runtime.tasks.detect.answer import Detections
 
@@ -182,6 +183,16 @@ def test_webcam_records_in_real_time(
         f"seen.avi: {written / 20:.1f} s, {seen} frames seen on cpu\n",
     )
     assert frames_of(Path("seen.avi")) == written
+
+
+def test_a_captioner_does_not_keep_the_picture_waiting(
+    tombola: Tombola, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("toy.onnx").write_bytes(toy_captioner())
+    monkeypatch.setattr("tombola.runtime.moving.camera.Camera", FakeCamera)
+    result = tombola("webcam", "-m", "toy.onnx", "--save", "seen.avi", "--seconds", "0.2")
+    assert result.exit_code == 0, result.output
+    assert "frames seen on cpu" in result.stdout
 
 
 def test_ctrl_c_ends_a_recording_and_keeps_it(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:

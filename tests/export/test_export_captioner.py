@@ -116,9 +116,7 @@ def test_other_decoders_search_alike_in_a_graph(cell: str, attention: str) -> No
             super().__init__()
             self.decoder = decoder
 
-        def forward(
-            self, cells: Tensor, beam: Tensor, longest: Tensor, power: Tensor, repeat: Tensor
-        ) -> Tensor:
+        def forward(self, cells: Tensor, *options: Tensor) -> Tensor:
             memory = self.decoder.remember(cells)
             count = options[0].item()
             torch._check(count >= 1)

@@ -85,10 +85,76 @@ def test_every_fault_is_named(toy: Path, tmp_path: Path) -> None:
 def test_what_is_no_such_file(toy: Path, tmp_path: Path, content: str, match: str) -> None:
     path = tmp_path / "captions.json"
     with pytest.raises(DataError, match="does not exist"):
-        formats.load(path, toy / "pictures")
+        formats.load(path, toy / "pictures", format_name="karpathy")
     path.write_text(content)
     with pytest.raises(DataError, match=match):
-        formats.load(path, toy / "pictures")
+        formats.load(path, toy / "pictures", format_name="karpathy")
+
+
+def test_other_formats_say_the_same(toy: Path, tmp_path: Path) -> None:
+    said = {"00.png": ["A red square.", "Red, on the left"], "01.png": ["Ein blaues Quadrat"]}
+    wanted = [
+        ("00.png", (("a", "red", "square"), ("red", "on", "the", "left"))),
+        ("01.png", (("ein", "blaues", "quadrat"),)),
+    ]
+    rows = [(name, number, one) for name, own in said.items() for number, one in enumerate(own)]
+    coco = {
+        "images": [{"id": place, "file_name": name} for place, name in enumerate(said)],
+        "annotations": [{"image_id": list(said).index(name), "caption": one} for name, _, one in rows],
+    }
+    files = {
+        "coco.json": json.dumps(coco),
+        "tokens.txt": "".join(f"{name}#{number}\t{one}\n" for name, number, one in rows),
+        "captions.csv": "file,caption\n" + "".join(f'{name},"{one}"\n' for name, _, one in rows),
+    }
+    for file, text in files.items():
+        path = tmp_path / file
+        path.write_text(text, encoding="utf-8")
+        assert formats.holds_captions(path)
+        records = formats.load(path, toy / "pictures").records
+        assert [(one.file_name, one.captions) for one in records] == wanted
+        with pytest.raises(DataError, match="has no splits, so none of it is 'train'"):
+            formats.load(path, toy / "pictures", "train")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        (
+            "a.txt",
+            "00.png#0\tred\n00.png red\n01.png#0\t!\n",
+            ["line 2: it is not", "line 3: the caption is empty"],
+        ),
+        ("a.csv", "00.png,red\n01.png,a, b\n", ["row 2: it has 3 columns, not file and caption"]),
+        (
+            "a.json",
+            '{"images": [{"id": 1, "file_name": "00.png"}, {"id": 2}], "annotations": '
+            '[{"image_id": 1, "caption": "red"}, {"image_id": 7, "caption": "red"}, {"caption": "red"}]}',
+            [
+                "image 1: it has no file_name",
+                "annotation 1: its image_id 7",
+                "annotation 2: it has no image_id",
+            ],
+        ),
+    ],
+)
+def test_faults_of_other_formats(toy: Path, tmp_path: Path, file: str, text: str, told: list[str]) -> None:
+    path = tmp_path / file
+    path.write_text(text)
+    findings = formats.read(path, toy / "pictures").findings
+    assert [one.kind for one in findings] == ["bad annotation"] * len(told)
+    for one, wanted in zip(findings, told, strict=True):
+        assert f"{one.where}: {one.what}".startswith(f"{file}, {wanted}")
+
+
+def test_a_file_that_is_of_no_format(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("red squares\n")
+    assert not formats.holds_captions(tmp_path / "a.txt")
+    assert not formats.holds_captions(tmp_path / "gone.csv")
+    with pytest.raises(DataError, match="neither Karpathy's JSON nor COCO's captions"):
+        formats.read(tmp_path / "a.txt", toy / "pictures")
+    with pytest.raises(DataError, match="cannot be read"):
+        formats.read(tmp_path / "gone.csv", toy / "pictures")
 
 
 def test_a_split_that_nothing_is_of(toy: Path) -> None:

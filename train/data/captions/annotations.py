@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from tombola.errors import DataError
 from tombola.train.data.captions.caption_set import Caption, CaptionedPicture, CaptionSet
 from tombola.train.data.finding import Finding, Kind, raise_first
 from tombola.train.data.pictures.pictures import PictureStore
@@ -44,9 +45,16 @@ class CaptionFile:
 
 
 class CaptionReader:
-    """Gathers the captions of pictures, and what is wrong with them."""
+    """Gathers the captions of pictures, and what is wrong with them.
 
-    def __init__(self, source: Path) -> None:
+    split: the one asked for, of a file that has none: DataError.
+    """
+
+    def __init__(self, source: Path, split: str = "") -> None:
+        if split:
+            raise DataError(
+                f"{source} has no splits, so none of it is {split!r}; leave split out, and take folds"
+            )
         self.source = source
         self.findings: list[Finding] = []
         self._captions: dict[str, list[Caption]] = {}
@@ -70,9 +78,10 @@ class CaptionReader:
         if captions:
             self._records.append(CaptionedPicture(file_name, tuple(captions)))
 
-    def add_one(self, file_name: str, caption: Caption) -> None:
+    def add_one(self, file_name: str, caption: Caption, where: str) -> None:
         """One caption of a picture whose others stand elsewhere in the file."""
-        self._captions.setdefault(file_name, []).append(caption)
+        if self.words(caption, where) is not None:
+            self._captions.setdefault(file_name, []).append(caption)
 
     def finish(self, pictures: PictureStore) -> CaptionFile:
         for name, captions in self._captions.items():

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tombola.train.data.augment.warp import WarpSettings
+from tombola.train.data.captions.formats import FormatName
 from tombola.train.networks.caption.captioner import CaptionerSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Recipe, RunName, Scale, Section
@@ -27,11 +28,12 @@ class CaptionData(DataSettings):
     """Where the captioned pictures are. `valid` chooses the best weights; `test` is touched by `evaluate`
     alone.
 
-    format: "karpathy" (Karpathy's JSON). least_count: a word that training captions say less often is
-    unknown. classes: the words, the place is the token; training fills them in.
+    format: "karpathy" (Karpathy's JSON), "coco-captions", "flickr-tokens" (Flickr8k.token.txt) or "csv" (file
+    and caption, a row a caption); the first alone has splits. least_count: a word that training captions say
+    less often is unknown. classes: the words, the place is the token; training fills them in.
     """
 
-    format: Literal["karpathy"] = "karpathy"
+    format: FormatName = "karpathy"
     least_count: int = Field(default=5, ge=1)
     train: tuple[CaptionSource, ...] = Field(min_length=1)
     valid: tuple[CaptionSource, ...] = ()

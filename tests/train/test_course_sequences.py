@@ -100,7 +100,7 @@ def test_backpropagation_through_time_written_out() -> None:
     cell = RnnCell(Axis("x", 3), Axis("h", 4)).double()
     x, v = torch.randn(6, 3, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     states = run(cell, x, (torch.zeros(4, dtype=torch.float64),))
-    sum((h @ v for (h,) in states), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+    sum((h @ v for (h,) in states), torch.zeros(())).backward()
 
     hidden: list[Array] = [h.detach().numpy() for (h,) in states]
     w = cell.hidden.weight.detach().numpy()

@@ -146,6 +146,7 @@ def test_other_decoders_search_alike_in_a_graph(cell: str, attention: str) -> No
 
 def test_a_picture_without_colours_is_captioned_too(toy: Path) -> None:
     captioner = tombola.load(toy / "captioner.onnx", "cpu", task="caption")
-    captions = captioner(cv2.imread(str(toy / "pictures" / "00.png"), cv2.IMREAD_GRAYSCALE))
+    grey = cv2.cvtColor(read_rgb(toy / "pictures" / "00.png"), cv2.COLOR_RGB2GRAY)
+    captions = captioner(cv2.imencode(".png", grey)[1].tobytes())
     assert captions.best.words
     assert captions.attention.shape == (len(captions.best.words), 8, 8)

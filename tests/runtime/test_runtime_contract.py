@@ -163,7 +163,7 @@ def test_key_order_and_foreign_keys_do_not_matter(random: Any) -> None:
         ("tombola.contract", "²", r"tombola\.contract: '²' is not a version"),
         ("tombola.contract", "9" * 5000, r"tombola\.contract: .* is not a version"),
         ("tombola.task", None, r"tombola\.task: is missing"),
-        ("tombola.task", "caption", r"tombola\.task: 'caption' is not a task"),
+        ("tombola.task", "segment", r"tombola\.task: 'segment' is not a task"),
         ("tombola.labels", None, r"tombola\.labels: is missing"),
         ("tombola.labels", "cat, dog", r"tombola\.labels: is not valid JSON"),
         ("tombola.labels", '{"0":"cat"}', r"tombola\.labels: must be a JSON list"),

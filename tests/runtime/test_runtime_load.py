@@ -104,8 +104,8 @@ def test_format_of_onnxruntimes_own_is_not_taken(
 
 def test_another_task_and_another_contract(make_toy: MakeToy, make_contract: MakeContract) -> None:
     metadata = make_contract().to_metadata()
-    with pytest.raises(ModelError, match="'caption' is not a task this version runs"):
-        load(make_toy(metadata={**metadata, "tombola.task": "caption"}).SerializeToString())
+    with pytest.raises(ModelError, match="'segment' is not a task this version runs"):
+        load(make_toy(metadata={**metadata, "tombola.task": "segment"}).SerializeToString())
     with pytest.raises(ModelError, match="version 2 is not one this Tombola reads"):
         load(make_toy(metadata={**metadata, "tombola.contract": "2"}).SerializeToString())
 

@@ -110,15 +110,8 @@ AnnotationsOption = Annotated[
         help="COCO's .json, the folder of VOC's or YOLO's files, or idx labels.",
     ),
 ]
-PicturesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--pictures",
-        "-p",
-        metavar="P",
-        help="The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches.",
-    ),
-]
+PICTURES_HELP = "The folder, or plain .tar, of the pictures; idx pictures, CIFAR batches."
+PicturesOption = Annotated[Path | None, typer.Option("--pictures", "-p", metavar="P", help=PICTURES_HELP)]
 FoldsOption = Annotated[
     list[str] | None,
     typer.Option(

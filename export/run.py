@@ -99,7 +99,7 @@ def quantize_run(
     """
     recipe = load_recipe(RunFolder(run).recipe_path)
     output = _place(output, recipe, packed=packed)
-    if held_out is None and recipe.data.valid:
+    if held_out is None and recipe.data.valid and EXPORTS[recipe.task].answers is not None:
         held_out = Split(run, "valid")
     with tempfile.TemporaryDirectory() as folder:
         report = export_run(run, Path(folder) / "float.onnx", **settings)

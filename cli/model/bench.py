@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tombola.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from tombola.cli.data.check import FormatOption
+from tombola.cli.model.bench_scores import common_task, draw, score_json, score_lines, score_models
+from tombola.cli.options import (
+    PICTURES_HELP,
+    AnnotationsOption,
+    Device,
+    DeviceOption,
+    FoldsOption,
+    JsonOption,
+    ThreadsOption,
+)
 from tombola.cli.sizes import count_text, size_text
 from tombola.cli.table import counted, table, terminal_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
     from tombola.runtime.contract.contract import Contract
     from tombola.runtime.session.bench import BenchResult
     from tombola.runtime.tasks.difference import Arrays
+    from tombola.train.evaluate import Scores
 
 SIZES_WH = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 
@@ -65,6 +76,16 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Show instead how long each layer of one model takes.")
     ] = False,
+    annotations: AnnotationsOption = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", metavar="P", help=f"Score the models, too. {PICTURES_HELP}")
+    ] = None,
+    folds: FoldsOption = None,
+    format_: FormatOption = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="PNG", help="Draw the scores against milliseconds to this file."),
+    ] = None,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
     json: JsonOption = False,
@@ -74,7 +95,8 @@ def bench(
     From a frame in memory to the answer; decoding a file is not counted. Each model has a process of its own,
     and they take turns, so that other load falls on all alike. `outside` is the share of time before and
     after the network itself; `MACs` are its multiply-accumulates for one answer. `speed` is the ratio of the
-    medians, in brackets the middle 95 % of what other rounds like these would give.
+    medians, in brackets the middle 95 % of what other rounds like these would give. With labelled --pictures
+    the models are scored on them as well.
 
     \b
     Example:
@@ -83,6 +105,18 @@ def bench(
     """
     from tombola.runtime.session.bench import bench
 
+    models = [*(against or ()), *files]
+    task = ""
+    if pictures is not None:
+        task = common_task(models)
+    elif annotations or folds or format_ or plot:
+        raise typer.BadParameter(
+            "--annotations, --fold, --format and --plot are of --pictures; name them too."
+        )
+    if plot is not None:
+        from tombola.train.run.folder import check_place
+
+        check_place(plot, ".png")
     size_wh = None if size is None else frame_size(size)
     image_rgb_u8 = None if picture is None else _frame(picture, size_wh)
     if image_rgb_u8 is None:
@@ -94,7 +128,6 @@ def bench(
         feeds = contract.example_feeds((height, width))
         return feeds if image_rgb_u8 is None else {**feeds, "image": image_rgb_u8}
 
-    models = [*(against or ()), *files]
     if profile:
         if len(models) > 1 or json:
             raise typer.BadParameter(
@@ -103,34 +136,53 @@ def bench(
         typer.echo("\n".join(_profile(models[0], feeds_of, device.value, threads)))
         return
     results = bench(models, feeds_of, device=device.value, threads=threads, rounds=rounds)
+    scores: list[Scores] = []
+    if pictures is not None:
+        from tombola.train.evaluate import Named
+
+        named = Named(pictures, annotations, format_, folds or ())
+        scores = score_models(models, named, device.value, threads)
+        if plot is not None:
+            draw(plot, task, results, scores)
     if json:
         from json import dumps
 
-        typer.echo("\n".join(dumps(_as_json(one, results[0], (height, width))) for one in results))
+        told = [_as_json(one, results[0], (height, width)) for one in results]
+        if scores:
+            told = [
+                {**one, **score_json(task, own, scores[0])} for one, own in zip(told, scores, strict=True)
+            ]
+        typer.echo("\n".join(map(dumps, told)))
         return
-    typer.echo(
+    columns = terminal_columns()
+    lines = [
         f"{picture or 'noise'} of {width}×{height} on {results[0].device}, "
-        f"{counted(results[0].threads, 'thread')}, {len(results[0].latencies_ms)} calls each"
-    )
+        f"{counted(results[0].threads, 'thread')}, {len(results[0].latencies_ms)} calls each",
+        *_speed_lines(results, columns),
+        *(["", *score_lines(models, task, scores, columns)] if scores else []),
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _speed_lines(results: "Sequence[BenchResult]", columns: int | None) -> list[str]:
     header: tuple[str, ...] = ("model", "size", "weights", "MACs", "memory", "outside", "p50", "p95")
     rows: list[tuple[str, ...]] = [_row(one) for one in results]
     if len(results) > 1:
         header += ("speed",)
         rows = [(*row, _speed_text(one, results[0])) for row, one in zip(rows, results, strict=True)]
-    align = "<" + ">" * (len(header) - 1)
-    typer.echo("\n".join(table(header, rows, align, columns=terminal_columns())))
+    return table(header, rows, "<" + ">" * (len(header) - 1), columns=columns)
 
 
 def _profile(
     model: Path, feeds_of: "Callable[[Contract], Arrays]", device: str, threads: int | None
 ) -> list[str]:
     from tombola.cli.model.profile_print import profile_lines
-    from tombola.runtime.load import load
+    from tombola.runtime.load import load, read_model
     from tombola.runtime.session.profile import layer_times_ms
 
     loaded = load(model, device, threads)
     feeds = loaded.prepared(feeds_of(loaded.contract))
-    times_ms = layer_times_ms(model.read_bytes(), feeds, loaded.device, threads)
+    times_ms = layer_times_ms(read_model(model)[1], feeds, loaded.device, threads)
     return profile_lines(times_ms, terminal_columns())
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -22,42 +23,59 @@ from tombola.train.run.folder import write_atomic
 
 # A probe must not hang on a hair: with all weights moved by so much, it must still find the same things.
 _NUDGE = 1e-4
-# A file may need so much at most, or a ruined one could pass for it.
-MOST_TOLERANCE = 30.0
-# Of what may differ on another processor, so much may differ between two ways of computing on this one.
-_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """When an answer is one to compare others with. share: of what may differ on another processor, the part
+    that may differ between two ways of computing on this one; most_tolerance: what both are widened by at
+    most, for a ruined file must not pass."""
+
+    share: float
+    most_tolerance: float
+
+
+EXACT = Steadiness(0.1, 1.0)
+# Bytes are rounded in each layer; but their sums are whole numbers, which all processors add up alike.
+OF_BYTES = Steadiness(0.5, 30.0)
 
 
 def make_probes(
     model: onnx.ModelProto, task: str, asking: Asking, photos: Sequence[Photo]
 ) -> tuple[Probe, ...]:
-    """As `make_wide_probes`, of a file that no processor may answer otherwise."""
-    return make_wide_probes(model, task, asking, photos, most_tolerance=1.0)[0]
-
-
-def make_wide_probes(
-    model: onnx.ModelProto,
-    task: str,
-    asking: Asking,
-    photos: Sequence[Photo],
-    *,
-    most_tolerance: float = MOST_TOLERANCE,
-) -> tuple[tuple[Probe, ...], float]:
-    """A probe for each of `photos` (image_rgb_u8 [h, w, 3]), made small; of drawn pictures without them. And
-    the `probe_tolerance` that they need, 1 to `most_tolerance`, because the file answers a little otherwise
-    where it is computed otherwise.
+    """A probe for each of `photos` (image_rgb_u8 [h, w, 3]), made small; of drawn pictures without them.
 
     Raises ExportError where there is nothing to compare: then no copy of the file could ever be told from a
     ruined one.
     """
+    return _make(model, task, asking, [[question] for question in asking.probes(photos)], EXACT)[0]
+
+
+def make_wide_probes(
+    model: onnx.ModelProto, task: str, asking: Asking, photos: Sequence[Photo]
+) -> tuple[tuple[Probe, ...], float]:
+    """The same for a file that rounds, and the `probe_tolerance` that it needs, 1 or more. A photo that gives
+    no steady answer is mirrored, and then made smaller."""
+    groups = [asking.probes([photo, photo[:, ::-1], photo[::2, ::2]]) for photo in photos]
+    return _make(model, task, asking, groups or [[one] for one in asking.probes(())], OF_BYTES)
+
+
+def _make(
+    model: onnx.ModelProto,
+    task: str,
+    asking: Asking,
+    groups: Sequence[Sequence[Question]],
+    steadiness: Steadiness,
+) -> tuple[tuple[Probe, ...], float]:
+    """A probe of the first question of each group that has a steady answer, and the tolerance of them all."""
     plain = open_session(model)
     others = [open_session(model, optimised=False), open_session(_nudged(model))]
     probes = []
     compared, tolerance = 0, 1.0
-    for question in asking.probes(photos):
-        for options in asking.probe_options():
-            needed = _needed_tolerance(plain, others, task, question, options)
-            if needed <= most_tolerance:
+    for group in groups:
+        for question, options in product(group, asking.probe_options()):
+            needed = _needed_tolerance(plain, others, task, question, options, steadiness.share)
+            if needed <= steadiness.most_tolerance:
                 found = answer(plain, task, question, options)
                 compared += TASKS[task].yardstick.count(found)
                 tolerance = max(tolerance, needed)
@@ -112,13 +130,14 @@ def _needed_tolerance(
     task: str,
     question: Question,
     options: Options,
+    share: float,
 ) -> float:
     """How much wider than usual `verify` must allow for the answer if it may come out as it does when it is
     computed otherwise; infinite if there is none, or nudged weights tip a choice in it."""
     yardstick = TASKS[task].yardstick
     wanted = answer(plain, task, question, options)
     unoptimised, nudged = (
-        yardstick.differences(answer(other, task, question, options), wanted, _SHARE) for other in others
+        yardstick.differences(answer(other, task, question, options), wanted, share) for other in others
     )
     if yardstick.count(wanted) == 0 or unoptimised is None or nudged is None:
         return math.inf

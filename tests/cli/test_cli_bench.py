@@ -101,3 +101,38 @@ def test_layers_of_one_model(tombola: Tombola) -> None:
     assert result.stdout.splitlines()[0].split() == ["layer", "ms", "share"]
     assert re.fullmatch(r"all +\d+\.\d{3} +100\.0 %", result.stdout.splitlines()[-1])
     assert "give one FILE alone" in tombola("bench", "model.onnx", "model.onnx", "--profile").output
+
+
+def test_models_are_scored_on_the_same_pictures(
+    tombola: Tombola, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cat of truth.json lies where the model finds one, so both score as high."""
+    results = [measured("model.onnx", 20.0), measured("other.onnx", 10.0)]
+    monkeypatch.setattr("tombola.runtime.session.bench.bench", lambda *_, **__: results)
+    (place / "other.onnx").write_bytes((place / "model.onnx").read_bytes())
+    truth = {
+        "images": [{"id": 1, "file_name": "photo.jpg", "width": 200, "height": 100}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 100, 50]}],
+        "categories": [{"id": n, "name": name} for n, name in enumerate(("cat", "dog", "person"), start=1)],
+    }
+    (place / "truth.json").write_text(json.dumps(truth))
+    options = ("--annotations", "truth.json", "--pictures", str(place), "--device", "cpu")
+    result = tombola("bench", "other.onnx", "--against", "model.onnx", *options, "--plot", "plot.png")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-3:] == [
+        "model       voc07_map %             difference",
+        "model.onnx       100.00",
+        "other.onnx       100.00  +0.00 (+0.00 … +0.00)",
+    ]
+    assert (place / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    told = json.loads(tombola("bench", "model.onnx", "other.onnx", *options, "--json").stdout.splitlines()[1])
+    assert told["score"] == {
+        "name": "voc07_map", "value": 1.0, "difference": 0.0, "interval": [0.0, 0.0], "pictures": 1,
+    }  # fmt: skip
+    assert told["speed"] == {"ratio": 2.0, "low": 2.0, "high": 2.0}
+
+
+def test_scores_need_pictures(tombola: Tombola) -> None:
+    result = tombola("bench", "model.onnx", "--plot", "plot.png")
+    assert result.exit_code == 2
+    assert "are of --pictures; name them too" in " ".join(result.stderr.split())

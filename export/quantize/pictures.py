@@ -9,7 +9,9 @@ from tombola.runtime.contract.contract import Contract
 from tombola.runtime.pictures.picture import Picture, decode
 from tombola.runtime.tasks.difference import Arrays
 from tombola.train.data.labels import classify_formats
+from tombola.train.data.labels.idx import is_idx, read_idx
 from tombola.train.data.pictures.pictures import open_pictures
+from tombola.train.data.pictures.pixels import ArrayPixels
 from tombola.train.evaluate import Named, Split, open_set
 
 # More of them change nothing that could be measured; with a handful, chance decides.
@@ -45,8 +47,11 @@ def _open(source: Source, contract: Contract) -> tuple[Sequence[Any], Callable[[
     if isinstance(source, Path) and (source.is_dir() or source.suffix.lower() == ".tar"):
         store = open_pictures(source)
         return list(store.names()), lambda name: decode(store.read_bytes(name), name, contract.shrink)
-    if isinstance(source, Path):
-        data: Any = classify_formats.load(source)
+    data: Any
+    if isinstance(source, Path) and is_idx(source):
+        data = ArrayPixels(read_idx(source, axes=3), str(source))
+    elif isinstance(source, Path):
+        data = classify_formats.load(source)
     else:
         data = open_set(contract.task, source, contract.labels)
     return range(len(data)), lambda index: data.picture(index, contract.shrink)

@@ -349,6 +349,15 @@ def test_other_processors_get_other_bytes(
     assert verify(report.path, "cpu").ok
 
 
+def test_pictures_of_idx_need_no_labels(tmp_path: Path) -> None:
+    images_u8 = np.random.default_rng(0).integers(0, 256, (100, 6, 5), np.uint8)
+    path = tmp_path / "images-idx3-ubyte"
+    path.write_bytes(bytes((0, 0, 8, 3)) + np.array(images_u8.shape, ">i4").tobytes() + images_u8.tobytes())
+    feeds = calibration_feeds(path, load(CLASSIFIER, "cpu").contract)
+    assert len(feeds) == 64
+    np.testing.assert_array_equal(feeds[32]["image"], np.repeat(images_u8[50][..., None], 3, axis=2))
+
+
 def test_a_task_without_pictures_has_nothing_to_fit_to(monkeypatch: pytest.MonkeyPatch) -> None:
     contract = load(CLASSIFIER, "cpu").contract
     blind = replace(contract.signature, inputs=())

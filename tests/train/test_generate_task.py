@@ -82,11 +82,15 @@ def test_a_slope_penalty_now_and_then(recipe: Path) -> None:
     assert [("r1" in parts) for parts in seen] == [True, False, False, False, True]
 
 
+@pytest.mark.slow
 def test_a_gan_is_judged_by_how_far_its_pictures_are_from_real_ones(recipe: Path, tmp_path: Path) -> None:
     run = train_recipe(recipe, tmp_path / "run", overrides=(*GAN, "training.epochs=1"), quiet=True)
     (row,) = run.read_metrics()
     assert 0 < row["valid_loss"] < 20
     assert 0 <= row["valid_critic_right"] <= 1
+
+
+def test_pictures_half_as_bright_are_far_from_the_real_ones() -> None:
     images = torch.rand(50, 1, 28, 28)
     assert frechet_distance(coarse_features(images), coarse_features(images)) < 1e-6
     assert frechet_distance(coarse_features(images), coarse_features(images / 2)) > 1

@@ -62,7 +62,7 @@ def test_as_the_noise_goes_the_posterior_mean_is_the_projection() -> None:
 def test_factors_of_a_covariance_that_has_them() -> None:
     """W = (1, 2, -1), Ψ = (.5, 1, 2) is the covariance [[1.5, 2, -1], [2, 5, -2], [-1, -2, 3]]."""
     covariance = torch.tensor([[1.5, 2, -1], [2, 5, -2], [-1, -2, 3]], dtype=torch.float64)
-    weight, variance = fit_factors(covariance, 1, 3000)
+    weight, variance = fit_factors(covariance, 1, 1000)
     assert torch.allclose(weight @ weight.T + variance.diag(), covariance, atol=1e-4)
     assert variance.tolist() == pytest.approx([0.5, 1, 2], abs=1e-2)
 
@@ -91,6 +91,7 @@ def test_factors_are_those_of_scikit_learn() -> None:
     assert network.variance.tolist() == pytest.approx(reference.noise_variance_.tolist(), abs=3e-2)
 
 
+@pytest.mark.slow
 def test_it_trains_by_recipe_in_one_epoch(digits_data: Path, tmp_path: Path) -> None:
     path = tmp_path / "toy.toml"
     path.write_text(RECIPE.replace("ROOT", str(digits_data)).replace("widths = [4, 8]", ""))

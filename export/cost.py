@@ -30,12 +30,12 @@ def cost_of_run(run: Path, quantity: Quantity) -> Cost:
     the file; millions of multiply-accumulates. The run is exported where its layers are not all there is."""
     network, recipe = load_network(run, "last")
     exportable = EXPORTS[recipe.task].exportable(network, recipe)
-    _, *others = exportable.example
     frame = torch.randint(
         0, 256, (*FRAME_HW, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
     module = exportable.wrap(network).eval()
-    layers = layers_of(network, lambda: module(frame, *others))
+    inputs = [frame if one.dtype == torch.uint8 and one.ndim == 3 else one for one in exportable.example]
+    layers = layers_of(network, lambda: module(*inputs))
     if quantity == "macs":
         return Cost("M MACs", 0.0, layers, lambda layer, widths: layer.macs(widths) / 1e6)
     with tempfile.TemporaryDirectory() as folder:

@@ -28,6 +28,9 @@ from tombola.train.tasks.table import TASKS, load_network, load_recipe
 # Weights are learned from pictures, whose rights bind whoever uses them.
 USE = "these weights may be used for what the rights of all pictures behind them allow (data, lineage)"
 
+# Tasks whose networks answer a picture alone, so that what is dead in them can be told.
+_BURIED = ("classify", "detect")
+
 
 def export_run(
     run: Path,
@@ -53,7 +56,7 @@ def export_run(
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights)
-    if (run / MASK).exists():
+    if (run / MASK).exists() and recipe.task in _BURIED:
         network = without_dead(network, recipe)
     if score_threshold is not None:
         recipe = _with_score(recipe, score_threshold)

@@ -24,6 +24,7 @@ from tombola.train.prune.shrink import Kept, kept_widths, sliced
 from tombola.train.prune.weights.mask import MASK, Mask
 from tombola.train.prune.weights.rewind import Start, find_start
 from tombola.train.prune.weights.settings import Rewind, keep_settings
+from tombola.train.recipe.recipe import TaughtRecipe
 from tombola.train.recipe.text_file import read_text
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.tasks.moment import Moment
@@ -150,7 +151,8 @@ def cut_channels(
 def _changes(recipe: Any, run: Path, settings: CutSettings) -> list[str]:
     """What the narrow network's recipe says otherwise than that of the network that it is cut from."""
     thaw = ["start.freeze="] if recipe.start.freeze else []
-    return [*thaw, f"distill.teacher={run.resolve() if settings.distill else ''}"]
+    teacher = run.resolve() if settings.distill else ""
+    return [*thaw, f"distill.teacher={teacher}"] if isinstance(recipe, TaughtRecipe) else thaw
 
 
 def _cut(

@@ -140,12 +140,17 @@ class Recipe(Section):
     data: DataSettings
     picture: PictureSettings
     start: StartSettings = StartSettings()
-    distill: DistillSettings = DistillSettings()
     training: TrainingSettings = TrainingSettings()
 
     def with_classes(self, classes: tuple[str, ...]) -> Self:
         """The same recipe with data.classes filled in."""
         return self.model_copy(update={"data": self.data.model_copy(update={"classes": classes})})
+
+
+class TaughtRecipe(Recipe):
+    """What the recipe of a task has whose networks may learn from others."""
+
+    distill: DistillSettings = DistillSettings()
 
 
 def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

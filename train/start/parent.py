@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.recipe.recipe import Recipe, read_toml, validate
+from tombola.train.recipe.recipe import Recipe, TaughtRecipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.start.freeze import freeze_up_to
 from tombola.train.start.model_file import ModelFile, load_model_file, read_model_file
@@ -105,7 +105,8 @@ def lineage(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> dict[st
         "last_layer": "kept" if parent.keeps_last else "made anew",
         **({"data": parent.rights} if parent.rights else {}),
     }
-    taught = {"teacher": recipe.distill.teacher.name} if recipe.distill.teacher else {}
+    teacher = recipe.distill.teacher if isinstance(recipe, TaughtRecipe) else None
+    taught = {"teacher": teacher.name} if teacher else {}
     return {"parent": told, **taught, "early_steps": list(recipe.training.early_steps)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from tombola.errors import TrainingError
-from tombola.train.recipe.recipe import Recipe, read_toml, validate
+from tombola.train.recipe.recipe import TaughtRecipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.start.model_file import load_model_file, read_model_file
 from tombola.train.start.parent import check_seen_alike
@@ -24,7 +24,7 @@ class Teacher:
 
 
 def load_teacher(
-    recipe: Recipe, classes: tuple[str, ...], build: Callable[[Any, int, Mapping[str, int]], nn.Module]
+    recipe: TaughtRecipe, classes: tuple[str, ...], build: Callable[[Any, int, Mapping[str, int]], nn.Module]
 ) -> Teacher | None:
     """The network of `distill.teacher`, which `build` makes of a recipe, a number of classes and widths; None
     if the recipe names none. TrainingError for one that is of another task or classes, or does not fit;
@@ -55,7 +55,7 @@ def load_teacher(
 
 
 def _check_alike(
-    recipe: Recipe, classes: tuple[str, ...], task: object, taught_classes: tuple[str, ...]
+    recipe: TaughtRecipe, classes: tuple[str, ...], task: object, taught_classes: tuple[str, ...]
 ) -> None:
     path = recipe.distill.teacher
     if task != recipe.task:

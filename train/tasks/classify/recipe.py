@@ -7,7 +7,15 @@ from pydantic import Field, model_validator
 from tombola.train.data.augment.warp import WarpSettings
 from tombola.train.networks.classify.classifiers import NetworkSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
-from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Recipe, RunName, Scale, Section
+from tombola.train.recipe.recipe import (
+    DataSettings,
+    Level,
+    PictureSettings,
+    RunName,
+    Scale,
+    Section,
+    TaughtRecipe,
+)
 from tombola.train.resize.fit import Fit
 
 Side = Annotated[int, Field(ge=8, le=4096)]
@@ -82,7 +90,7 @@ class ClassifyLoss(Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
-class ClassifyRecipe(Recipe):
+class ClassifyRecipe(TaughtRecipe):
     """Everything that decides what a classifier becomes. task says that it is one, name what its run is
     called, and seed what is drawn at random."""
 

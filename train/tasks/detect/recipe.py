@@ -10,7 +10,15 @@ from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.proposals import ProposalSettings
 from tombola.train.networks.detect.roi_head import RoiSettings
 from tombola.train.networks.inputs.picture_input import PictureInput
-from tombola.train.recipe.recipe import DataSettings, Level, PictureSettings, Recipe, RunName, Scale, Section
+from tombola.train.recipe.recipe import (
+    DataSettings,
+    Level,
+    PictureSettings,
+    RunName,
+    Scale,
+    Section,
+    TaughtRecipe,
+)
 
 
 class DetectSource(Section):
@@ -116,7 +124,7 @@ class DetectAnswer(Section):
     max_detections: int = Field(default=100, ge=1)
 
 
-class DetectRecipe(Recipe):
+class DetectRecipe(TaughtRecipe):
     """Everything that decides what a detector becomes. task says that it is one, name what its run is called,
     and seed what is drawn at random. start.weights may be public ImageNet weights of the
     backbone alone, too."""

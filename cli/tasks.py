@@ -68,7 +68,7 @@ TASKS = {
     "caption": TaskCommands(
         "captioner",
         ("tombola.cli.ask.caption", "caption"),
-        "flickr8k-captioner.onnx",
+        "",
         ("tombola.cli.evaluate.evaluate_caption", "report_captioner"),
         ("karpathy", "coco-captions", "flickr-tokens", "csv"),
         ("tombola.cli.data.look", "captions"),

@@ -80,7 +80,7 @@ def workshop(
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
     Path("generator.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
-    Path("flickr8k-captioner.onnx").write_bytes(toy_captioner())
+    Path("captioner.onnx").write_bytes(toy_captioner())
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
     picture("photos-by-class/cat/a.jpg")

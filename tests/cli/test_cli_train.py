@@ -19,6 +19,7 @@ from tombola.errors import ExportError
 from tombola.export.graph.size import PartSize
 from tombola.export.parity.parity import Comparison, Parity
 from tombola.runtime.tasks.difference import Difference
+from tombola.runtime.tasks.table import TASKS
 
 Tombola = Callable[..., Result]
 
@@ -236,7 +237,7 @@ def test_export_reports_what_it_wrote(
         return SimpleNamespace(
             path=output,
             nbytes=2_500_000,
-            contract=SimpleNamespace(task="detect", probes=[None] * 3),
+            contract=SimpleNamespace(task="detect", probes=[None] * 3, signature=TASKS["detect"].signature),
             rounding=Parity(
                 "boxes", (Comparison("drawn", (64, 64), {}, 12, apart(0.17, 6e-4)),), undecided=1
             ),
@@ -287,6 +288,7 @@ def test_export_reports_what_it_wrote(
         "output": Path("my a.onnx"),
         "weights": "best",
         "half": True,
+        "packed": False,
         "score_threshold": 0.64,
         "facts": {"licence": "CC0-1.0", "metrics": {"voc07_map": 0.5}},
         "photos": [Path("p.jpg")],

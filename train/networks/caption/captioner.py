@@ -20,8 +20,8 @@ BackboneName = Literal[
 
 
 class CaptionerSettings(Section):
-    """A captioner. backbone: the body. width: a factor on its channels. features: how many numbers each cell of
-    its last map is brought to. decoder: what makes words of them."""
+    """A captioner. backbone: the body. width: a factor on its channels. features: how many numbers each
+    cell of its last map is brought to. decoder: what makes words of them."""
 
     backbone: BackboneName = "efficientnet_lite0"
     width: float = Field(default=1.0, gt=0, le=4)

@@ -30,8 +30,8 @@ class CaptionData(DataSettings):
 
     format: "karpathy" (Karpathy's JSON), "coco-captions", "flickr-tokens" (Flickr8k.token.txt) or "csv" (file
     and caption, a row a caption); the first alone has splits. least_count: a word that training captions say
-    less often is unknown. classes: the words, the place is the token; training fills them in. root: the folder
-    that all paths are meant from. rights: whose the pictures are.
+    less often is unknown. classes: the words, the place is the token; training fills them in. root: the
+    folder that all paths are meant from. rights: whose the pictures are.
     """
 
     format: FormatName = "karpathy"

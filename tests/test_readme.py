@@ -18,7 +18,12 @@ from tombola.train.tasks.table import TASKS, load_recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RECIPES = re.findall(r"```toml\n(.*?)```", PAGES[0].read_text(encoding="utf-8"), re.DOTALL)
+RECIPES = [
+    text
+    for page in PAGES
+    for text in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    if "task = " in text
+]
 PROGRAMS = [
     pytest.param(text, id=f"{page.stem}-{place}")
     for page in PAGES
@@ -65,7 +70,7 @@ def test_its_recipes_are_valid(text: str, tmp_path: Path) -> None:
     assert "[training]" in to_toml(load_recipe(path))
 
 
-def test_it_shows_a_recipe_of_each_task() -> None:
+def test_they_show_a_recipe_of_each_task() -> None:
     assert {tomllib.loads(text)["task"] for text in RECIPES} == set(TASKS)
 
 

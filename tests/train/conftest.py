@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.train.odd_boxes import picture
+
 COLOURS_RGB = ((220, 30, 30), (30, 60, 220))
 
 TOY_RECIPE = """
@@ -196,3 +198,11 @@ def no_drawing() -> Iterator[None]:
         patch.setattr("tombola.train.loop.loop.draw_curves", lambda *_: b"drawn")
         patch.setattr("tombola.train.train.write_report", lambda *_, **__: None)
         yield
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Pictures a.png, of 100 × 80 pixels, and b.png."""
+    picture(tmp_path / "photos" / "a.png", 1)
+    picture(tmp_path / "photos" / "b.png", 2)
+    return tmp_path / "photos"

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -20,9 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tombola.errors import OutputError, TrainingError
-from tombola.train.drawing.curves import draw_curves
 from tombola.train.loop.learn.average import WeightAverage
-from tombola.train.loop.learn.schedule import learning_rate_factor
 from tombola.train.loop.loop import Interrupted, train
 from tombola.train.metrics.score import Score
 from tombola.train.recipe.recipe import TrainingSettings
@@ -320,16 +316,6 @@ def test_of_equal_scores_the_weights_with_the_smaller_loss_are_best(
     assert torch.equal(run.read_weights("best")["w"], alone.read_weights("best")["w"])
 
 
-def test_curves_are_a_picture() -> None:
-    rows = [{"epoch": 1.0, "loss": 2.0, "loss_square": 2.0}, {"epoch": 2.0, "loss": 1.0, "loss_square": 1.0}]
-    blank = cv2.imdecode(np.frombuffer(draw_curves(rows[:1], CLOSENESS), np.uint8), cv2.IMREAD_COLOR)
-    scored = [row | {"valid_closeness": 0.5} for row in rows]
-    drawn = cv2.imdecode(np.frombuffer(draw_curves(scored, CLOSENESS), np.uint8), cv2.IMREAD_COLOR)
-    assert blank is not None
-    assert drawn is not None
-    assert (blank != drawn).any()
-
-
 def test_early_stopping(tmp_path: Path) -> None:
     task = LineTask(settings(epochs=50, early_stopping_epochs=2), scores=[0.1, 0.5, 0.4, 0.3, 0.2])
     run = run_to_end(task, tmp_path / "run")
@@ -400,23 +386,6 @@ def test_runs_outside_the_main_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert (tmp_path / "run" / "last.safetensors").exists()
-
-
-def test_learning_rate_by_hand() -> None:
-    def factor(step: int) -> float:
-        return learning_rate_factor(step, total_steps=110, warmup_steps=10, final_rate=0.1)
-
-    assert factor(0) == pytest.approx(0.1)
-    assert factor(9) == pytest.approx(1.0)
-    assert factor(10) == pytest.approx(1.0)
-    assert factor(60) == pytest.approx(0.55)
-    assert factor(110) == pytest.approx(0.1)
-    assert factor(500) == pytest.approx(0.1)
-    # Of ten steps two are warm-up, however many are asked for.
-    short = [learning_rate_factor(n, total_steps=10, warmup_steps=200, final_rate=0.0) for n in range(11)]
-    assert short[:3] == pytest.approx([0.5, 1.0, 1.0])
-    assert short[6] == pytest.approx(0.5)
-    assert short[10] == pytest.approx(0.0)
 
 
 def test_the_average_by_hand() -> None:

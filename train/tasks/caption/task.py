@@ -29,6 +29,7 @@ from tombola.train.tasks.caption.maps import MapMemory
 from tombola.train.tasks.caption.recipe import CaptionAnswer, CaptionRecipe, CaptionSource
 from tombola.train.tasks.classify.batches import Request, plan_epoch
 from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.shares import check_layers
 from tombola.train.tasks.task import ExhibitTable, Tell, evenly, silent
 
 LAYERS = Layers(last=("decoder.words.",), body="encoder")
@@ -71,12 +72,7 @@ class CaptionTask:
                 "the decoder's dropout would drop other units in each process; use one, or "
                 "network.decoder.dropout = 0"
             )
-        for name, module in self.build_network(start=False).named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.weight.requires_grad:
-                raise RecipeError(
-                    f"the batch norm {name} would learn from each process's share of a batch alone; use one "
-                    'process, or start.freeze = "encoder.last"'
-                )
+        check_layers(self.build_network(start=False), batch_norm='start.freeze = "encoder.last"')
 
     def recipe_toml(self) -> str:
         return to_toml(self.recipe.with_classes(self.vocabulary.words))

@@ -28,6 +28,7 @@ from tombola.train.tasks.classify.batches import Batch, ClassifyExamples, Reques
 from tombola.train.tasks.classify.exhibits import classify_exhibits
 from tombola.train.tasks.classify.recipe import ClassifyRecipe, ClassifySource, OfLabelled
 from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.shares import check_layers
 from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 
 LAYERS = Layers(last=("head.",))
@@ -64,17 +65,8 @@ class ClassifyTask:
         check_present(data.root, named, "data.test")
 
     def check_shares(self) -> None:
-        for name, module in self.build_network(start=False).named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                raise RecipeError(
-                    f"the batch norm {name} would learn from each process's share of a batch alone; use one "
-                    "process, or network.batch_norm = false"
-                )
-            if isinstance(module, nn.Dropout) and module.p > 0:
-                raise RecipeError(
-                    f"the dropout {name} would drop other units in each process; use one, or "
-                    "network.dropout = 0"
-                )
+        network = self.build_network(start=False)
+        check_layers(network, batch_norm="network.batch_norm = false", dropout="network.dropout = 0")
 
     def recipe_toml(self) -> str:
         return to_toml(self.recipe.with_classes(self.classes))

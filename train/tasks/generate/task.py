@@ -38,6 +38,7 @@ from tombola.train.tasks.generate.objective import Objective
 from tombola.train.tasks.generate.recipe import GenerateRecipe
 from tombola.train.tasks.generate.vae_objective import VaeObjective
 from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.shares import check_layers
 from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 
 LAYERS = Layers(last=("none",))  # all layers are taken over: none depends on the classes' names
@@ -78,12 +79,7 @@ class GenerateTask:
     def check_shares(self) -> None:
         if self.turns > 1:
             raise RecipeError("the players of a GAN take turns, which several processes cannot; use one")
-        for name, module in self.build_network(start=False).named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                raise RecipeError(
-                    f"the batch norm {name} would learn from each process's share of a batch alone; use one "
-                    'process, or network.body = "dense"'
-                )
+        check_layers(self.build_network(start=False), batch_norm='network.body = "dense"')
 
     def recipe_toml(self) -> str:
         return to_toml(self.recipe.with_classes(self.classes))

@@ -10,7 +10,7 @@ from tombola.train.networks.axis import Axes, Axis, members
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.transposed import Transposed
-from tombola.train.prune.channel_scores import choose_channels, score_channels
+from tombola.train.prune.channel_scores import choose_channels, not_left_out, score_channels
 from tombola.train.prune.least_squares import measure
 from tombola.train.prune.shrink import is_reader, shrink
 from tombola.train.prune.weights.mask import Mask
@@ -115,3 +115,12 @@ def test_choices_that_cannot_be() -> None:
         choose_channels(scores_of(a=8), 0.5)
     with pytest.raises(RecipeError, match="0 < keep <= 1"):
         choose_channels(scores_of(a=64), 0.0)
+
+
+def test_an_axis_is_left_out_without_those_that_are_called_after_it() -> None:
+    names = ["stem", "stages.3", "stages.3.0.hidden", "stages.3.1.hidden", "head.0"]
+    assert not_left_out(names, ("stages.3", "stem")) == ["stages.3.0.hidden", "stages.3.1.hidden", "head.0"]
+    assert not_left_out(names, ("stages.3*",)) == ["stem", "head.0"]
+    assert not_left_out(names, ("head",)) == names[:4]
+    with pytest.raises(RecipeError, match=r"no axis is called 'stages.4'; near it are stages.3"):
+        not_left_out(names, ("stages.4",))

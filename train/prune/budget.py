@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from tombola.errors import RecipeError
-from tombola.train.prune.channel_scores import ChannelScores, ScoreName
+from tombola.train.prune.channel_scores import ChannelScores, ScoreName, not_left_out
 from tombola.train.prune.cost import Cost
 from tombola.train.prune.shrink import Kept
-from tombola.train.prune.weights.prunable import check_named, is_named
 
 # Scores that are comparable from axis to axis as they are; of the others the share of the axis counts.
 _COMPARABLE = ("taylor", "least_squares")
@@ -33,9 +32,7 @@ def ever_narrower(
 ) -> Iterator[dict[str, int]]:
     """Widths from all channels on: each time that axis loses its next block which loses least for what it
     saves, down to one block of each."""
-    for pattern in leave_out:
-        check_named(pattern, curves, curves, "axis")
-    free = [name for name in curves if not any(is_named(name, pattern) for pattern in leave_out)]
+    free = not_left_out(curves, leave_out)
     widths = {name: len(curve) - 1 for name, curve in curves.items()}
     while True:
         yield dict(widths)

@@ -3,7 +3,7 @@
 A channel is all that lies at its place on the axis, in whichever layers write and read it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -77,19 +77,31 @@ def choose_channels(
     """
     if not 0 < keep <= 1 or block < 1:
         raise RecipeError(f"keep = {keep} in blocks of {block} cannot be; give 0 < keep <= 1 and block >= 1")
-    for pattern in leave_out:
-        check_named(pattern, scores, scores, "axis")
     kept = {}
-    for name, score in scores.items():
-        width = len(score)
+    for name in not_left_out(scores, leave_out):
+        score, width = scores[name], len(scores[name])
         count = min(width, max(block, round(keep * width / block) * block))
-        if count < width and not any(is_named(name, pattern) for pattern in leave_out):
+        if count < width:
             kept[name] = sorted(score.sort(descending=True, stable=True).indices[:count].tolist())
     if not kept:
         raise RecipeError(
             f"keep = {keep} in blocks of {block} cuts nothing; give a smaller one, or leave out fewer axes"
         )
     return kept
+
+
+def not_left_out(names: Iterable[str], leave_out: Sequence[str]) -> list[str]:
+    """The axes that are not left out. An axis's own name means it alone, though others are called after it
+    (stages.3 beside stages.3.0.hidden); a pattern, or a layer's name, all that it matches.
+
+    RecipeError for a pattern that matches nothing, naming near ones.
+    """
+    names = list(names)
+    left = set(leave_out) & set(names)
+    for pattern in set(leave_out) - left:
+        check_named(pattern, names, names, "axis")
+        left.update(name for name in names if is_named(name, pattern))
+    return [name for name in names if name not in left]
 
 
 def _is_norm_scale(network: nn.Module, member: Member) -> bool:

@@ -99,6 +99,14 @@ SetOption = Annotated[
         autocompletion=completion.set_keys,
     ),
 ]
+AnswerOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="answer.KEY=VALUE",
+        help="For a run: answer otherwise than its recipe says, e.g. answer.beam_size=3; repeatable.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 AnnotationsOption = Annotated[
     Path | None,

@@ -37,6 +37,7 @@ def export_run(
     output: Path | None = None,
     *,
     weights: str = "best",
+    changes: Sequence[str] = (),
     half: bool = True,
     score_threshold: float | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -46,16 +47,17 @@ def export_run(
     """Write the network of the run folder `run` to the file `output`, detector.onnx or classifier.onnx by
     default.
 
-    weights: best, last, initial or early-K. half: store weights as float16, computed in float32.
-    score_threshold: the file's default, 0..1, in place of the recipe's; of detectors. facts: more for the
-    card (licence, protocol, metrics on the test split); a key given here replaces what the run says.
-    photos: picture files on which parity is checked too; the file carries them, made small, for `tombola
-    verify`. Without them three of the run's pictures for validation are taken, or for the test. packed: by
-    gzip, as a file whose name ends in .onnx.gz. Channels that a ticket's mask has killed are not in the file.
+    weights: best, last, initial or early-K. changes: of [answer], such as "answer.beam_size=3". half: store
+    weights as float16, computed in float32. score_threshold: the file's default, 0..1, in place of the
+    recipe's; of detectors. facts: more for the card (licence, protocol, metrics on the test split); a key
+    given here replaces what the run says. photos: picture files on which parity is checked too; the file
+    carries them, made small, for `tombola verify`. Without them three of the run's pictures for validation
+    are taken, or for the test. packed: by gzip, as a file whose name ends in .onnx.gz. Channels that a
+    ticket's mask has killed are not in the file.
 
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
-    network, recipe = load_network(run, weights)
+    network, recipe = load_network(run, weights, changes)
     if (run / MASK).exists() and recipe.task in _BURIED:
         network = without_dead(network, recipe)
     if score_threshold is not None:

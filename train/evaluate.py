@@ -75,16 +75,17 @@ def evaluate_run(
     pictures: Named | Split | None = None,
     *,
     weights: str = "best",
+    changes: Sequence[str] = (),
     device: str = "auto",
     tell: Tell = silent,
 ) -> Scores:
     """Score a run's network on those pictures, the test split of its own recipe by default.
 
-    weights: best, last, initial or early-K. device: auto, cpu or cuda. Raises RecipeError, TrainingError,
-    DataError and DeviceError.
+    weights: best, last, initial or early-K. changes: as those of `load_network`. device: auto, cpu or cuda.
+    Raises RecipeError, TrainingError, DataError and DeviceError.
     """
     place = choose_device(device)
-    network, recipe = load_network(run, weights)
+    network, recipe = load_network(run, weights, changes)
     data = open_set(recipe.task, pictures or Split(run), recipe.data.classes)
     way = _WAYS[recipe.task]
     with torch.inference_mode():

@@ -10,6 +10,7 @@ from tombola.cli.data.check import FormatOption
 from tombola.cli.evaluate.evaluation import Evaluated, model_task
 from tombola.cli.options import (
     AnnotationsOption,
+    AnswerOption,
     Device,
     DeviceOption,
     FoldsOption,
@@ -47,6 +48,7 @@ def evaluate(
             "--weights", metavar="W", help="For a run: best, last, initial or early-K.", show_default="best"
         ),
     ] = None,
+    changes: AnswerOption = None,
     interval: Annotated[
         bool,
         typer.Option("--interval", help="Tell between what the score would lie with other such pictures."),
@@ -143,6 +145,7 @@ def evaluate(
         folds=folds or (),
         split=split or "test",
         weights=weights or "best",
+        changes=changes or (),
         device=device,
         threads=threads,
         interval=interval,
@@ -156,8 +159,8 @@ def evaluate(
         likelihood=likelihood,
         json=json,
     )
-    if not model.is_dir() and (split or weights):
-        raise typer.BadParameter("--split and --weights are for run folders; a model file has neither.")
+    if not model.is_dir() and (split or weights or changes):
+        raise typer.BadParameter("--split, --weights and --set are for run folders; a model file has none.")
     if split is not None and pictures is not None:
         raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
     for option, value in (("--format", format_), ("--proposals", proposals)):

@@ -19,7 +19,8 @@ class Evaluated:
     """A run or a model file, and the pictures to score it on.
 
     labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
-    labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run.
+    labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run;
+    changes: of its [answer].
     interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
     pr_curve, predictions: of detectors; proposals: of the pictures named, for a Fast R-CNN; confusions: where
     to draw what is taken for what; json: print JSON; judge: of generators, a classifier; likelihood: of a
@@ -33,6 +34,7 @@ class Evaluated:
     folds: Sequence[str]
     split: str
     weights: str
+    changes: Sequence[str]
     device: Device
     threads: int | None
     interval: bool
@@ -51,13 +53,13 @@ class Evaluated:
 
         places: the options that say what to score a file on. Raises DataError without them.
         """
-        return self._scores(self.path, self.weights, places)
+        return self._scores(self.path, self.weights, self.changes, places)
 
     def other_scores(self, places: str) -> Any:
         """The same of `against`, on the same pictures; of a run its best weights. None without `against`."""
-        return None if self.against is None else self._scores(self.against, "best", places)
+        return None if self.against is None else self._scores(self.against, "best", (), places)
 
-    def _scores(self, path: Path, weights: str, places: str) -> Any:
+    def _scores(self, path: Path, weights: str, changes: Sequence[str], places: str) -> Any:
         if path.is_dir():
             from tombola.train.evaluate import evaluate_run
 
@@ -69,6 +71,7 @@ class Evaluated:
                 path,
                 self.source(places),
                 weights=weights,
+                changes=changes,
                 device=self.device.value,
                 tell=picture_count(),
             )

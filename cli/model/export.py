@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tombola.cli.data.check import FormatOption
-from tombola.cli.options import AnnotationsOption, FoldsOption, PicturesOption
+from tombola.cli.options import AnnotationsOption, AnswerOption, FoldsOption, PicturesOption
 from tombola.cli.sizes import size_text
 from tombola.cli.table import counted, table, terminal_columns, wrap
 from tombola.cli.training.run_path import check_run
@@ -57,6 +57,7 @@ def export(
         str | None,
         typer.Option("--weights", metavar="W", help="best, last, initial or early-K.", show_default="best"),
     ] = None,
+    changes: AnswerOption = None,
     score: Annotated[
         float | None,
         typer.Option(
@@ -146,9 +147,10 @@ def export(
         raise typer.BadParameter(
             f"{source} is exported already; --precision or --compress makes another of it."
         )
-    if is_file and (weights or score is not None or photos or card or full):
+    if is_file and (weights or changes or score is not None or photos or card or full):
         raise typer.BadParameter(
-            "--weights, --score, --photo, --card and --full-precision are of a run; a file keeps its own."
+            "--weights, --set, --score, --photo, --card and --full-precision are of a run; a file keeps "
+            "its own."
         )
     if is_file and output is None:
         raise typer.BadParameter("--output is missing: say where the new file is to be.")
@@ -164,6 +166,7 @@ def export(
     columns = terminal_columns()
     settings: dict[str, Any] = {
         "weights": weights or "best",
+        "changes": changes or (),
         "half": not full,
         "score_threshold": score,
         "facts": facts,

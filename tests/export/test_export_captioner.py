@@ -41,6 +41,17 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def test_how_a_run_answers_is_chosen_after_its_training(toy: Path) -> None:
+    scores = [evaluate_run(toy / "run", changes=[f"answer.max_length={length}"]) for length in (2, 8)]
+    assert scores[0].main < scores[1].main
+    path = toy / "short.onnx"
+    command = ["export", str(toy / "run"), "-o", str(path), "--set", "answer.max_length=2"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    photo = next((toy / "pictures").glob("*.png"))
+    assert len(tombola.load(path, "cpu", task="caption")(photo)[0].words) == 2
+
+
 def test_the_file_says_what_the_network_says(toy: Path) -> None:
     network, recipe = load_network(toy / "run")
     captioner = tombola.load(toy / "captioner.onnx", "cpu", task="caption")

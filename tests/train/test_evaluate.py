@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tombola.errors import DataError
+from tombola.errors import DataError, RecipeError
 from tombola.runtime.pictures.picture import Picture, read_picture
 from tombola.runtime.pictures.shrink import Shrink, halve
 from tombola.train.evaluate import Named, evaluate_model
 from tombola.train.metrics.classification import ClassificationScores
 from tombola.train.metrics.matching import Prediction
 from tombola.train.tasks.detect.scoring import DetectorScores
+from tombola.train.tasks.table import load_network
 
 
 def test_a_function_that_finds_every_red_box_has_half_the_mean(toy_data: Path) -> None:
@@ -91,3 +92,8 @@ def test_a_large_jpeg_is_scored_on_the_pixels_that_the_runtime_reads(tmp_path: P
     for picture in seen:
         assert (picture.size_hw, picture.halvings) == ((240, 320), 2)
         np.testing.assert_array_equal(picture.image_rgb_u8, wanted.image_rgb_u8)
+
+
+def test_only_how_it_answers_can_be_changed_of_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"network\.width=2 would make another network"):
+        load_network(tmp_path, changes=["answer.beam_size=3", "network.width=2"])

@@ -69,13 +69,20 @@ def open_task(
     return TASKS[recipe.task].task(recipe, widths)
 
 
-def load_network(run: Path, weights: str = "best") -> tuple[Any, Any]:
+def load_network(run: Path, weights: str = "best", changes: Sequence[str] = ()) -> tuple[Any, Any]:
     """The trained network of a run folder, in eval mode, with its recipe (data.classes filled in).
 
+    changes: of the form "answer.beam_size=3"; how it answers can be chosen after the training, nothing else.
     Raises RecipeError or TrainingError for a folder that is not a run or has no such weights.
     """
+    for change in changes:
+        if not change.startswith("answer."):
+            raise RecipeError(
+                f"{change} would make another network of a trained one; only how it answers can be set, such "
+                "as answer.max_length"
+            )
     folder = RunFolder(run)
-    recipe = load_recipe(folder.recipe_path)
+    recipe = load_recipe(folder.recipe_path, changes)
     network = TASKS[recipe.task].build(recipe, len(recipe.data.classes), folder.read_widths())
     folder.load(network, weights)
     return network.eval(), recipe

@@ -14,7 +14,7 @@ from tombola.export.run import export_run
 from tombola.export.tasks.table import EXPORTS
 from tombola.runtime.load import load
 from tombola.runtime.session.profile import layer_times_ms
-from tombola.train.prune.cost import Cost, Layer, Widths, layers_of
+from tombola.train.prune.cost import Cost, Layer, Widths, layers_of, macs_cost
 from tombola.train.tasks.table import load_network
 
 Quantity = Literal["latency", "size", "macs"]
@@ -35,7 +35,7 @@ def cost_of_run(run: Path, quantity: Quantity) -> Cost:
     inputs = [frame if one.dtype == torch.uint8 and one.ndim == 3 else one for one in exportable.example]
     layers = layers_of(network, lambda: module(*inputs))
     if quantity == "macs":
-        return Cost("M MACs", 0.0, layers, lambda layer, widths: layer.macs(widths) / 1e6)
+        return macs_cost(layers)
     with tempfile.TemporaryDirectory() as folder:
         file = export_run(run, Path(folder) / "dense.onnx", weights="last").path
         if quantity == "size":

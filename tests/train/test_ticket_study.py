@@ -16,10 +16,12 @@ from tombola.train.prune.weights.mask import Mask
 from tombola.train.prune.weights.rewind import Start
 from tombola.train.prune.weights.settings import PruneSettings
 from tombola.train.recipe.recipe import TrainingSettings
+from tombola.train.studies import parts
+from tombola.train.studies.spread import Spread
 from tombola.train.studies.tickets import run_study
 from tombola.train.studies.tickets.cell import Cell
 from tombola.train.studies.tickets.claims import answer_claims
-from tombola.train.studies.tickets.findings import Findings, Spread
+from tombola.train.studies.tickets.findings import Findings
 from tombola.train.studies.tickets.in_memory import InMemory, Split, in_memory
 from tombola.train.studies.tickets.report import write_report
 from tombola.train.studies.tickets.side_by_side import Trained, Trial, answers, train_side_by_side
@@ -254,8 +256,8 @@ def test_processes_stopped_and_gone_on(
         def __exit__(self, *_: object) -> None: ...
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_study, "stop_signals", Stopped)
-        with pytest.raises(Interrupted, match="stopped with 4 cells to go"):
+        patch.setattr(parts, "stop_signals", Stopped)
+        with pytest.raises(Interrupted, match="stopped with 4 pieces to go"):
             run_study.run_study(study, tmp_path / "s")
     claims = run_study.run_study(study, tmp_path / "s", jobs=2, told=lines.append)
     assert len(claims) == 4

@@ -96,6 +96,11 @@ class Cost:
         return found
 
 
+def macs_cost(layers: tuple[Layer, ...]) -> Cost:
+    """In millions of multiply-accumulates; what is not a layer counts for nothing."""
+    return Cost("M MACs", 0.0, layers, lambda layer, widths: layer.macs(widths) / 1e6)
+
+
 def layers_of(network: nn.Module, ask: Callable[[], object]) -> tuple[Layer, ...]:
     """The layers of a network in eval mode that run when `ask` has it answer for a picture."""
     inputs: dict[str, list[tuple[int, int, int]]] = {}

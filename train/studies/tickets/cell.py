@@ -70,6 +70,15 @@ class Cell:
             results.append(Result(seed, total if mask is None else mask.living, total, one.trial, errors))
         write_atomic(self.path / RESULT, json.dumps([asdict(one) for one in results]).encode())
 
+    def told(self) -> str:
+        """What came of it, in a line."""
+        results = self.results()
+        left = sum(one.living / one.total for one in results) / len(results)
+        test = sum(one.trial.stop_test for one in results) / len(results)
+        return (
+            f"{self.arm.name} {self.number}  {100 * left:.1f} % of the weights left, {100 * test:.2f} % right"
+        )
+
     def results(self) -> list[Result]:
         """What `keep` wrote, a result a seed; TrainingError if it is damaged."""
         path = self.path / RESULT

@@ -1,8 +1,8 @@
 """The claims about winning tickets, each answered by the numbers, whichever way they fall."""
 
 import itertools
-from dataclasses import dataclass
 
+from tombola.train.studies.claim import Claim
 from tombola.train.studies.tickets.findings import Findings, Row
 from tombola.train.studies.tickets.study import Kind
 
@@ -14,22 +14,6 @@ CONTROLS: dict[Kind, str] = {
     "random": "Masks at random places, as sparse in each layer, do not get there",
     "untrained": "The network must be trained first: masks of the largest first weights do not get there",
 }
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What is claimed, whether the numbers say so (None: they say neither), and the numbers in a sentence."""
-
-    claim: str
-    holds: bool | None
-    sentence: str
-
-    @property
-    def verdict(self) -> str:
-        return {True: "holds", False: "does not hold", None: "undecided"}[self.holds]
-
-    def told(self) -> str:
-        return f"{self.claim}: {self.verdict}. {self.sentence}"
 
 
 def answer_claims(found: Findings) -> list[Claim]:

@@ -1,38 +1,15 @@
 """From trainings to numbers with their spread: what each cell gave, held to the dense network of its seed."""
 
 import itertools
-import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tombola.train.prune.weights.controls import error_barrier
+from tombola.train.studies.spread import Spread
 from tombola.train.studies.tickets.cell import Cell, Result
 from tombola.train.studies.tickets.study import Arm, Kind, Study
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and standard deviation (n - 1) over seeds; NaN where there are too few."""
-
-    mean: float
-    sd: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "Spread":
-        known = list(values)
-        return cls(
-            statistics.fmean(known) if known else math.nan,
-            statistics.stdev(known) if len(known) > 1 else math.nan,
-        )
-
-    def told(self, digits: int, *, sign: bool = False) -> str:
-        """ "97.94 ± 0.08"; "+0.12 ± 0.08" with `sign`."""
-        if math.isnan(self.mean):
-            return "–"
-        mean = f"{self.mean:{'+' if sign else ''}.{digits}f}"
-        return mean if math.isnan(self.sd) else f"{mean} ± {self.sd:.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tombola.train.drawing.spreads import Point, draw_spreads
 from tombola.train.run.folder import write_atomic
-from tombola.train.studies.tickets.claims import Claim, answer_claims
-from tombola.train.studies.tickets.findings import Findings, Row, Spread
+from tombola.train.studies.claim import Claim
+from tombola.train.studies.spread import Spread
+from tombola.train.studies.tickets.claims import answer_claims
+from tombola.train.studies.tickets.findings import Findings, Row
 from tombola.train.studies.tickets.study import Kind, Study
 
 # How an arm is called in tables and pictures.

@@ -98,4 +98,3 @@ LENET = Study(
         Arm("150-50", "tickets", 3, _ALL),
     ),
 )
-STUDIES = {"lenet": LENET}

@@ -58,7 +58,7 @@ TASKS = {
     "generate": TaskCommands(
         "generator",
         ("tombola.cli.ask.generate", "generate"),
-        "",
+        "fashion-mnist-generator.onnx",
         ("tombola.cli.evaluate.evaluate_generate", "report_generator"),
         (),
         ("tombola.cli.data.look", "labels"),

@@ -136,9 +136,9 @@ def generate(
 
     \b
     Example:
-      tombola generate -m generator.onnx -n 64 -o grid.png --seed 7
-      tombola generate -m generator.onnx -n 100 --label bag --each bags
-      tombola generate -m generator.onnx -n 8 --interpolate -o walk.gif
+      tombola generate -n 64 -o grid.png --seed 7
+      tombola generate -n 100 --label bag --each bags
+      tombola generate --model mine.onnx -n 8 --interpolate -o walk.gif
     """
     if photo is not None and latents is not None:
         raise typer.BadParameter("--from and --latents both say what to make pictures of; give one of them.")

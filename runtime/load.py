@@ -109,7 +109,7 @@ def load(
                its nodes, and a ModelError says so. None is no limit. Time is all that this bounds: a file
                of a stranger belongs in a process of its own, with a limit on its memory.
     task:      "detect", "classify", "generate" or "caption" where only that will do: another file is a
-               ModelError, and a
+               ModelError, and a type checker knows what this returns.
 
     Raises ModelError where the file is missing, damaged, too large, of another task than the one asked for,
     or not a Tombola model of this version.

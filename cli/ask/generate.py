@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tombola.cli.ask.opening import one_thread_of_numpy, opening
 from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.ask.streams import note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device, DeviceOption, MaxPixelsOption, ModelOption, ThreadsOption
-from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line
 from tombola.errors import ModelError, OutputError
 
@@ -138,7 +138,7 @@ def generate(
     Example:
       tombola generate -n 64 -o grid.png --seed 7
       tombola generate -n 100 --label bag --each bags
-      tombola generate --model mine.onnx -n 8 --interpolate -o walk.gif
+      tombola generate --model generator.onnx -n 8 --interpolate -o walk.gif
     """
     if photo is not None and latents is not None:
         raise typer.BadParameter("--from and --latents both say what to make pictures of; give one of them.")
@@ -149,15 +149,12 @@ def generate(
     if count is None:
         count = DEFAULT_SMALL_COUNT if interpolate or photo is not None else DEFAULT_COUNT
     sources = [path for path in (photo, latents, model) if path is not None]
-    # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    one_thread_of_numpy()
     with stop_signals_like_ctrl_c():
-        from tombola.runtime.load import load
-
         wish = _Wish(count, label, seed, temperature, photo, spread, latents, max_pixels)
         places = _Places(output, None if each is None else SaveFolder(each, sources, "--each", "picture"))
         places.spare(sources)
-        generator = load(model_or_shipped(model, "generate"), device.value, threads, task="generate")
+        generator = opening(("generate", model, device.value, threads)).model()
         made = (
             _film(generator, wish, places) if interpolate else _pictures(generator, wish, places, json=json)
         )

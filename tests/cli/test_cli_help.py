@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from tests.toy_captioner import toy_captioner
 from tests.toy_generator import full_generator
-from tombola.cli.main import app, detect_app
+from tombola.cli.app import app, detect_app
 
 Tombola = Callable[..., Result]
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -79,7 +79,8 @@ def workshop(
         Path(f"{name}.onnx").write_bytes(Path("model.onnx").read_bytes())
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
-    Path("generator.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
+    for name in ("generator", "fashion-mnist-generator"):
+        Path(f"{name}.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
     Path("captioner.onnx").write_bytes(toy_captioner())
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -20,8 +21,7 @@ from tombola.export.graph.translations import OPSET
 from tombola.export.run import export_run
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.train.evaluate import evaluate_run
-from tombola.train.networks.axis import Axes, Axis
-from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
+from tombola.train.networks.caption.captioner import CaptionerSettings, build_captioner
 from tombola.train.networks.caption.search import Options, search
 from tombola.train.tasks.caption.task import caption_maps
 from tombola.train.tasks.table import load_network
@@ -114,11 +114,20 @@ def test_nothing_of_the_weights_is_stored_twice(toy: Path) -> None:
     assert [node.op_type for node in graph.node].count("Loop") == 2
 
 
-@pytest.mark.parametrize(("cell", "attention"), [("gru", "general"), ("rnn", "none")])
-def test_other_decoders_search_alike_in_a_graph(cell: str, attention: str) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cell": "gru", "attention": "general", "units": 8, "embedding": 6},
+        {"cell": "lstm", "layers": 2, "residual": True, "attention": "none", "units": 8, "embedding": 6},
+        {"kind": "transformer", "layers": 2, "width": 12, "heads": 3, "hidden": 20},
+    ],
+)
+def test_other_decoders_search_alike_in_a_graph(settings: dict[str, object]) -> None:
     torch.manual_seed(4)
-    settings = RecurrentSettings(cell=cell, attention=attention, units=8, embedding=6)  # type: ignore[arg-type]
-    decoder = RecurrentDecoder(settings, Axis("features", 8), 12, Axes()).eval()
+    captioner = CaptionerSettings.model_validate(
+        {"backbone": "resnet20", "width": 0.25, "features": 8, "decoder": settings}
+    )
+    decoder = build_captioner(captioner, 12).decoder.eval()
     with torch.no_grad():
         decoder.words.weight.mul_(6.0)
 
@@ -127,13 +136,13 @@ def test_other_decoders_search_alike_in_a_graph(cell: str, attention: str) -> No
             super().__init__()
             self.decoder = decoder
 
-        def forward(self, cells: Tensor, *options: Tensor) -> tuple[Tensor, Tensor]:
+        def forward(self, cells: Tensor, *options: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             memory = self.decoder.remember(cells)
-            count = options[0].item()
+            count, longest = (cast(int, one.item()) for one in options[:2])
             torch._check(count >= 1)
-            state = self.decoder.start(memory, count)  # type: ignore[arg-type]
-            found = search(self.decoder.step, memory, state, Options(*options), 5, 12)
-            return found.tokens, found.scores
+            torch._check(longest >= 1)
+            state = self.decoder.start(memory, count, longest)
+            return search(self.decoder.step, memory, state, Options(*options), 5, 12)
 
     module, cells = Searched(), torch.randn(1, 5, 8)
     names = ["cells", "beam", "longest", "power", "repeat"]
@@ -151,14 +160,17 @@ def test_other_decoders_search_alike_in_a_graph(cell: str, attention: str) -> No
     for seed, beam, longest, repeat in ((0, 1, 9, 0), (1, 3, 7, 1), (2, 6, 12, 2)):
         cells = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(seed))
         fed = (cells, *Options.of(beam, longest, 1.0, repeat))
-        tokens, scores = session.run(None, {name: one.numpy() for name, one in zip(names, fed, strict=True)})
+        tokens, scores, weights = session.run(
+            None, {name: one.numpy() for name, one in zip(names, fed, strict=True)}
+        )
         with torch.no_grad():
-            wanted_tokens, wanted_scores = module(*fed)
+            wanted_tokens, wanted_scores, wanted_weights = module(*fed)
         # Places that no caption filled tie, and which of them comes first is anybody's choice.
         filled = scores > -np.inf
         assert filled.tolist() == (wanted_scores > -torch.inf).tolist()
         assert tokens[filled].tolist() == wanted_tokens.numpy()[filled].tolist()
         np.testing.assert_allclose(scores[filled], wanted_scores.numpy()[filled], atol=1e-5)
+        np.testing.assert_allclose(weights, wanted_weights.numpy(), atol=1e-5)
 
 
 def test_a_picture_without_colours_is_captioned_too(toy: Path) -> None:

@@ -12,7 +12,7 @@ from tombola.train.networks.axis import Axes, Axis, members
 from tombola.train.networks.caption.attention import Attention
 from tombola.train.networks.caption.captioner import CaptionerSettings, build_captioner
 from tombola.train.networks.caption.cells import CELLS, CellName, GruCell, LstmCell, RnnCell
-from tombola.train.networks.caption.recurrent import RecurrentSettings
+from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
 
 Array = NDArray[np.float64]
 
@@ -192,3 +192,49 @@ def test_a_captioner_of_each_kind_says_the_same_step_by_step(cell: CellName, nam
         torch.testing.assert_close(found, logits[:, :, step])
         torch.testing.assert_close(looked_at, weights[:, :, step])
     assert any(axis.name == "decoder.units" for axis in members(network))
+
+
+def test_stacked_layers_are_pytorchs_and_hand_on_what_they_read() -> None:
+    torch.manual_seed(4)
+    settings = RecurrentSettings(cell="lstm", layers=3, attention="none", units=7, embedding=5)
+    decoder = RecurrentDecoder(settings, Axis("features", 4), 11, Axes()).eval()
+    nn.init.zeros_(decoder.gate.weight)
+    nn.init.zeros_(decoder.gate.bias)
+    theirs = nn.LSTM(9, 7, num_layers=3, batch_first=True)
+    with torch.no_grad():
+        for number, cell in enumerate([decoder.cell, *decoder.above]):
+            for ours, name in ((cell.input, "ih"), (cell.hidden, "hh")):
+                getattr(theirs, f"weight_{name}_l{number}").copy_(ours.weight)
+                getattr(theirs, f"bias_{name}_l{number}").copy_(ours.bias)
+    cells, tokens = torch.randn(1, 2, 4), torch.randint(0, 11, (1, 1, 6))
+    memory = decoder.remember(cells)
+    state = decoder.start(memory, 1)
+    context = cells.mean(1) / 2  # a gate of zeros lets half through
+    reads = torch.cat([decoder.words.weight[tokens[0, 0]], context.expand(6, 4)], 1)
+    first = tuple(torch.stack([one[0] for one in state[part::2]]) for part in (0, 1))
+    wanted, _ = theirs(reads[None], first)
+    said = torch.cat([wanted[0], context.expand(6, 4)], 1)
+    logits, _ = decoder(tokens, memory)
+    torch.testing.assert_close(logits[0, 0], decoder.words(decoder.last(said)))
+
+
+def test_residual_layers_hand_on_what_they_read() -> None:
+    torch.manual_seed(5)
+    settings = RecurrentSettings(cell="rnn", layers=3, residual=True, units=7, embedding=5)
+    features = Axis("features", 4)
+    decoder = RecurrentDecoder(settings, features, 11, Axes()).eval()
+    alone = RecurrentDecoder(settings.model_copy(update={"layers": 1}), features, 11, Axes()).eval()
+    for part in (
+        *decoder.above.parameters(),
+        decoder.attention.query.weight,
+    ):  # so that those above say nothing
+        nn.init.zeros_(part)
+    weights = {name: one for name, one in decoder.state_dict().items() if not name.startswith("above.")}
+    alone.load_state_dict(
+        {**weights, "first.weight": weights["first.weight"][:7], "first.bias": weights["first.bias"][:7]}
+    )
+    nn.init.zeros_(decoder.gate.weight)
+    nn.init.zeros_(alone.gate.weight)
+    cells, tokens = torch.randn(1, 2, 4), torch.randint(0, 11, (1, 2, 6))
+    wanted, _ = alone(tokens, alone.remember(cells))
+    torch.testing.assert_close(decoder(tokens, decoder.remember(cells))[0], wanted)

@@ -76,8 +76,8 @@ def _path_in_file(place: tuple[int | str, ...], table: dict[str, Any]) -> list[i
     """The place of a fault without the parts that only say which kind of table was meant."""
     path: list[int | str] = []
     here: Any = table
-    for part in place:
-        if isinstance(here, dict) and part not in here and part == here.get("kind"):
+    for number, part in enumerate(place, 1):
+        if isinstance(here, dict) and part not in here and (part == here.get("kind") or number < len(place)):
             continue
         path.append(part)
         try:

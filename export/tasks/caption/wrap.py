@@ -32,12 +32,13 @@ class CaptionPicture(nn.Module):
         options = Options(beam_size, max_length, length_power, no_repeat)
         maps = self.network.encoder(self.picture_input(image))
         memory, decoder = self.network.remember(maps), self.network.decoder
-        captions = cast(int, beam_size.item())  # a symbol of one, while it is exported
+        captions, longest = (cast(int, one.item()) for one in options[:2])  # symbols, while it is exported
         torch._check(captions >= 1)
+        torch._check(longest >= 1)
         found = search(
             decoder.step,
             memory,
-            decoder.start(memory, captions),
+            decoder.start(memory, captions, longest),
             options,
             memory.cells.shape[1],
             decoder.words.out_features,

@@ -1,21 +1,33 @@
 """Captioners: a backbone's last map, cell by cell, and a decoder that says words about it."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 from torch import Tensor, nn
 
-from tombola.train.networks.axis import Axes
+from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.backbones.mobilenet import last_convolution
 from tombola.train.networks.caption.recurrent import Memory, RecurrentDecoder, RecurrentSettings
+from tombola.train.networks.caption.transformer import LayersMemory, TransformerDecoder, TransformerSettings
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.initialise import initialise
 from tombola.train.recipe.recipe import Section
 
 BackboneName = Literal[
     "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2", "resnet18", "resnet34", "resnet50", "resnet20"
+]
+
+
+def _kind(decoder: Any) -> Any:
+    """Of a table without a kind, the first that there was."""
+    return decoder.get("kind", "recurrent") if isinstance(decoder, dict) else getattr(decoder, "kind", None)
+
+
+DecoderSettings = Annotated[
+    Annotated[RecurrentSettings, Tag("recurrent")] | Annotated[TransformerSettings, Tag("transformer")],
+    Discriminator(_kind),
 ]
 
 
@@ -26,7 +38,7 @@ class CaptionerSettings(Section):
     backbone: BackboneName = "efficientnet_lite0"
     width: float = Field(default=1.0, gt=0, le=4)
     features: int = Field(default=256, ge=1, le=4096)
-    decoder: RecurrentSettings = RecurrentSettings()
+    decoder: DecoderSettings = RecurrentSettings()
 
 
 class Encoder(nn.Module):
@@ -57,9 +69,9 @@ class Captioner(nn.Module):
         self.encoder = Encoder(settings, axes)
         features = axes.new("features", settings.features)
         self.features = Linear(self.encoder.writes, features)
-        self.decoder = RecurrentDecoder(settings.decoder, features, n_words, axes)
+        self.decoder = _decoder(settings.decoder, features, n_words, axes)
 
-    def remember(self, maps: Tensor) -> Memory:
+    def remember(self, maps: Tensor) -> Memory | LayersMemory:
         """The encoder's maps float [P, C, rows, columns] -> what the decoder looks at; cells row by row."""
         return self.decoder.remember(self.features(maps.flatten(2).transpose(1, 2)))
 
@@ -68,6 +80,16 @@ class Captioner(nn.Module):
         logits [P, N, T, words], weights of the cells [P, N, T, rows · columns]."""
         logits, weights = self.decoder(tokens, self.remember(maps))
         return logits, weights
+
+
+def _decoder(
+    settings: RecurrentSettings | TransformerSettings, features: Axis, n_words: int, axes: Axes
+) -> RecurrentDecoder | TransformerDecoder:
+    match settings:
+        case RecurrentSettings():
+            return RecurrentDecoder(settings, features, n_words, axes)
+        case TransformerSettings():
+            return TransformerDecoder(settings, features, n_words, axes)
 
 
 def build_captioner(

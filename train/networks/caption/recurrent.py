@@ -16,12 +16,15 @@ from tombola.train.recipe.recipe import Section
 
 
 class RecurrentSettings(Section):
-    """A recurrent decoder: `cell` of `units` units, words as `embedding` numbers, `attention` over the cells
-    of the picture's map through `attention_units` (of additive and reduced attention alone). dropout acts on
-    words and on what they are guessed from, one mask a caption."""
+    """A recurrent decoder: `layers` cells of `units` units one above the other, words as `embedding` numbers,
+    `attention` over the cells of the picture's map through `attention_units` (of additive and reduced
+    attention alone). residual: each layer above the first hands on what it reads beside what it says. dropout
+    acts on words and on what they are guessed from, one mask a caption."""
 
     kind: Literal["recurrent"] = "recurrent"
     cell: CellName = "lstm"
+    layers: int = Field(default=1, ge=1, le=16)
+    residual: bool = False
     units: int = Field(default=384, ge=1, le=4096)
     embedding: int = Field(default=256, ge=1, le=4096)
     attention: AttentionName = "additive"
@@ -55,19 +58,20 @@ class RecurrentDecoder(nn.Module):
         self.attention = Attention(settings.attention, units, features, settings.attention_units, axes)
         self.gate = Linear(units, features)
         self.cell = CELLS[settings.cell]((Part(embedding), Part(features)), units)
-        self.first = Linear(features, (Part(units),) * self.cell.states)
+        self.above = nn.ModuleList(CELLS[settings.cell](units, units) for _ in range(settings.layers - 1))
+        self.residual = settings.residual
+        self.first = Linear(features, (Part(units),) * self.cell.states * settings.layers)
         self.last = Linear((Part(units), Part(features)), embedding)
 
     def remember(self, cells: Tensor) -> Memory:
         """float [P, cells, C] -> what is the same for every word."""
         return Memory(cells, self.attention.keys(cells))
 
-    def start(self, memory: Memory, captions: int) -> State:
-        """The state before the first word, each [P, captions, units]."""
+    def start(self, memory: Memory, captions: int, longest: int = 0) -> State:  # noqa: ARG002  # of any length
+        """The state before the first word, each [P, captions, units]: the lowest layer's, then those above."""
         first = torch.tanh(self.first(memory.cells.mean(1)))
-        return tuple(
-            part[:, None].expand(-1, captions, -1).clone() for part in first.chunk(self.cell.states, -1)
-        )
+        parts = first.chunk(self.cell.states * (1 + len(self.above)), -1)
+        return tuple(part[:, None].expand(-1, captions, -1).clone() for part in parts)
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """tokens int64 [P, N], the words before -> logits [P, N, words], state, weights [P, N, cells]."""
@@ -90,10 +94,17 @@ class RecurrentDecoder(nn.Module):
         return self.words(guessed_from), torch.stack(weights, 2)
 
     def _step(self, word: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
-        weights = self.attention(state[0], memory.keys)
-        context = torch.sigmoid(self.gate(state[0])) * (weights @ memory.cells)
-        state = self.cell(torch.cat([word, context], -1), state)
-        return torch.cat([state[0], context], -1), state, weights
+        states = self.cell.states
+        asking = state[-states]  # the highest layer's h
+        weights = self.attention(asking, memory.keys)
+        context = torch.sigmoid(self.gate(asking)) * (weights @ memory.cells)
+        after = self.cell(torch.cat([word, context], -1), state[:states])
+        said = after[0]
+        for number, cell in enumerate(self.above, 1):
+            layer = cell(said, state[number * states : (number + 1) * states])
+            said = said + layer[0] if self.residual else layer[0]
+            after += layer
+        return torch.cat([said, context], -1), after, weights
 
     def _mask(self, like: Tensor) -> Tensor:
         """What dropout multiplies with: one mask for all words of a caption."""

@@ -1,4 +1,4 @@
-"""Batch norms (Ioffe & Szegedy 2015) that know their axes."""
+"""Batch norms (Ioffe & Szegedy 2015) and layer norms (Ba et al. 2016) that know their axes."""
 
 from torch import nn
 
@@ -19,6 +19,14 @@ class VectorNorm(nn.BatchNorm1d):
     def __init__(self, channels: Channels) -> None:
         super().__init__(entries(channels))
         self.layouts = _layouts(channels)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm over the last dimension, float [..., channels]."""
+
+    def __init__(self, channels: Channels) -> None:
+        super().__init__(entries(channels))
+        self.layouts: Layouts = {"weight": (channels,), "bias": (channels,)}
 
 
 def _layouts(channels: Channels) -> Layouts:

@@ -289,7 +289,7 @@ def options_of(answer: CaptionAnswer) -> Options:
 def caption_maps(network: Any, maps: Tensor, options: Options) -> Found:
     """Captions of the encoder's maps [P, C, rows, columns]."""
     memory = network.remember(maps)
-    state = network.decoder.start(memory, int(options.beam_size))
+    state = network.decoder.start(memory, int(options.beam_size), int(options.max_length))
     n_words = network.decoder.words.out_features
     return search(network.decoder.step, memory, state, options, memory.cells.shape[1], n_words)
 

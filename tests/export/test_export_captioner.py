@@ -127,7 +127,7 @@ def test_other_decoders_search_alike_in_a_graph(settings: dict[str, object]) -> 
     captioner = CaptionerSettings.model_validate(
         {"backbone": "resnet20", "width": 0.25, "features": 8, "decoder": settings}
     )
-    decoder = build_captioner(captioner, 12).decoder.eval()
+    decoder = build_captioner(captioner, 12).eval().decoder
     with torch.no_grad():
         decoder.words.weight.mul_(6.0)
 

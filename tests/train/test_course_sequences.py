@@ -186,7 +186,7 @@ def test_a_captioner_of_each_kind_says_the_same_step_by_step(cell: CellName, nam
     assert (logits.shape, weights.shape) == ((2, 5, 4, 11), (2, 5, 4, 6))
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 5, 4))
     memory = network.remember(maps)
-    state = network.decoder.start(memory, 5)
+    state = network.decoder.start(memory, 5, 4)
     for step in range(4):
         found, state, looked_at = network.decoder.step(tokens[:, :, step], state, memory)
         torch.testing.assert_close(found, logits[:, :, step])
@@ -208,7 +208,7 @@ def test_stacked_layers_are_pytorchs_and_hand_on_what_they_read() -> None:
                 getattr(theirs, f"bias_{name}_l{number}").copy_(ours.bias)
     cells, tokens = torch.randn(1, 2, 4), torch.randint(0, 11, (1, 1, 6))
     memory = decoder.remember(cells)
-    state = decoder.start(memory, 1)
+    state = decoder.start(memory, 1, 6)
     context = cells.mean(1) / 2  # a gate of zeros lets half through
     reads = torch.cat([decoder.words.weight[tokens[0, 0]], context.expand(6, 4)], 1)
     first = tuple(torch.stack([one[0] for one in state[part::2]]) for part in (0, 1))
@@ -224,17 +224,13 @@ def test_residual_layers_hand_on_what_they_read() -> None:
     features = Axis("features", 4)
     decoder = RecurrentDecoder(settings, features, 11, Axes()).eval()
     alone = RecurrentDecoder(settings.model_copy(update={"layers": 1}), features, 11, Axes()).eval()
-    for part in (
-        *decoder.above.parameters(),
-        decoder.attention.query.weight,
-    ):  # so that those above say nothing
+    # Those above say nothing, and what is asked by does not matter.
+    for part in (*decoder.above.parameters(), *decoder.attention.query.parameters(), decoder.gate.weight):
         nn.init.zeros_(part)
     weights = {name: one for name, one in decoder.state_dict().items() if not name.startswith("above.")}
     alone.load_state_dict(
         {**weights, "first.weight": weights["first.weight"][:7], "first.bias": weights["first.bias"][:7]}
     )
-    nn.init.zeros_(decoder.gate.weight)
-    nn.init.zeros_(alone.gate.weight)
     cells, tokens = torch.randn(1, 2, 4), torch.randint(0, 11, (1, 2, 6))
     wanted, _ = alone(tokens, alone.remember(cells))
     torch.testing.assert_close(decoder(tokens, decoder.remember(cells))[0], wanted)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tombola.errors import RecipeError
 from tombola.train.networks.axis import Axes, Axis, members, widths
 from tombola.train.networks.caption.captioner import CaptionerSettings, build_captioner
-from tombola.train.networks.caption.transformer import TransformerDecoder, TransformerSettings
+from tombola.train.networks.caption.transformer import DecoderLayer, TransformerDecoder, TransformerSettings
 from tombola.train.networks.layers.multi_head import MultiHeadAttention
 from tombola.train.networks.layers.positions import sinusoids
 from tombola.train.prune.shrink import shrink
@@ -98,18 +98,19 @@ def test_a_transformer_says_the_same_step_by_step_and_sees_no_later_word() -> No
     assert not torch.allclose(one(later, memory)[0][:, :, 3], logits[:, :, 3])
 
 
-def test_the_map_of_a_word_is_the_last_layers_mean_over_heads() -> None:
+def test_the_map_of_a_word_is_the_last_layers_mean_over_heads(monkeypatch: pytest.MonkeyPatch) -> None:
     one, cells = decoder(), torch.randn(1, 6, 8)
     seen: list[Tensor] = []
-    last = one.layers[-1].picture
-    attend = last.attend
+    last = one.layers[-1]
+    assert isinstance(last, DecoderLayer)
+    attend = last.picture.attend
 
     def remember(*feeds: Tensor) -> tuple[Tensor, Tensor]:
         answers, weights = attend(*feeds)
         seen.append(weights)
         return answers, weights
 
-    last.attend = remember
+    monkeypatch.setattr(last.picture, "attend", remember)
     _, weights = one(torch.randint(0, 11, (1, 1, 3)), one.remember(cells))
     torch.testing.assert_close(weights[0, 0], seen[0][0].mean(0))
 
@@ -118,7 +119,8 @@ def test_a_head_is_cut_out_whole() -> None:
     settings = CaptionerSettings(backbone="resnet20", width=0.25, features=8, decoder=SETTINGS)
     network = build_captioner(settings, 11).eval()
     assert widths(network)["decoder.layers.0.words.heads"] == 3
-    layer = network.decoder.layers[0]
+    layer = network.get_submodule("decoder.layers.0")
+    assert isinstance(layer, DecoderLayer)
     with torch.no_grad():
         for part in (layer.words.query, layer.words.key, layer.words.value):
             part.weight[4:8] = part.bias[4:8] = 0.0

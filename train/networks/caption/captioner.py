@@ -1,7 +1,7 @@
 """Captioners: a backbone's last map, cell by cell, and a decoder that says words about it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Discriminator, Field, Tag
 from torch import Tensor, nn
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.backbones.mobilenet import last_convolution
-from tombola.train.networks.caption.recurrent import Memory, RecurrentDecoder, RecurrentSettings
-from tombola.train.networks.caption.transformer import LayersMemory, TransformerDecoder, TransformerSettings
+from tombola.train.networks.caption.cells import State
+from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
+from tombola.train.networks.caption.transformer import TransformerDecoder, TransformerSettings
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.initialise import initialise
 from tombola.train.recipe.recipe import Section
@@ -41,6 +42,32 @@ class CaptionerSettings(Section):
     decoder: DecoderSettings = RecurrentSettings()
 
 
+class Memory(Protocol):
+    """What a decoder knows of P pictures: their cells float [P, cells, C], and what it makes of them."""
+
+    @property
+    def cells(self) -> Tensor: ...
+
+
+class Decoder(Protocol):
+    """Cells of P pictures and the words before -> logits of the next, for N captions of each."""
+
+    words: Linear
+    dropout: float
+
+    def remember(self, cells: Tensor) -> Memory:
+        """float [P, cells, C] -> what is the same for every word."""
+
+    def start(self, memory: Any, captions: int, longest: int) -> State:
+        """The state before the first of `longest` words; each tensor [P, captions, …], the first a float."""
+
+    def step(self, tokens: Tensor, state: State, memory: Any) -> tuple[Tensor, State, Tensor]:
+        """tokens int64 [P, N], the words before -> logits [P, N, words], state, weights [P, N, cells]."""
+
+    def __call__(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Tensor]:
+        """tokens int64 [P, N, T] -> logits [P, N, T, words], weights [P, N, T, cells]."""
+
+
 class Encoder(nn.Module):
     """The body that public weights are for: float [B, 3, h, w] -> its last map [B, C, rows, columns]."""
 
@@ -69,17 +96,16 @@ class Captioner(nn.Module):
         self.encoder = Encoder(settings, axes)
         features = axes.new("features", settings.features)
         self.features = Linear(self.encoder.writes, features)
-        self.decoder = _decoder(settings.decoder, features, n_words, axes)
+        self.decoder: Decoder = _decoder(settings.decoder, features, n_words, axes)
 
-    def remember(self, maps: Tensor) -> Memory | LayersMemory:
+    def remember(self, maps: Tensor) -> Memory:
         """The encoder's maps float [P, C, rows, columns] -> what the decoder looks at; cells row by row."""
         return self.decoder.remember(self.features(maps.flatten(2).transpose(1, 2)))
 
     def forward(self, maps: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Teacher forcing: maps [P, C, rows, columns], tokens int64 [P, N, T] that begin with START ->
         logits [P, N, T, words], weights of the cells [P, N, T, rows · columns]."""
-        logits, weights = self.decoder(tokens, self.remember(maps))
-        return logits, weights
+        return self.decoder(tokens, self.remember(maps))
 
 
 def _decoder(

@@ -16,7 +16,7 @@ from tombola.train.recipe.recipe import Section
 
 
 class RecurrentSettings(Section):
-    """A recurrent decoder: `layers` cells of `units` units one above the other, words as `embedding` numbers,
+    """A recurrent decoder: `layers` layers of a `cell` of `units` units each, words as `embedding` numbers,
     `attention` over the cells of the picture's map through `attention_units` (of additive and reduced
     attention alone). residual: each layer above the first hands on what it reads beside what it says. dropout
     acts on words and on what they are guessed from, one mask a caption."""
@@ -67,8 +67,8 @@ class RecurrentDecoder(nn.Module):
         """float [P, cells, C] -> what is the same for every word."""
         return Memory(cells, self.attention.keys(cells))
 
-    def start(self, memory: Memory, captions: int, longest: int = 0) -> State:  # noqa: ARG002  # of any length
-        """The state before the first word, each [P, captions, units]: the lowest layer's, then those above."""
+    def start(self, memory: Memory, captions: int, longest: int) -> State:  # noqa: ARG002  # of any length
+        """The state before the first word, each [P, captions, units]: the lowest layer's first."""
         first = torch.tanh(self.first(memory.cells.mean(1)))
         parts = first.chunk(self.cell.states * (1 + len(self.above)), -1)
         return tuple(part[:, None].expand(-1, captions, -1).clone() for part in parts)
@@ -83,7 +83,7 @@ class RecurrentDecoder(nn.Module):
         [P, N, T, words], weights [P, N, T, cells]."""
         words = F.embedding(tokens, self.words.weight)
         kept = self._mask(words[:, :, :1])
-        state = self.start(memory, tokens.shape[1])
+        state = self.start(memory, *tokens.shape[1:])
         said, weights = [], []
         for word in (words * kept).unbind(2):
             out, state, weight = self._step(word, state, memory)

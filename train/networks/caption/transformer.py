@@ -1,9 +1,9 @@
-"""A transformer that says one word after the other (Vaswani et al. 2017), the norms before (Xiong et al. 2020).
+"""A transformer that says one word after the other (Vaswani et al. 2017; norms first, Xiong et al. 2020).
 
 Everywhere P is pictures, N captions of each, T words and D the numbers a word.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.caption.cells import State
 from tombola.train.networks.classify.mlp import DropoutShare
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.multi_head import MultiHeadAttention
@@ -19,14 +20,11 @@ from tombola.train.networks.layers.positions import sinusoids
 from tombola.train.networks.layers.transformer import FeedForward
 from tombola.train.recipe.recipe import Section
 
-# Keys and values of each layer, [P, N, T, heads · width] each, and the place of the next word, int64 [P, N].
-State = tuple[Tensor, ...]
-
 
 class TransformerSettings(Section):
     """A transformer: `layers` layers on words of `width` numbers. Each looks with `heads` heads at the words
-    before and at the cells of the picture's map, and has `hidden` units. dropout acts on words and on all that
-    a layer adds. It wants a long training.warmup_steps."""
+    before and at the cells of the picture's map, and has `hidden` units. dropout acts on words and on all
+    that a layer adds. It wants a long training.warmup_steps."""
 
     kind: Literal["transformer"]
     layers: int = Field(default=2, ge=1, le=64)
@@ -77,11 +75,11 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, words: tuple[Tensor, Tensor], allowed: Tensor, picture: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """x float [P, N, T, D]; words: keys and values [P, N, C, heads · width], of which bool [..., T, C] are
-        allowed; picture: those of the cells -> x, and weights [P, N, T, cells], the mean over the heads."""
+        """x float [P, N, T, D]; words: keys and values [P, N, C, heads · width], of which bool [..., T, C]
+        are allowed; picture: those of the cells -> x, weights [P, N, T, cells], the mean over the heads."""
         pictures, captions, length = x.shape[:3]
-        known = (one.flatten(0, 1) for one in words)
-        said, _ = self.words.attend(self.words_norm(x).flatten(0, 1), *known, allowed)
+        keys, values = (one.flatten(0, 1) for one in words)
+        said, _ = self.words.attend(self.words_norm(x).flatten(0, 1), keys, values, allowed)
         x = x + self.dropout(said.unflatten(0, (pictures, captions)))
         seen, weights = self.picture.attend(self.picture_norm(x).flatten(1, 2), *picture)
         x = x + self.dropout(seen.unflatten(1, (captions, length)))
@@ -105,23 +103,24 @@ class TransformerDecoder(nn.Module):
             for number in range(settings.layers)
         )
         self.norm = LayerNorm(width)
-        # What comes out is still much like the embedding of what went in: small, or the same word would follow.
+        # What comes out is still much like the word that went in: small, or that word would follow itself.
         nn.init.constant_(self.norm.weight, width.width**-0.5)
 
     def remember(self, cells: Tensor) -> LayersMemory:
         """float [P, cells, C] -> what is the same for every word."""
         return LayersMemory(
             cells,
-            tuple(layer.picture.key(cells) for layer in self.layers),
-            tuple(layer.picture.value(cells) for layer in self.layers),
+            tuple(layer.picture.key(cells) for layer in self._layers),
+            tuple(layer.picture.value(cells) for layer in self._layers),
         )
 
     def start(self, memory: LayersMemory, captions: int, longest: int) -> State:
-        """The state before the first of `longest` words."""
+        """Room for the layers' keys and values of `longest` words, [P, captions, longest, heads · width], and
+        the place of the next word, int64 [P, captions]."""
         pictures = memory.cells.shape[0]
         kept = [
             memory.cells.new_zeros((pictures, captions, longest, known.out_features))
-            for layer in self.layers
+            for layer in self._layers
             for known in (layer.words.key, layer.words.value)
         ]
         place = torch.zeros((pictures, captions), dtype=torch.int64, device=memory.cells.device)
@@ -135,14 +134,13 @@ class TransformerDecoder(nn.Module):
         allowed = allowed.flatten(0, 1)[:, None, None]
         x = self._embed(tokens, place)[:, :, None]
         weights = x
-        after = []
-        for number, layer in enumerate(self.layers):
-            known = tuple(
-                torch.where(here[..., None], new, old)
-                for new, old in zip(layer.know(x), kept[2 * number :], strict=False)
-            )
-            x, weights = layer(x, known, allowed, (memory.keys[number], memory.values[number]))
-            after += known
+        after: list[Tensor] = []
+        for number, layer in enumerate(self._layers):
+            key, value = layer.know(x)
+            keys = torch.where(here[..., None], key, kept[2 * number])
+            values = torch.where(here[..., None], value, kept[2 * number + 1])
+            x, weights = layer(x, (keys, values), allowed, (memory.keys[number], memory.values[number]))
+            after += (keys, values)
         return self.words(self.norm(x[:, :, 0])), (*after, place + 1), weights[:, :, 0]
 
     def forward(self, tokens: Tensor, memory: LayersMemory) -> tuple[Tensor, Tensor]:
@@ -152,11 +150,16 @@ class TransformerDecoder(nn.Module):
         allowed = places <= places[:, None]
         x = F.dropout(self._embed(tokens, places), self.dropout, self.training)
         weights = x
-        for layer, *picture in zip(self.layers, memory.keys, memory.values, strict=True):
+        for layer, *picture in zip(self._layers, memory.keys, memory.values, strict=True):
             x, weights = layer(x, layer.know(x), allowed, picture)
         return self.words(self.norm(x)), weights
+
+    @property
+    def _layers(self) -> list[DecoderLayer]:
+        return cast(list[DecoderLayer], list(self.layers))
 
     def _embed(self, tokens: Tensor, places: Tensor) -> Tensor:
         """Words at their places, float [..., D]; scaled so that neither of the two drowns the other."""
         width = self.words.in_features
-        return F.embedding(tokens, self.words.weight) * width**0.5 + sinusoids(places, width)
+        words: Tensor = F.embedding(tokens, self.words.weight) * width**0.5
+        return words + sinusoids(places, width)

@@ -8,8 +8,8 @@ from tombola.train.networks.layers.dense_layer import Linear
 
 
 class MultiHeadAttention(nn.Module):
-    """Each head h weighs cells for a query by softmax(q_h · k_h / √width) and answers the mean of their v_h so
-    weighed; `out` mixes the heads' answers. B is sequences, Q queries and C cells of each.
+    """Each head h weighs cells for a query by softmax(q_h · k_h / √width) and answers the mean of their v_h
+    so weighed; `out` mixes the heads' answers. B is sequences, Q queries and C cells of each.
 
     The heads are an axis of their own: a head can be cut out whole.
     """
@@ -41,4 +41,4 @@ class MultiHeadAttention(nn.Module):
 
     def _by_head(self, x: Tensor) -> Tensor:
         """[B, C, heads · width] -> [B, heads, C, width]."""
-        return x.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)
+        return x.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)  # type: ignore[no-any-return]

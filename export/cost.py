@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import onnx
 import torch
 
 from tombola.export.latency import LatencyTable
@@ -45,7 +44,6 @@ def cost_of_run(run: Path, quantity: Quantity) -> Cost:
         times_ms = layer_times_ms(file.read_bytes(), feeds, "cpu")
         # Not by the clock, which other load on the machine makes slow and the medians of nodes hardly.
         whole = sum(times_ms.values())
-        times_ms |= {layer: times_ms[node] for node, layer in _fused(file).items() if node in times_ms}
         return _with_rest("ms", layers, partial(_latency_ms, LatencyTable(), times_ms), whole)
 
 
@@ -54,17 +52,6 @@ def _with_rest(
 ) -> Cost:
     """What of the whole is not the layers' stays whatever the widths."""
     return Cost(unit, max(0.0, whole - sum(of(layer, {}) for layer in layers)), layers, of)
-
-
-def _fused(file: Path) -> dict[str, str]:
-    """What onnxruntime calls a convolution into which it takes the activation behind it -> its layer."""
-    graph = onnx.load(file).graph
-    layer_of = {node.output[0]: node.name for node in graph.node if node.op_type == "Conv"}
-    return {
-        f"{node.output[0]}_nchwc": layer_of[node.input[0]].removeprefix("net/").rpartition("_")[0]
-        for node in graph.node
-        if node.op_type in ("Relu", "Clip") and node.input[0] in layer_of
-    }
 
 
 def _latency_ms(table: LatencyTable, times_ms: Mapping[str, float], layer: Layer, widths: Widths) -> float:

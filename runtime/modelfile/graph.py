@@ -31,13 +31,15 @@ class Node:
     """One operator of the graph.
 
     weights: the names of its inputs that the file stores, also of those it stores narrower, behind a Cast or
-    a DequantizeLinear; this has none then.
+    a DequantizeLinear; this has none then. reads: its other inputs; writes: its outputs.
     """
 
     name: str
     op_type: str
     domain: str
     weights: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,15 @@ class _Reader:
             optional_inputs=tuple(spec for spec in self.inputs if spec.name in stored),
             outputs=tuple(self.outputs),
             nodes=tuple(
-                Node(name, op_type, domain, tuple(one for item in reads for one in sources.get(item, ())))
-                for name, op_type, domain, reads, _ in self.nodes
+                Node(
+                    name,
+                    op_type,
+                    domain,
+                    weights=tuple(one for item in reads for one in sources.get(item, ())),
+                    reads=tuple(item for item in reads if item not in sources),
+                    writes=tuple(writes),
+                )
+                for name, op_type, domain, reads, writes in self.nodes
             ),
             initializers=tuple(self.initializers),
             constants=tuple(self.constants),

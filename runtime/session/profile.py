@@ -3,19 +3,22 @@
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tombola.runtime.load import ModelSource, read_model
+from tombola.runtime.modelfile.graph import Node, read_graph
 from tombola.runtime.session.session import open_session
 from tombola.runtime.tasks.difference import Arrays
 
 WARM_UP_RUNS = 3
 RUNS = 10
 _KERNEL = "_kernel_time"
+_OWN_ORDER = "_nchwc"
+_TAKEN_IN = frozenset({"Relu", "LeakyRelu", "Clip", "HardSigmoid", "Sigmoid", "Tanh", "Add", "Sum"})
 
 # Export names the nodes around the network so.
 OUTSIDE_SCOPES = ("pre/", "post/")
@@ -92,19 +95,38 @@ def layer_times_ms(
 ) -> dict[str, float]:
     """Layer, by its name in the network, or kind of node outside of layers -> milliseconds of a run, in the
     order in which they first run: sums of each node's median over ten runs. Raises as `profile_nodes`."""
-    return _by_layer(run_events(model, feeds, device, threads, runs=WARM_UP_RUNS + RUNS))
+    events = run_events(model, feeds, device, threads, runs=WARM_UP_RUNS + RUNS)
+    return _by_layer(events, read_graph(model).nodes)
 
 
-def _by_layer(events: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _by_layer(events: Sequence[dict[str, Any]], nodes: Sequence[Node]) -> dict[str, float]:
     spent_us: dict[str, list[float]] = {}
     for event in events:
         spent_us.setdefault(event["name"], []).append(float(event["dur"]))
+    names = _own_names(spent_us, nodes)
     times_ms: dict[str, float] = {}
-    for node, times in spent_us.items():
+    for ran, times in spent_us.items():
+        node = names.get(ran, ran)
         found = _NODE.fullmatch(node)
         name = (found["name"] if found else node.split("_token_")[0]).removeprefix("net/")
         times_ms[name] = times_ms.get(name, 0.0) + median(times[-RUNS:]) / 1e3
     return times_ms
+
+
+def _own_names(ran: Collection[str], nodes: Sequence[Node]) -> dict[str, str]:
+    """What onnxruntime calls a convolution in its own order of maps, for the tensor that it writes -> the
+    node's name; into it goes the activation behind it, and before that the sum."""
+    made = {name: node for node in nodes for name in node.writes}
+    names = {}
+    for name in ran:
+        node = made.get(name.removesuffix(_OWN_ORDER)) if name.endswith(_OWN_ORDER) else None
+        while node is not None and node.op_type in _TAKEN_IN:
+            # The other term of a sum has run under its own name.
+            inner = [made[one] for one in node.reads if one in made and f"{one}{_OWN_ORDER}" not in ran]
+            node = inner[-1] if inner else None
+        if node is not None:
+            names[name] = node.name
+    return names
 
 
 def share_outside(nodes: Sequence[NodeTime]) -> float:

@@ -11,6 +11,7 @@ import onnx.parser
 import pytest
 
 from tombola.errors import ModelError
+from tombola.runtime.modelfile.graph import Node
 from tombola.runtime.session import memory
 from tombola.runtime.session.bench import CALLS_PER_ROUND, bench, in_turns, speed
 from tombola.runtime.session.contestant import WARM_UP_CALLS, Contestant, Measured
@@ -202,4 +203,23 @@ def test_the_time_of_a_layer_is_that_of_its_nodes() -> None:
         for run in range(9)
         for place, name in enumerate(names)
     ]
-    assert _by_layer(events) == {"pre/Resize": 1.0, "stem.0": 2.0 + 3.0, "ReorderOutput": 4.0 + 5.0}
+    assert _by_layer(events, ()) == {"pre/Resize": 1.0, "stem.0": 2.0 + 3.0, "ReorderOutput": 4.0 + 5.0}
+
+
+def test_a_layer_that_was_fused_keeps_its_name() -> None:
+    def node(name: str, op_type: str, reads: tuple[str, ...], writes: str) -> Node:
+        return Node(name, op_type, "", (), reads, (writes,))
+
+    nodes = [
+        node("net/stem_0", "Conv", ("image",), "a"),
+        node("net/stem.activation_0", "Clip", ("a",), "b"),
+        node("net/shortcut_0", "Conv", ("b",), "c"),
+        node("net/body_0", "Conv", ("b",), "d"),
+        node("net/sum_0", "Add", ("d", "c"), "e"),
+        node("net/relu_0", "Relu", ("e",), "f"),
+        node("net/up_0", "Resize", ("f",), "g"),
+    ]
+    names = ("b_nchwc", "c_nchwc", "f_nchwc", "g_nchwc", "strange_nchwc")
+    events = [{"name": name, "dur": 1000 * (place + 1)} for place, name in enumerate(names)]
+    told = {"stem": 1.0, "shortcut": 2.0, "body": 3.0, "up": 4.0, "strange_nchwc": 5.0}
+    assert _by_layer(events, nodes) == told

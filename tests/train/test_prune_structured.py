@@ -17,14 +17,17 @@ from tombola.export.cost import cost_of_run
 from tombola.export.run import export_run, without_dead
 from tombola.runtime.verify import verify
 from tombola.train.loop import loop
+from tombola.train.metrics.score import Score
 from tombola.train.networks.axis import widths
 from tombola.train.prune.channel_scores import ScoreName
 from tombola.train.prune.reestimate import reestimate, reestimate_run
+from tombola.train.prune.retrain import check_finished
 from tombola.train.prune.shrink import in_blocks
 from tombola.train.prune.structured import CutSettings, Facts, cut_channels
 from tombola.train.prune.weights.mask import Mask
 from tombola.train.prune.weights.rounds import find_tickets
 from tombola.train.prune.weights.settings import PruneSettings
+from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.table import load_network, open_task
 from tombola.train.train import train_recipe
@@ -166,6 +169,17 @@ def test_what_is_not_a_finished_run(dense: Path) -> None:
     run.write_metrics(run.read_metrics()[:1])
     with pytest.raises(TrainingError, match="has trained 1 of 3 epochs"):
         cut_channels(dense, quiet=True)
+
+
+def test_a_run_that_stopped_early_is_finished(dense: Path) -> None:
+    run, score = RunFolder(dense), Score("accuracy", "share", higher_is_better=True)
+    run.write_metrics(
+        [{"epoch": n, "step": n, "valid_accuracy": a} for n, a in ((1, 0.8), (2, 0.7), (3, 0.6))]
+    )
+    check_finished(run, TrainingSettings(epochs=9, early_stopping_epochs=2), score)
+    for patience in (0, 3):
+        with pytest.raises(TrainingError, match="has trained 3 of 9 epochs"):
+            check_finished(run, TrainingSettings(epochs=9, early_stopping_epochs=patience), score)
 
 
 def test_statistics_are_those_of_the_training_pictures(dense: Path) -> None:

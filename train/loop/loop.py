@@ -202,9 +202,7 @@ class _Training:
 
     def _is_stale(self) -> bool:
         patience = self.settings.early_stopping_epochs
-        best, key = self.task.score.best(self.history), self.task.score.key
-        last_judged = max((row["epoch"] for row in self.history if key in row), default=0)
-        stale = patience > 0 and best is not None and last_judged - best["epoch"] >= patience
+        stale = self.task.score.is_stale(self.history, patience)
         if stale:
             self.progress.say(f"no better score for {patience} epochs; stopping early")
         return stale

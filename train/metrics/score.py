@@ -1,7 +1,7 @@
 """A score: what a number that judges a network is called, what it is measured in, and which way is better."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -43,6 +43,12 @@ class Score:
         """The best of the rows of metrics.csv, the first of equals; None if none of them has the score."""
         scored = [row for row in rows if self.key in row]
         return min(scored, key=lambda row: self.rank(row[self.key], row.get("loss", math.inf)), default=None)
+
+    def is_stale(self, rows: Sequence[Mapping[str, float]], patience: int) -> bool:
+        """Whether the rows of metrics.csv saw nothing better for `patience` epochs; 0 waits for ever."""
+        best = self.best(rows)
+        last_judged = max((row["epoch"] for row in rows if self.key in row), default=0)
+        return patience > 0 and best is not None and last_judged - best["epoch"] >= patience
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -8,8 +8,10 @@ from tombola.errors import TrainingError
 from tombola.train.loop.fabric import open_fabric
 from tombola.train.loop.learn.gradient_learner import GradientLearner
 from tombola.train.loop.loop import train
+from tombola.train.metrics.score import Score
 from tombola.train.prune.weights.rewind import Start
 from tombola.train.prune.weights.settings import FINE_TUNING, Rewind
+from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.task import Task
 
@@ -32,10 +34,11 @@ def retrain(
     train(task, here, resume=resume, fabric=fabric, learner=learner, first_step=start.step, quiet=quiet)
 
 
-def check_finished(dense: RunFolder, epochs: int) -> None:
-    """TrainingError for a run that has more epochs to train."""
+def check_finished(dense: RunFolder, settings: TrainingSettings, score: Score) -> None:
+    """TrainingError for a run that has more epochs to train and was not stopped early."""
     rows = dense.read_metrics()
-    if dense.has_checkpoint and (done := int(rows[-1]["epoch"]) if rows else 0) < epochs:
+    done, epochs = int(rows[-1]["epoch"]) if rows else 0, settings.epochs
+    if dense.has_checkpoint and done < epochs and not score.is_stale(rows, settings.early_stopping_epochs):
         raise TrainingError(
             f"{dense.path} has trained {done} of {epochs} epochs; a ticket is searched in a finished run: go "
             "on with tombola train --resume"
@@ -44,7 +47,7 @@ def check_finished(dense: RunFolder, epochs: int) -> None:
 
 def dense_score(dense: RunFolder, task: Task) -> tuple[float, int]:
     """The dense run's last score, and the step at which it had it; TrainingError for an unfinished run."""
-    check_finished(dense, task.settings.epochs)
+    check_finished(dense, task.settings, task.score)
     rows = dense.read_metrics()
     name = task.score.key
     scored = [row for row in rows if name in row]

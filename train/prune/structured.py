@@ -28,7 +28,7 @@ from tombola.train.recipe.recipe import TaughtRecipe
 from tombola.train.recipe.text_file import read_text
 from tombola.train.run.folder import RunFolder, write_atomic
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.table import load_recipe, open_task
+from tombola.train.tasks.table import TASKS, load_recipe, open_task
 from tombola.train.tasks.task import Task
 
 # Pictures whose gradient the score "taylor" sums.
@@ -129,7 +129,7 @@ def cut_channels(
     dense, here = RunFolder(run), RunFolder(folder or run.with_name(f"{run.name}-{settings.score}"))
     dense.check()
     recipe = load_recipe(dense.recipe_path)
-    check_finished(dense, recipe.training.epochs)
+    check_finished(dense, recipe.training, TASKS[recipe.task].score)
     changes = (*_changes(recipe, run, settings), *settings.changes)
     facts = Facts.read(here.path)
     if facts is None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tombola.errors import RecipeError, TrainingError
-from tombola.train.networks.axis import Axes, Axis, Member, Part, flattened, members, widths
+from tombola.train.networks.axis import Axes, Axis, Member, Part, Vanished, flattened, members, widths
 from tombola.train.networks.backbones.backbones import BACKBONES, build_backbone
 from tombola.train.networks.backbones.mobilenet import InvertedResidual
 from tombola.train.networks.backbones.resnet import Bottleneck
@@ -21,10 +21,10 @@ from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.detect.proposals import ProposalSettings
 from tombola.train.networks.detect.roi_head import RoiSettings
 from tombola.train.networks.detect.sampling import Target
-from tombola.train.networks.layers.convolution import Conv
+from tombola.train.networks.layers.convolution import Conv, ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.prune.dead import bury_dead
-from tombola.train.prune.shrink import entries_of, shrink
+from tombola.train.prune.shrink import entries_of, shrink, vanishing
 from tombola.train.recipe.recipe import Section, validate
 
 SIDE = 32
@@ -118,15 +118,23 @@ def lively(network: nn.Module) -> nn.Module:
 
 def draw_kept(network: nn.Module, random: Random) -> dict[Axis, list[int]]:
     return {
-        axis: sorted(random.sample(range(axis.width), random.randint(1, axis.width)))
+        axis: []
+        if axis.may_vanish and random.random() < 0.2
+        else sorted(random.sample(range(axis.width), random.randint(1, axis.width)))
         for axis in members(network)
         if not axis.pinned
     }
 
 
 def masked(network: nn.Module, kept: Kept) -> None:
-    """Zeros wherever a channel that is not kept is written or read."""
+    """Zeros wherever a channel that is not kept is written or read, and in the last norm of a block that has
+    none left."""
     tensors = dict(network.named_parameters()) | dict(network.named_buffers())
+    for _, block, inside in vanishing(network):
+        if not all(kept.get(axis, (0,)) for axis in inside):
+            last = [module for module in block.modules() if isinstance(module, ConvBatchNorm)][-1]
+            last.norm.weight.data.zero_()
+            last.norm.bias.data.zero_()
     for axis, places in members(network).items():
         gone = sorted(set(range(axis.width)) - set(kept.get(axis, range(axis.width))))
         for member in places:
@@ -195,6 +203,34 @@ def test_what_a_mask_kills_is_gone_and_nothing_changes(build: Any, random: Rando
         torch.testing.assert_close(answers(narrow), answers(wide), atol=1e-5, rtol=1e-5)
     if sparsity == 1.0:
         assert sum(widths(narrow).values()) < 0.2 * sum(widths(wide).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "gone"),
+    [
+        ("resnet20", -0.5, {"stages.3.1.hidden", "stages.3.2.hidden"}),
+        ("resnet50", -0.5, {f"stages.3.{number}.hidden" for number in (1, 2, 3, 4, 5)}),
+        ("resnet20", 0.5, set()),  # behind a ReLU it is no identity
+        ("mobilenet_v2", 0.5, {"stages.3.1.hidden", "stages.3.2.hidden"}),
+    ],
+)
+def test_a_residual_block_without_channels_is_gone(name: str, shift: float, gone: set[str]) -> None:
+    wide = lively(classifier(name))
+    for path, block, inside in vanishing(wide):
+        if path.startswith("backbone.stages.3."):
+            masked(wide, {axis: [] for axis in inside})
+            last = [module for module in block.modules() if isinstance(module, ConvBatchNorm)][-1]
+            torch.nn.init.constant_(last.norm.bias, shift)
+    quiet, alive = bury_dead(wide, torch.randn(2, 3, SIDE, SIDE))
+    empty = {name for name, channels in alive.items() if not channels}
+    assert {name for name in empty if not name.endswith("squeezed")} == gone
+    narrow = shrink(quiet, alive, lambda stored: classifier(name, stored))
+    with torch.no_grad():
+        torch.testing.assert_close(answers(narrow), answers(wide), atol=1e-5, rtol=1e-5)
+    assert len([one for one in narrow.modules() if isinstance(one, Vanished)]) == len(gone)
+    assert {name for name, width in widths(narrow).items() if width == 0} == empty
+    again = shrink(narrow, {"stem": [0, 1]}, lambda stored: classifier(name, stored))
+    assert widths(again) == {**widths(narrow), "stem": 2}
 
 
 @pytest.mark.parametrize("build", kinds())
@@ -322,8 +358,9 @@ def test_axes_are_themselves_alone() -> None:
 def test_widths_of_another_network_are_refused() -> None:
     with pytest.raises(TrainingError, match=r"no axis 'stages\.9'.*stem"):
         classifier("resnet18", {"stages.9": 4})
-    with pytest.raises(TrainingError, match=r"stem = 0.*at least one channel"):
-        classifier("resnet18", {"stem": 0})
+    for name in ("stem", "stages.2.0.hidden"):  # the block around it is no identity
+        with pytest.raises(TrainingError, match=rf"{name} = 0.*at least one channel"):
+            classifier("resnet18", {name: 0})
 
 
 def test_a_backbone_without_the_strides_is_refused() -> None:

@@ -17,12 +17,14 @@ from tombola.errors import TrainingError
 class Axis:
     """`width` channels; an axis equals itself alone, whatever its numbers.
 
-    A pinned axis keeps all of them: the colours of a picture, logits, box offsets.
+    A pinned axis keeps all of them: the colours of a picture, logits, box offsets. One that may vanish lies
+    inside of a residual block whose shortcut is the identity; with no channel left, so is the block.
     """
 
     name: str
     width: int
     pinned: bool = False
+    may_vanish: bool = False
 
 
 class Part(NamedTuple):
@@ -58,14 +60,15 @@ class Axes:
         self._widths = dict(widths or {})
         self._made: set[str] = set()
 
-    def new(self, name: str, width: int) -> Axis:
-        """An axis that no layer uses yet. Raises TrainingError for a stored width below 1."""
+    def new(self, name: str, width: int, *, may_vanish: bool = False) -> Axis:
+        """An axis that no layer uses yet. Raises TrainingError for a stored width below 1, or 0 where the
+        axis may vanish."""
         assert name not in self._made, name
         self._made.add(name)
         width = self._widths.get(name, width)
-        if width < 1:
+        if width < (0 if may_vanish else 1):
             raise TrainingError(f"widths: {name} = {width}, but an axis keeps at least one channel")
-        return Axis(name, width)
+        return Axis(name, width, may_vanish=may_vanish)
 
     def check_all_used(self) -> None:
         """TrainingError if a width is stored for an axis that the network has not."""
@@ -75,6 +78,18 @@ class Axes:
                 f"widths: the network has no axis {strange[0]!r}; take the widths of this very recipe "
                 f"(its axes: {there})"
             )
+
+
+class Vanished(nn.Module):
+    """What is left of a residual block that has lost all channels of an axis inside: the identity. It keeps
+    the axes, that the network's widths say so."""
+
+    def __init__(self, inside: tuple[Axis, ...]) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
 
 
 def layout_of(channels: Channels) -> Layout:
@@ -94,11 +109,14 @@ def flattened(channels: Channels, cells: int) -> Layout:
 def members(network: nn.Module) -> dict[Axis, tuple[Member, ...]]:
     """Each axis of the network -> where it lies, in the order of `state_dict`; pinned axes too.
 
-    A dimension that lies on no axis, such as the sides of a kernel, has no member. Raises TypeError that
+    A dimension that lies on no axis, such as the sides of a kernel, has no member, nor has an axis that has
+    vanished with its layers, which a `Vanished` records. Raises TypeError that
     names a tensor whose layer says nothing about it, ValueError for one that is not as its layer says.
     """
     found: dict[Axis, list[Member]] = {}
     for path, module in network.named_modules():
+        if isinstance(module, Vanished):
+            found |= {axis: [] for axis in module.inside}
         for name, tensor in _own_tensors(module).items():
             full_name = f"{path}.{name}" if path else name
             layouts = getattr(module, "layouts", {})

@@ -1,7 +1,7 @@
 """Channels cut until a network costs no more than it may: what costs most and is missed least goes first
 (as Yang et al. 2018 and Shen et al. 2022, by blocks)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -28,10 +28,15 @@ def loss_curves(name: ScoreName, scores: ChannelScores) -> dict[str, Tensor]:
 
 
 def ever_narrower(
-    curves: Mapping[str, Tensor], cost: Cost, *, block: int, leave_out: Sequence[str] = ()
+    curves: Mapping[str, Tensor],
+    cost: Cost,
+    *,
+    block: int,
+    leave_out: Sequence[str] = (),
+    vanishing: Collection[str] = (),
 ) -> Iterator[dict[str, int]]:
     """Widths from all channels on: each time that axis loses its next block which loses least for what it
-    saves, down to one block of each."""
+    saves, down to one block of each; the vanishing ones down to nothing."""
     free = not_left_out(curves, leave_out)
     widths = {name: len(curve) - 1 for name, curve in curves.items()}
     while True:
@@ -39,7 +44,7 @@ def ever_narrower(
         prices = {}
         for name in free:
             fewer = (widths[name] - 1) // block * block
-            if fewer > 0:
+            if fewer > 0 or (fewer == 0 and name in vanishing):
                 saved = cost.saved(name, fewer, widths)
                 curve, full = curves[name], len(curves[name]) - 1
                 lost = float(curve[full - fewer] - curve[full - widths[name]])

@@ -64,7 +64,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Cost:
-    """unit: what it is counted in. fixed: what it is at any widths. of: what a layer adds at some."""
+    """unit: what it is counted in. fixed: what it is at any widths. of: what a layer adds at some; one that
+    has no channels to read or write adds nothing."""
 
     unit: str
     fixed: float
@@ -73,12 +74,15 @@ class Cost:
 
     def total(self, widths: Widths) -> float:
         """Of the network."""
-        return self.fixed + sum(self.of(layer, widths) for layer in self.layers)
+        return self.fixed + sum(self._of(layer, widths) for layer in self.layers)
 
     def saved(self, axis: str, fewer: int, widths: Widths) -> float:
         """By `fewer` channels of one axis."""
         after = {**widths, axis: fewer}
-        return sum(self.of(one, widths) - self.of(one, after) for one in self._at[axis])
+        return sum(self._of(one, widths) - self._of(one, after) for one in self._at[axis])
+
+    def _of(self, layer: Layer, widths: Widths) -> float:
+        return self.of(layer, widths) if all(layer.channels(widths)) else 0.0
 
     def in_percent(self) -> "Cost":
         """The same in shares of what the network costs with all its channels."""

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from tombola.train.networks.axis import Axis, Member
+from tombola.train.networks.axis import Axis, Member, Vanished
 from tombola.train.networks.classify.highway import HighwayLayer
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import LinearBatchNorm
 from tombola.train.networks.layers.norm import MapNorm, VectorNorm
-from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_reader
+from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_reader, vanishing
 
 # What an entry may change by, of 1 + its size, and still be called the same: sums of float64.
 _SAME = 1e-9
@@ -27,7 +27,7 @@ def bury_dead(network: nn.Module, pictures: Tensor) -> tuple[nn.Module, Kept]:
     path of living weights leads to where it is read and it is the same in all cells: then the constant goes
     into the bias, or the norm's mean, of each reader. A constant that a padded kernel reads is another at the
     border, and one whose reader has neither bias nor norm has no place to go: such channels stay. An axis
-    keeps one channel at least.
+    keeps one channel at least, unless it lies inside of a residual block that adds nothing any more.
     """
     quiet = copy.deepcopy(network).double().eval()
     alive: dict[str, list[int]] = {}
@@ -36,7 +36,46 @@ def bury_dead(network: nn.Module, pictures: Tensor) -> tuple[nn.Module, Kept]:
         before = alive
         fold_constants(quiet, pictures.double())
         alive = _silence_unread(quiet)
-    return quiet.float().train(network.training), {name: kept or [0] for name, kept in alive.items()}
+    gone = _silence_blocks(quiet, alive)
+    kept = {name: channels or ([] if name in gone else [0]) for name, channels in alive.items()}
+    return quiet.float().train(network.training), kept
+
+
+def _silence_blocks(network: nn.Module, alive: Kept) -> set[str]:
+    """Have each residual block add nothing that has no living channel inside, where that is possible; names
+    of the axes inside of those.
+
+    What such a block adds, the same in all cells, goes into what the block before it adds. Through the ReLU
+    between the two it fits where it is nowhere above 0.
+    """
+    gone = set[str]()
+    # Backwards, for the block before may go, too.
+    for path, block, inside in reversed(vanishing(network)):
+        if all(alive[axis.name] for axis in inside):
+            continue
+        last, before = _last_layer(block), _block_before(network, path)
+        with torch.no_grad():
+            shift = last.folded()[1]
+            if shift.any():
+                if before is None or (hasattr(block, "activation") and (shift > 0).any()):
+                    continue
+                _last_layer(before).norm.bias += shift
+                last.norm.bias.zero_()
+                last.norm.reset_running_stats()
+        gone |= {axis.name for axis in inside}
+    return gone
+
+
+def _last_layer(block: nn.Module) -> ConvBatchNorm:
+    """The one behind which nothing but the sum and its activation is."""
+    return [module for module in block.modules() if isinstance(module, ConvBatchNorm)][-1]
+
+
+def _block_before(network: nn.Module, path: str) -> nn.Module | None:
+    """The next before it, in its own row of blocks, that has not vanished."""
+    row, _, place = path.rpartition(".")
+    before = [network.get_submodule(f"{row}.{number}") for number in range(int(place))]
+    return next((block for block in reversed(before) if not isinstance(block, Vanished)), None)
 
 
 def _silence_unread(network: nn.Module) -> dict[str, list[int]]:

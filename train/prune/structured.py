@@ -20,7 +20,7 @@ from tombola.train.prune.cost import Cost
 from tombola.train.prune.least_squares import PICTURES, least_squares_scores, measure, refit
 from tombola.train.prune.reestimate import plain_batches, reestimate, score_of
 from tombola.train.prune.retrain import check_finished, reached, retrain
-from tombola.train.prune.shrink import Kept, kept_widths, sliced
+from tombola.train.prune.shrink import Kept, kept_widths, sliced, vanishing
 from tombola.train.prune.weights.mask import MASK, Mask
 from tombola.train.prune.weights.rewind import Start, find_start
 from tombola.train.prune.weights.settings import Rewind, keep_settings
@@ -192,7 +192,13 @@ def _cut(
         kept = choose_channels(scores, settings.keep, block=settings.block, leave_out=settings.leave_out)
     else:
         curves = loss_curves(settings.score, scores)
-        path = ever_narrower(curves, cost, block=settings.block, leave_out=settings.leave_out)
+        path = ever_narrower(
+            curves,
+            cost,
+            block=settings.block,
+            leave_out=settings.leave_out,
+            vanishing={axis.name for _, _, inside in vanishing(wide) for axis in inside},
+        )
         kept = best_channels(scores, cut_to(path, cost, settings.target, drop, settings.max_drop))
     keep_settings(here.path, settings, dense.path)
     narrow_task, narrow, score_before = narrowed(kept)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.axis import Axes, Axis, Vanished
 from tombola.train.networks.backbones.backbone import Backbone, Stage
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 
@@ -82,6 +82,7 @@ class InvertedResidual(nn.Module):
         ]
         self.layers = nn.Sequential(*layers)
         self.has_shortcut = writes is reads
+        self.inside = (hidden,)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)
@@ -140,7 +141,7 @@ def inverted_residual_net(
             hidden = (
                 reads
                 if stage.expansion == 1
-                else axes.new(f"{name}.{repeat}.hidden", channels * stage.expansion)
+                else axes.new(f"{name}.{repeat}.hidden", channels * stage.expansion, may_vanish=joined)
             )
             blocks.append(
                 InvertedResidual(
@@ -151,6 +152,8 @@ def inverted_residual_net(
                     stride=block_stride,
                     lite=lite,
                 )
+                if hidden.width
+                else Vanished((hidden,))
             )
             reads, channels = writes, out_channels
         stages.append(Stage(blocks, stride, reads))

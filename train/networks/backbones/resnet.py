@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.axis import Axes, Axis, Vanished
 from tombola.train.networks.backbones.backbone import Backbone, Stage
 from tombola.train.networks.backbones.mobilenet import round_channels
 from tombola.train.networks.layers.convolution import ConvBatchNorm
@@ -26,6 +26,7 @@ class BasicBlock(nn.Module):
         )
         self.shortcut = _shortcut(reads, writes, stride)
         self.activation = nn.ReLU()
+        self.inside = (hidden,)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.body(x) + self.shortcut(x))  # type: ignore[no-any-return]
@@ -46,6 +47,7 @@ class Bottleneck(nn.Module):
         )
         self.shortcut = _shortcut(reads, writes, stride)
         self.activation = nn.ReLU()
+        self.inside = (squeezed, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.body(x) + self.shortcut(x))  # type: ignore[no-any-return]
@@ -101,8 +103,15 @@ def resnet(
         writes = reads if joined else axes.new(name, out_channels)
         blocks = nn.Sequential()
         for number in range(repeat):
-            inner = {part: axes.new(f"{name}.{number}.{part}", inner_channels) for part in block.inner}
-            blocks.append(block(reads, writes, first_stride if number == 0 else 1, **inner))
+            inner = {
+                part: axes.new(f"{name}.{number}.{part}", inner_channels, may_vanish=writes is reads)
+                for part in block.inner
+            }
+            blocks.append(
+                block(reads, writes, first_stride if number == 0 else 1, **inner)
+                if all(axis.width for axis in inner.values())
+                else Vanished(tuple(inner.values()))
+            )
             reads = writes
         channels = out_channels
         stages.append(Stage(blocks, stride, writes))

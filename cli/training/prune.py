@@ -53,6 +53,7 @@ class Schedule(StrEnum):
 
 class Study(StrEnum):
     lenet = "lenet"
+    late = "late"
     channels = "channels"
 
 
@@ -190,9 +191,10 @@ def prune(
 
     --study lenet needs no run: it trains LeNet-300-100 on MNIST, its tickets and all that they must be held
     to (other first weights, other masks, other widths, other orders of the pictures), and writes report.md,
-    study.csv and pictures to DIR. About 40 minutes of one core. --study channels does so for the classifier
-    of Fashion-MNIST: a half and a quarter of its channels, by several scores, beside random ones, scratch and
-    the dense network. Hours; shorter by --set training.epochs=2. A study goes on after a stop.
+    study.csv and pictures to DIR. About 40 minutes of one core. --study late does so for ResNet-20 on
+    Fashion-MNIST, rewound to the first weights and to those of an early step; --study channels for half and a
+    quarter of the channels of the classifier that ships, by several scores, beside random ones, scratch and
+    the dense network. These take many hours; fewer by --set training.epochs=2. A study goes on after a stop.
 
     \b
     Example:

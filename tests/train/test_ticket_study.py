@@ -24,10 +24,12 @@ from tombola.train.studies.tickets.claims import answer_claims
 from tombola.train.studies.tickets.findings import Findings
 from tombola.train.studies.tickets.in_memory import InMemory, Split, in_memory
 from tombola.train.studies.tickets.report import write_report
-from tombola.train.studies.tickets.side_by_side import Trained, Trial, answers, train_side_by_side
-from tombola.train.studies.tickets.study import LENET, Arm, Study
+from tombola.train.studies.tickets.side_by_side import answers, train_side_by_side
+from tombola.train.studies.tickets.study import LATE, LENET, Arm, Study
 from tombola.train.studies.tickets.train_arm import open_study_task, train_arm
+from tombola.train.studies.tickets.trial import Trained, Trial
 from tombola.train.tasks.classify.batches import plan_epoch
+from tombola.train.tasks.classify.task import ClassifyTask, load_split
 
 SMALL = "network.widths=[16, 8]"
 TINY = replace(
@@ -234,9 +236,8 @@ def test_what_cannot_be_studied(tiny: Study, tmp_path: Path) -> None:
     assert {arm.seeds for arm in LENET.with_seeds(2).arms} == {2}
     with pytest.raises(DataError):
         run_study.run_study(TINY.with_changes(["data.root=nothing"]), tmp_path / "a")
-    folded = tiny.with_changes(['network={kind="cnn", blocks=[[4]]}'])
-    with pytest.raises(RecipeError, match="a study trains kind = 'mlp'"):
-        open_study_task(folded, "16-8")
+    with pytest.raises(RecipeError, match=r"go back to step 7.*early_steps = \[3\] does not keep"):
+        open_study_task(replace(tiny, late_step=7), "16-8")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "prune.json").write_text("{}")
     with pytest.raises(TrainingError, match="other settings"):
@@ -265,3 +266,64 @@ def test_processes_stopped_and_gone_on(
     for arm in study.arms:
         mine, theirs = (Cell(folder, arm, 2).path / "trials.json" for folder in (tmp_path / "s", finished))
         assert mine.read_bytes() == theirs.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def late(tiny: Study, tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
+    """A small study of late rewinding, all of its cells trained: a convolutional network, one by one."""
+    changes = (
+        'network={kind="cnn", blocks=[[4], [8]], end="mean", dense=[]}',
+        *("training.epochs=2", "training.batch_size=50", "training.early_steps=[4]", "training.workers=0"),
+        tiny.networks["8-4"][-1],
+    )
+    study = replace(
+        LATE,
+        recipe="mnist-lenet",
+        networks={"cnn": changes},
+        pruning=replace(LATE.pruning, sparsity=0.75, rounds=2),
+        arms=(
+            Arm("cnn", "tickets", 2, (0, 1, 2)),
+            Arm("cnn", "late", 2, (1, 2)),
+            Arm("cnn", "dense_twins", 2, (0, 4)),
+            Arm("cnn", "late_twins", 2, (2,)),
+        ),
+        late_step=4,
+    )
+    folder = tmp_path_factory.mktemp("late")
+    for arm in study.arms:
+        train_arm(study, folder, arm)
+    return study, folder
+
+
+@pytest.mark.slow
+def test_late_tickets_begin_from_an_early_step(late: tuple[Study, Path]) -> None:
+    study, folder = late
+    tickets, early, _, twins = study.arms
+    dense, ticket = Cell(folder, tickets, 0), Cell(folder, early, 2)
+    for seed in (0, 1):
+        mask, begun = ticket.mask(seed), ticket.run(seed).read_weights("initial")
+        kept = dense.run(seed).read_weights("early-4")
+        assert mask.sparsity == pytest.approx(0.75, abs=0.01)
+        assert all(torch.equal(begun[name], tensor) for name, tensor in mask.applied(kept).items())
+        assert not (mask["head.weight"] & ~Cell(folder, early, 1).mask(seed)["head.weight"]).any()
+    result, twin = ticket.results()[0], Cell(folder, twins, 2).results()[0]
+    steps = len(load_split(dense_task(study).recipe, "train")) // 50 * 2
+    assert result.trial.steps[-1] == twin.trial.steps[-1] == steps
+    assert twin.line_errors[0] == pytest.approx(1 - result.trial.last_test, abs=1e-6)
+    assert twin.line_errors[-1] == pytest.approx(1 - twin.trial.last_test, abs=1e-6)
+    assert not torch.equal(
+        *(run.read_weights("last")["head.weight"] for run in (ticket.run(0), Cell(folder, twins, 2).run(0)))
+    )
+
+
+def dense_task(study: Study) -> ClassifyTask:
+    return open_study_task(study, study.main)
+
+
+@pytest.mark.slow
+def test_the_report_of_late_tickets(late: tuple[Study, Path]) -> None:
+    told = write_report(*late)
+    said = [line.partition(": ")[0] for line in told]
+    assert "Rewound to step 4 instead, those of 25.0 % of the weights" in said[2]
+    assert said[-2:] == ["Trained twice in other orders, it ends in one basin", "From step 4 on it does"]
+    assert "| cnn | late ticket, another order | 2 |" in (late[1] / "report.md").read_text()

@@ -8,19 +8,17 @@ from tombola.train.studies.channels.run_study import run_study as run_channels
 from tombola.train.studies.channels.study import CHANNELS
 from tombola.train.studies.parts import Told
 from tombola.train.studies.tickets.run_study import run_study as run_tickets
-from tombola.train.studies.tickets.study import LENET
+from tombola.train.studies.tickets.study import LATE, LENET
 
-StudyName = Literal["lenet", "channels"]
+StudyName = Literal["lenet", "late", "channels"]
 
 
 def run_study(
     name: StudyName, folder: Path, *, changes: Sequence[str], seeds: int, jobs: int, told: Told
 ) -> list[str]:
     """Train what is not done of the study and return its findings, a line each; see `run_study` of each."""
-    match name:
-        case "lenet":
-            return run_tickets(LENET.with_changes(changes).with_seeds(seeds), folder, jobs=jobs, told=told)
-        case "channels":
-            return run_channels(
-                CHANNELS.with_changes(changes).with_seeds(seeds), folder, jobs=jobs, told=told
-            )
+    if name == "channels":
+        channels = CHANNELS.with_changes(changes).with_seeds(seeds)
+        return run_channels(channels, folder, jobs=jobs, told=told)
+    tickets = (LENET if name == "lenet" else LATE).with_changes(changes).with_seeds(seeds)
+    return run_tickets(tickets, folder, jobs=jobs, told=told)

@@ -20,9 +20,9 @@ from tombola.train.prune.weights.rewind import Start
 from tombola.train.prune.weights.rounds import find_tickets
 from tombola.train.prune.weights.settings import PruneSettings
 from tombola.train.run.folder import RunFolder, write_atomic
+from tombola.train.studies.accuracy import share_right
 from tombola.train.studies.channels.study import NARROW, ChannelStudy, Kind
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
-from tombola.train.tasks.classify.task import answers, load_split
 from tombola.train.tasks.table import load_network, open_task
 
 RESULT = "result.json"
@@ -150,8 +150,8 @@ class Contender:
     def _judge(self, as_cut: float | None) -> Result:
         network, recipe = load_network(self.run.path, "last")
         return Result(
-            valid=_right(network, recipe, "valid"),
-            test=_right(network, recipe, "test"),
+            valid=share_right(network, recipe, "valid"),
+            test=share_right(network, recipe, "test"),
             as_cut=as_cut,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             macs=_macs(network, recipe).total({}),
@@ -165,14 +165,6 @@ def contenders(study: ChannelStudy, folder: Path) -> Iterator[Contender]:
             for kind in group:
                 for keep in study.keeps if kind in NARROW else (1.0,):
                     yield Contender(study, folder, seed, kind, keep)
-
-
-def _right(network: nn.Module, recipe: ClassifyRecipe, split: str) -> float:
-    """Share of the split's pictures that the network has right."""
-    data = load_split(recipe, split, recipe.data.classes)
-    with torch.inference_mode():
-        found = answers(network, recipe, data)
-    return float((found.argmax(axis=1) == data.labels).mean())
 
 
 def _macs(network: nn.Module, recipe: ClassifyRecipe) -> Cost:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tombola.errors import TrainingError
 from tombola.train.prune.weights.mask import MASK, Mask
 from tombola.train.run.folder import RunFolder, write_atomic
-from tombola.train.studies.tickets.side_by_side import Trained, Trial
 from tombola.train.studies.tickets.study import Arm
+from tombola.train.studies.tickets.trial import Trained, Trial
 
 RESULT = "trials.json"
 

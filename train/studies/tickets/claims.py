@@ -22,7 +22,10 @@ def answer_claims(found: Findings) -> list[Claim]:
     claims = []
     if tickets:
         dense = found.of("tickets")[0]
-        claims += [_reaches(tickets, dense), _in_time(tickets, dense)]
+        claims += [_reaches(tickets, dense, "Tickets"), _in_time(tickets, dense)]
+        if late := found.of("late"):
+            step = found.study.late_step
+            claims.append(_reaches(late, dense, f"Rewound to step {step} instead, those"))
     claims += [claim for kind, text in CONTROLS.items() if (claim := _control(found, kind, text))]
     if overlaps := found.overlaps():
         row, measured, chance = overlaps[-1]
@@ -34,14 +37,13 @@ def answer_claims(found: Findings) -> list[Claim]:
                 f"lives in either, masks at random places {chance.told(3)}.",
             )
         )
-    if stable := _stable(found):
-        claims.append(stable)
+    claims += _stable(found)
     if wide := _wide(found):
         claims.append(wide)
     return claims
 
 
-def _reaches(tickets: list[Row], dense: Row) -> Claim:
+def _reaches(tickets: list[Row], dense: Row, which: str) -> Claim:
     last = tickets[-1]
     winners = [row for row in tickets if row.gap.mean >= 0]
     smallest = (
@@ -54,7 +56,7 @@ def _reaches(tickets: list[Row], dense: Row) -> Claim:
         else f"{len(winners)} of {len(tickets)} rounds do."
     )
     return Claim(
-        f"Tickets of {_left(last)} of the weights ({last.living:,.0f}) reach the dense test accuracy",
+        f"{which} of {_left(last)} of the weights ({last.living:,.0f}) reach the dense test accuracy",
         last.gap.mean >= 0,
         f"{last.test.told(2)} % right against {dense.test.told(2)} % dense, {last.gap.told(2, sign=True)} "
         f"points ({last.seeds} seeds). {smallest}",
@@ -101,24 +103,26 @@ def _control(found: Findings, kind: Kind, text: str) -> Claim | None:
     return Claim(text, True if all(short) else None if any(short) else False, f"At {'; at '.join(told)}.")
 
 
-def _stable(found: Findings) -> Claim | None:
-    """Two trainings from the same weights, in two orders, end in one basin."""
-    told = [
-        (row, f"the dense network from step {row.number} {row.barrier.told(2)}")
-        for row in found.of("dense_twins")
-    ]
-    told += [
-        (row, f"the ticket of {_left(row)} from the first weights {row.barrier.told(2)}")
-        for row in found.of("ticket_twins")
-    ]
-    if not told:
-        return None
-    stable = [row.barrier.mean <= STABLE_POINTS for row, _ in told]
+def _stable(found: Findings) -> list[Claim]:
+    """Two trainings from the same weights, in two orders, end in one basin; told apart by what they begin
+    from where late tickets are tried."""
+    first = [(row, f"the ticket of {_left(row)}") for row in found.of("ticket_twins")]
+    late = [(row, f"the ticket of {_left(row)}") for row in found.of("late_twins")]
+    step = found.study.late_step
+    for row in found.of("dense_twins"):
+        told = row, f"the dense network from step {row.number}"
+        (late if step is not None and row.number >= step else first).insert(0, told)
+    names = ("Trained twice in other orders, it ends in one basin", f"From step {step} on it does")
+    return [_basin(name, rows) for name, rows in zip(names, (first, late), strict=True) if rows]
+
+
+def _basin(name: str, rows: list[tuple[Row, str]]) -> Claim:
+    stable = [row.barrier.mean <= STABLE_POINTS for row, _ in rows]
+    told = "; ".join(f"{text} {row.barrier.told(2)}" for row, text in rows)
     return Claim(
-        "Trained twice in other orders, it ends in one basin",
+        name,
         True if all(stable) else None if any(stable) else False,
-        f"Error barrier on the line between the two, in points ({STABLE_POINTS:g} are called stable): "
-        f"{'; '.join(text for _, text in told)}.",
+        f"Error barrier on the line between the two, in points ({STABLE_POINTS:g} are stable): {told}.",
     )
 
 
@@ -137,6 +141,8 @@ def _wide(found: Findings) -> Claim | None:
             f"{network} ({dense.living:,.0f} weights, {dense.test.told(2)} % dense): {len(reach)} of "
             f"{len(rows)} rounds reach the dense accuracy, {smallest}"
         )
+    if len(winners) < 2:
+        return None
     winners.sort()
     more = [wide[1] >= narrow[1] and wide[2] <= narrow[2] for narrow, wide in itertools.pairwise(winners)]
     return Claim(

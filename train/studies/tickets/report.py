@@ -17,14 +17,16 @@ from tombola.train.studies.tickets.study import Kind, Study
 # How an arm is called in tables and pictures.
 NAMES: dict[Kind, str] = {
     "tickets": "ticket",
+    "late": "late ticket",
     "reinit": "other first weights",
     "foreign": "another seed's mask",
     "random": "random mask",
     "untrained": "mask of the first weights",
     "dense_twins": "dense, another order, from step",
     "ticket_twins": "ticket, another order",
+    "late_twins": "late ticket, another order",
 }
-BY_LEFT: tuple[Kind, ...] = ("tickets", "reinit", "foreign", "random", "untrained")
+BY_LEFT: tuple[Kind, ...] = ("tickets", "late", "reinit", "foreign", "random", "untrained")
 COLUMNS = (
     "network,arm,number,seeds,living,weights_left,test,test_sd,gap,gap_sd,stop_step,stop_step_sd,"
     "steps_to_dense,steps_to_dense_sd,seeds_that_reached,barrier,barrier_sd"

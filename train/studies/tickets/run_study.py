@@ -30,9 +30,9 @@ class _ArmPart:
         return [Cell(self.folder, self.arm, number) for number in self.arm.numbers]
 
     def is_ready(self) -> bool:
-        """Whether the tickets that it begins from are there."""
-        tickets = self.study.tickets_of(self.arm)
-        return self.arm == tickets or all(Cell(self.folder, tickets, one).is_done for one in tickets.numbers)
+        """Whether all that it begins from is there."""
+        before = self.study.before(self.arm)
+        return all(Cell(self.folder, arm, number).is_done for arm in before for number in arm.numbers)
 
     def train(self) -> None:
         train_arm(self.study, self.folder, self.arm)

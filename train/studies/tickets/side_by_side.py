@@ -4,7 +4,6 @@ Every seed has its own weights, mask and order of the pictures; they share nothi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,49 +15,11 @@ from tombola.train.prune.weights.mask import Mask
 from tombola.train.prune.weights.rewind import Start
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.studies.tickets.in_memory import InMemory, Split
+from tombola.train.studies.tickets.trial import State, Trained, Trial
 from tombola.train.tasks.classify.batches import plan_epoch
 
 JUDGED_EVERY = 100  # steps
 JUDGED_TOGETHER = 1000  # pictures
-
-State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """How one training went.
-
-    steps, valid_losses, valid_accuracies: a value at each look. stop_step: of the least validation loss,
-    where early stopping would have stopped. stop_test, last_test: share of the test pictures that are right
-    with the weights of then, and with the last. All shares 0 … 1.
-    """
-
-    steps: list[int]
-    valid_losses: list[float]
-    valid_accuracies: list[float]
-    stop_step: int
-    stop_test: float
-    last_test: float
-
-    @property
-    def stop_valid(self) -> float:
-        """Validation accuracy at the stop."""
-        return self.valid_accuracies[self.steps.index(self.stop_step)]
-
-    def reached(self, accuracy: float) -> int | None:
-        """The first step looked at with this validation accuracy; None if it never had it."""
-        return next(
-            (s for s, one in zip(self.steps, self.valid_accuracies, strict=True) if one >= accuracy), None
-        )
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A Trial, the last weights, and those after each step that was to be kept."""
-
-    trial: Trial
-    last: State
-    early: dict[int, State]
 
 
 def train_side_by_side(

@@ -59,7 +59,7 @@ def _silence_blocks(network: nn.Module, alive: Kept) -> set[str]:
             if shift.any():
                 if before is None or (hasattr(block, "activation") and (shift > 0).any()):
                     continue
-                _last_layer(before).norm.bias += shift
+                _last_layer(before).norm.bias.add_(shift)
                 last.norm.bias.zero_()
                 last.norm.reset_running_stats()
         gone |= {axis.name for axis in inside}

@@ -12,10 +12,7 @@ def model_or_shipped(model: Path | None, task: str = "detect") -> Path:
         return model
     from tombola.runtime import models
 
-    name = TASKS[task].shipped
-    if not name:
-        raise ModelError(f"no model ships that can {task}; give one by --model FILE.")
-    path = Path(models.__path__[0]) / name
+    path = Path(models.__path__[0]) / TASKS[task].shipped
     if not path.is_file():
         raise ModelError(
             f"no model ships with this installation ({path} is not there); give one by --model FILE."

@@ -14,7 +14,7 @@ class TaskCommands:
 
     noun:     what a model of the task is called: "detector".
     command:  answers sources; `tombola` has it under the task's name.
-    shipped:  the file that runs where none is named; empty where none ships.
+    shipped:  the file that runs where none is named.
     evaluate: `Evaluated` -> the scores of a run or a file, as text or JSON.
     formats:  how its data may be written down, the names of --format.
     look:     what lies in such data, and what is wrong with it.
@@ -68,7 +68,7 @@ TASKS = {
     "caption": TaskCommands(
         "captioner",
         ("tombola.cli.ask.caption", "caption"),
-        "",
+        "flickr8k-captioner.onnx",
         ("tombola.cli.evaluate.evaluate_caption", "report_captioner"),
         ("karpathy", "coco-captions", "flickr-tokens", "csv"),
         ("tombola.cli.data.look", "captions"),

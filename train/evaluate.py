@@ -40,13 +40,14 @@ Scores = DetectorScores | ClassificationScores | CaptionScores
 class Named:
     """Labelled pictures on the disk: the folder, archive or file that they are in; their labels, where those
     are in a place of their own; the format, guessed where it is not said; which folds of them; and for a
-    Fast R-CNN the file of their proposals."""
+    Fast R-CNN the file of their proposals; of captions the split that their file calls so, all if empty."""
 
     pictures: Path
     labels: Path | None = None
     format_name: str | None = None
     folds: Sequence[str] = ()
     proposals: Path | None = None
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ def _load_labels(named: Named, classes: Sequence[str]) -> ClassificationSet:
 def _load_captions(named: Named, _classes: Sequence[str]) -> CaptionSet:
     if named.labels is None:
         raise DataError(f"the captions of {named.pictures} are not said; give their annotations too")
-    return caption_formats.load(named.labels, named.pictures, "", named.format_name).fold(named.folds)
+    return caption_formats.load(named.labels, named.pictures, named.split, named.format_name).fold(
+        named.folds
+    )
 
 
 def _split_captions(recipe: Any, split: str, _classes: Sequence[str]) -> CaptionSet:

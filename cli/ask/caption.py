@@ -89,9 +89,9 @@ def caption(
 
     \b
     Example:
-      tombola caption photo.jpg -m captioner.onnx
-      tombola caption photo.jpg -m captioner.onnx --beam 5 --alternatives 4
-      tombola caption photos/ -m captioner.onnx --attention out --json
+      tombola caption photo.jpg
+      tombola caption photo.jpg --beam 5 --alternatives 4
+      tombola caption photos/ --model captioner.onnx --attention out --json
     """
     beam = None if beam is None else max(beam, alternatives + 1)
 

@@ -37,7 +37,7 @@ def evaluate(
         typer.Option(
             "--split",
             metavar="S",
-            help="For a run: train, valid or test of its recipe.",
+            help="For a run: train, valid or test of its recipe; of captions, what their file calls so.",
             show_default="test",
             autocompletion=completion.splits,
         ),
@@ -135,15 +135,13 @@ def evaluate(
       tombola evaluate detector.onnx --annotations annotations.json --pictures photos --pr-curve curve.png
       tombola evaluate classifier.onnx --pictures photos-by-class
     """
-    if split is not None and split not in SPLITS:
-        raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")
     asked = Evaluated(
         path=model,
         labels=annotations,
         pictures=pictures,
         format_name=format_,
         folds=folds or (),
-        split=split or "test",
+        split=split,
         weights=weights or "best",
         changes=changes or (),
         device=device,
@@ -159,16 +157,25 @@ def evaluate(
         likelihood=likelihood,
         json=json,
     )
-    if not model.is_dir() and (split or weights or changes):
-        raise typer.BadParameter("--split, --weights and --set are for run folders; a model file has none.")
-    if split is not None and pictures is not None:
-        raise typer.BadParameter("--split and --pictures both say what to score on; give one of them.")
+    if not model.is_dir() and (weights or changes):
+        raise typer.BadParameter("--weights and --set are for run folders; a model file has none.")
     for option, value in (("--format", format_), ("--proposals", proposals)):
         if value is not None and pictures is None:
             raise typer.BadParameter(f"{option} is of --pictures; name them too.")
     task = model_task(model)
+    if split is not None and not (task == "caption" and pictures):
+        _check_split(split, of_run=model.is_dir() and pictures is None)
     if against is not None and (other := model_task(against)) != task:
         raise typer.BadParameter(
             f"{model} is a {TASKS[task].noun}, {against} a {TASKS[other].noun}; compare two of one task."
         )
     typer.echo(fetch(TASKS[task].evaluate)(asked))
+
+
+def _check_split(split: str, *, of_run: bool) -> None:
+    if not of_run:
+        raise typer.BadParameter(
+            "--split is of the pictures of a run folder, or of named captions; --pictures are others."
+        )
+    if split not in SPLITS:
+        raise typer.BadParameter(f"--split {split!r} is not one of {', '.join(SPLITS)}.")

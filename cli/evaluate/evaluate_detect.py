@@ -59,7 +59,7 @@ def _confusions_png(result: "DetectorScores", cut: float, name: str) -> bytes:
 def _advice(asked: Evaluated, cut: float) -> str:
     """How the score of the best F1 becomes the default of a file."""
     run = quote(str(asked.path)) if asked.path.is_dir() else "RUN"
-    of_test = asked.path.is_dir() and asked.pictures is None and asked.split == "test"
+    of_test = asked.path.is_dir() and asked.pictures is None and asked.split in (None, "test")
     return (
         f"Best F1 at score {cut:.2f}: `tombola export {run} --score {cut:.2f}` makes it the file's default"
         + ("; better chosen by `--split valid`, so that the test stays one" if of_test else "")

@@ -37,7 +37,7 @@ def report_generator(asked: Evaluated) -> str:
     if asked.path.is_dir() and asked.pictures is None:
         bounds = evaluate_generator(
             asked.path,
-            asked.split,
+            asked.split or "test",
             weights=asked.weights,
             samples=asked.likelihood,
             device=asked.device.value,

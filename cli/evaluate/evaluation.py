@@ -19,7 +19,8 @@ class Evaluated:
     """A run or a model file, and the pictures to score it on.
 
     labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
-    labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run;
+    labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run,
+    or the split of named captions;
     changes: of its [answer].
     interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
     pr_curve, predictions: of detectors; proposals: of the pictures named, for a Fast R-CNN; confusions: where
@@ -32,7 +33,7 @@ class Evaluated:
     pictures: Path | None
     format_name: str | None
     folds: Sequence[str]
-    split: str
+    split: str | None
     weights: str
     changes: Sequence[str]
     device: Device
@@ -90,9 +91,11 @@ class Evaluated:
         from tombola.train.evaluate import Named, Split
 
         if self.pictures is not None:
-            return Named(self.pictures, self.labels, self.format_name, self.folds, self.proposals)
+            return Named(
+                self.pictures, self.labels, self.format_name, self.folds, self.proposals, self.split or ""
+            )
         if self.path.is_dir():
-            return Split(self.path, self.split, self.folds)
+            return Split(self.path, self.split or "test", self.folds)
         raise DataError(f"{self.path} does not say what to score it on: give {places}")
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
+from tests.toy_captioner import toy_captioner
+from tests.toy_generator import plain_generator
 from tombola.cli.doctor.checks import Check, section
 from tombola.cli.doctor.checkup import checkup
 from tombola.cli.doctor.cuda import check_cuda, check_providers, cuda_libraries, where_found
@@ -304,6 +306,14 @@ def test_the_round_on_this_machine(
     pixel_bgr_u8 = np.array([[[19, 29, 49]]], np.uint8)
     probe = Probe(cv2.imencode(".png", pixel_bgr_u8)[1].tobytes(), {"probabilities": [0.5, 0.3, 0.2]})
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier(probes=(probe,)))
+    png = cv2.imencode(".png", pixel_bgr_u8)[1].tobytes()
+    said = Probe(
+        png,
+        {"tokens": [[3, 4, 0]], "scores": [-0.25], "attention": [[[1, 0]], [[0.25, 0.75]], [[0.5, 0.5]]]},
+        {"beam_size": 1},
+    )
+    Path("fashion-mnist-generator.onnx").write_bytes(plain_generator())
+    Path("flickr8k-captioner.onnx").write_bytes(toy_captioner(probes=(said,)))
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     found = dict(checkup())
     assert list(found) == ["Versions", "Installed once", "Devices", "Models that ship", "Live"]
@@ -311,6 +321,8 @@ def test_the_round_on_this_machine(
     assert found["Models that ship"] == [
         Check("detector", "ok", "voc-detector.onnx answers as it did when it was made"),
         Check("classifier", "ok", "fashion-mnist-classifier.onnx answers as it did when it was made"),
+        Check("generator", "ok", "fashion-mnist-generator.onnx answers as it did when it was made"),
+        Check("captioner", "ok", "flickr8k-captioner.onnx answers as it did when it was made"),
     ]
     assert {check.state for check in found["Versions"] + found["Installed once"]} <= {"ok", "absent"}
 
@@ -321,9 +333,9 @@ def test_a_missing_or_wrong_model_is_found(
 ) -> None:
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     missing = dict(checkup())["Models that ship"]
-    assert [check.state for check in missing] == ["broken", "broken"]
+    assert [check.state for check in missing] == ["broken"] * 4
     Path("voc-detector.onnx").write_bytes(model_bytes(probes=(probe(shift_px=2),)))
-    wrong, _ = dict(checkup())["Models that ship"]
+    wrong, *_ = dict(checkup())["Models that ship"]
     assert (wrong.state, wrong.found) == (
         "broken",
         "voc-detector.onnx answers differently from when it was made",

@@ -142,7 +142,7 @@ def test_an_interval_holds_the_score_and_one_model_is_held_against_another(
     [
         ((), 1, "error: model.onnx does not say what to score it on: give --annotations and --pictures"),
         (("--annotations", "annotations.json"), 2, "belong together"),
-        ((*SOURCE, "--split", "test"), 2, "are for run folders"),
+        ((*SOURCE, "--split", "test"), 2, "is of the pictures of a run folder"),
         ((*SOURCE, "--weights", "last"), 2, "are for run folders"),
         ((*SOURCE, "--fold", "5/3"), 1, "error: "),
         ((*SOURCE, "--confusions", "c.jpg"), 1, "error: c.jpg does not end in .png"),

@@ -101,7 +101,7 @@ def test_the_confusions_are_drawn(tombola: Tombola) -> None:
         (("-p", "photos", "--score", "0.5"), 2, "are for detectors; this is a classifier"),
         (("-p", "photos", "--pr-curve", "c.png"), 2, "are for detectors; this is a classifier"),
         (("-p", "photos", "--predictions", "p.json"), 2, "are for detectors; this is a classifier"),
-        (("-p", "photos", "--split", "test"), 2, "are for run folders"),
+        (("-p", "photos", "--split", "test"), 2, "is of the pictures of a run"),
         (("-p", "photos", "--fold", "7/3"), 1, "error: "),
         (("--format", "folder"), 2, "--format is of --pictures"),
         (("-p", "photos/red/0.png"), 1, "error: "),
@@ -200,7 +200,7 @@ def test_a_run_is_scored_on_its_test_split_and_on_others(tombola: Tombola, run: 
     assert json.loads(file.stdout)["against"]["difference"] == 0
     both = tombola("evaluate", run, "--split", "valid", "-p", "photos")
     assert (both.exit_code, both.stdout) == (2, "")
-    assert "--split and --pictures both say what to score on" in both.stderr
+    assert "--split is of the pictures of a run folder" in both.stderr
 
 
 def test_a_run_is_scored_on_the_threads_asked_for(tombola: Tombola, run: Path) -> None:

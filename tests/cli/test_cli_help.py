@@ -81,7 +81,8 @@ def workshop(
     Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
     for name in ("generator", "fashion-mnist-generator"):
         Path(f"{name}.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
-    Path("captioner.onnx").write_bytes(toy_captioner())
+    for name in ("captioner", "flickr8k-captioner"):
+        Path(f"{name}.onnx").write_bytes(toy_captioner())
     monkeypatch.setattr("tombola.runtime.models.__path__", ["."])
     picture("photos/a.jpg")
     picture("photos-by-class/cat/a.jpg")

@@ -90,7 +90,7 @@ def test_it_has_learned_and_is_scored_alike_as_run_and_as_file(toy: Path) -> Non
         app,
         [
             "evaluate", str(toy / "captioner.onnx"), "--json", "--interval", "--device", "cpu",
-            "-a", str(toy / "captions.json"), "-p", str(toy / "pictures"), "--fold", "3/4",
+            "-a", str(toy / "captions.json"), "-p", str(toy / "pictures"), "--split", "val",
         ],
     )  # fmt: skip
     assert told.exit_code == 0, told.output

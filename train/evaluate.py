@@ -130,7 +130,8 @@ def evaluate_generator(
 ) -> dict[str, float]:
     """The figures of a generator's run on the pictures of a split of its recipe, as its training judged it by
     those for validation: of a VAE the bound on -log p(x) and its parts, in nats a picture, and with `samples`
-    log p(x) as so many importance samples of each picture estimate it.
+    log p(x) as so many importance samples of each picture estimate it, of a Boltzmann machine by ln Z of
+    annealed importance sampling over so many temperatures.
 
     Raises RecipeError, TrainingError, DataError and DeviceError.
     """
@@ -140,8 +141,7 @@ def evaluate_generator(
     task = GenerateTask(recipe.model_copy(update={"data": data}), RunFolder(run).read_widths())
     with torch.inference_mode():
         figures = task.evaluate(network.to(place), tell)
-        likelihood = None if samples is None else task.log_likelihood(network, samples, tell)
-    return figures if likelihood is None else {**figures, "log_likelihood": likelihood}
+        return figures | ({} if samples is None else task.log_likelihood(network, samples, tell))
 
 
 def generator_of_run(run: Path, weights: str = "best", seed: int = 0) -> tuple[MakePictures, tuple[str, ...]]:

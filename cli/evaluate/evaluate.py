@@ -114,7 +114,8 @@ def evaluate(
             "--likelihood",
             min=1,
             metavar="K",
-            help="Of a vae's run: estimate log p(x) by K importance samples of each picture.",
+            help="Of a run: estimate log p(x), of a vae by K importance samples of each picture, of a "
+            "Boltzmann machine by annealing over K temperatures.",
         ),
     ] = None,
     device: DeviceOption = Device.auto,

@@ -32,7 +32,14 @@ def test_recipes_that_come_along_and_those_that_are_there() -> None:
     for path in ("mine.toml", "recipes/birds.toml", "recipes/.hidden/x.toml", "runs/mine/recipe.toml"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch()
-    assert offered("train m") == ["mnist-cnn", "mnist-lenet", "mnist-mlp", "mnist-vae", "mine.toml"]
+    assert offered("train m") == [
+        "mnist-cnn",
+        "mnist-lenet",
+        "mnist-mlp",
+        "mnist-rbm",
+        "mnist-vae",
+        "mine.toml",
+    ]
     assert offered("search recipes/") == ["recipes/birds.toml"]
     assert offered("train ru") == ["runs/"]
     assert offered("data show runs/m") == ["runs/mine/"]

@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 import tombola
 from tombola.errors import ExportError
@@ -20,6 +21,7 @@ from tombola.runtime.session.profile import profile_nodes
 from tombola.runtime.verify import verify
 from tombola.train.networks.generate.gan import GanSettings
 from tombola.train.networks.generate.generators import Encoding, Generator, NetworkSettings, build_generator
+from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import VaeSettings
 from tombola.train.tasks.generate.recipe import GeneratePicture
@@ -29,6 +31,8 @@ pytestmark = pytest.mark.slow
 PICTURE = GeneratePicture(size=(8, 12))
 VAE = VaeSettings(kind="vae", latents=3, widths=(4, 8))
 PLAIN_VAE = VaeSettings(kind="vae", latents=3, body="dense", widths=(9,), conditional=False)
+RBM = RbmSettings(kind="rbm", hidden=3, samples_after=5)
+LEVELS_RBM = RbmSettings(kind="rbm", hidden=3, visible="gaussian", samples_after=5)
 GAN = GanSettings(kind="gan", latents=3, widths=(8, 4), critic_widths=(4, 8))
 LABELS = ("a", "b")
 
@@ -36,12 +40,19 @@ LABELS = ("a", "b")
 def network_of(settings: NetworkSettings) -> Generator:
     torch.manual_seed(2)
     network = build_generator(settings, PictureShape(1, 8, 12), len(LABELS)).train()
+    if isinstance(network, Rbm):  # ties that matter
+        network.begin(torch.rand(9, 1, 8, 12))
+        nn.init.normal_(network.up.weight)
     for _ in range(3):  # statistics of batch norm other than the first
         network.decode(torch.randn(6, 3), torch.arange(6) % 2 if network.n_labels else None)
     return network.eval()
 
 
-@pytest.mark.parametrize("settings", [VAE, PLAIN_VAE, GAN], ids=["vae", "plain vae", "gan"])
+@pytest.mark.parametrize(
+    "settings",
+    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM],
+    ids=["vae", "plain vae", "gan", "rbm", "rbm of levels"],
+)
 def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path) -> None:
     network = network_of(settings)
     exported = exportable_generator(network, PICTURE.as_input(), LABELS)
@@ -64,6 +75,9 @@ def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path
     with torch.no_grad():
         wanted = network.encode(seen, None if told is None else told[:1])[0].numpy()
     assert np.allclose(model.encode(image_rgb_u8, label=None if label is None else 1), wanted, atol=1e-4)
+    if isinstance(network, Rbm):
+        kept = network.reconstruct(network.encode(seen)).detach().numpy()
+        assert np.abs(model.reconstruct(image_rgb_u8).images_u8[..., 0] - 255 * kept[:, 0]).max() < 1
 
 
 def test_the_branch_that_is_not_taken_is_not_computed(tmp_path: Path) -> None:

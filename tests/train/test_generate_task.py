@@ -8,6 +8,7 @@ import torch
 from lightning_fabric import Fabric
 
 from tombola.errors import RecipeError
+from tombola.train.evaluate import evaluate_generator
 from tombola.train.loop.learn.gradient_learner import GradientLearner
 from tombola.train.loop.learn.noise import seed_noise
 from tombola.train.metrics.frechet import frechet_distance
@@ -37,6 +38,11 @@ optimizer = "adam"
 workers = 0
 """
 GAN = ("network.kind=gan", "network.widths=[6, 4]", "network.critic_widths=[4, 6]", "network.critic_steps=2")
+RBM = (
+    "network={kind = 'rbm', hidden = 12, chains = 20}",
+    "training.optimizer=sgd",
+    "training.learning_rate=0.05",
+)
 
 
 @pytest.fixture
@@ -82,6 +88,19 @@ def test_a_slope_penalty_now_and_then(recipe: Path) -> None:
     assert [("r1" in parts) for parts in seen] == [True, False, False, False, True]
 
 
+def test_a_boltzmann_machine_learns(recipe: Path, tmp_path: Path) -> None:
+    run = train_recipe(recipe, tmp_path / "run", overrides=RBM, quiet=True)
+    rows = run.read_metrics()
+    assert rows[1]["valid_loss"] < rows[0]["valid_loss"]
+    assert "Reconstructions" in (run.path / "report.html").read_text()
+    figures = evaluate_generator(run.path, "valid", samples=100)
+    assert figures["log_likelihood_low"] < figures["log_likelihood"] < figures["log_likelihood_high"]
+    assert figures["log_likelihood"] == pytest.approx(-figures["free_energy"] - figures["log_partition"])
+    assert figures["log_likelihood"] == pytest.approx(-figures["loss"], abs=0.5)
+    with pytest.raises(RecipeError, match="chains of a Boltzmann machine"):
+        open_task(recipe, RBM).check_shares()
+
+
 @pytest.mark.slow
 def test_a_gan_is_judged_by_how_far_its_pictures_are_from_real_ones(recipe: Path, tmp_path: Path) -> None:
     run = train_recipe(recipe, tmp_path / "run", overrides=(*GAN, "training.epochs=1"), quiet=True)
@@ -96,11 +115,12 @@ def test_pictures_half_as_bright_are_far_from_the_real_ones() -> None:
     assert frechet_distance(coarse_features(images), coarse_features(images / 2)) > 1
 
 
-def test_a_gan_goes_on_where_it_stopped(recipe: Path) -> None:
+@pytest.mark.parametrize("family", [GAN, RBM], ids=["gan", "rbm"])
+def test_players_and_chains_go_on_where_they_stopped(recipe: Path, family: tuple[str, ...]) -> None:
     def learner() -> GradientLearner:
-        return GradientLearner(open_task(recipe, GAN), Fabric(accelerator="cpu", devices=1))
+        return GradientLearner(open_task(recipe, family), Fabric(accelerator="cpu", devices=1))
 
-    one, task = learner(), open_task(recipe, GAN)
+    one, task = learner(), open_task(recipe, family)
     batches = [task.collate([task.examples()[r] for r in plan]) for plan in task.plan_epoch(0)[:4]]
 
     def steps(who: GradientLearner, numbers: range) -> None:

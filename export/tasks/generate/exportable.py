@@ -8,8 +8,14 @@ from tombola.export.exportable import Exportable, check_width
 from tombola.export.parity.photos import some_photos
 from tombola.export.parity.question import Photo
 from tombola.export.tasks.generate.asking import GenerateAsking
-from tombola.export.tasks.generate.wrap import EncodeOrGenerate, EncodeOrGenerateOfClass, GeneratePictures
+from tombola.export.tasks.generate.wrap import (
+    EncodeOrGenerate,
+    EncodeOrGenerateOfClass,
+    EncodeOrWalk,
+    GeneratePictures,
+)
 from tombola.train.networks.generate.generators import Generator
+from tombola.train.networks.generate.rbm import Rbm
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.tasks.classify.task import load_split
 from tombola.train.tasks.generate.recipe import GenerateRecipe
@@ -53,6 +59,8 @@ def exportable_generator(
 def _wrapped(network: Generator, picture_input: ClassifierInput) -> GeneratePictures:
     if not network.encodes:
         return GeneratePictures(network)
+    if isinstance(network, Rbm):
+        return EncodeOrWalk(network, picture_input)
     kind = EncodeOrGenerateOfClass if network.n_labels else EncodeOrGenerate
     return kind(network, picture_input)
 

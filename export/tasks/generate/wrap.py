@@ -25,8 +25,10 @@ class GeneratePictures(nn.Module):
         return self.pictures(latents, label), latents.clone()
 
     def pictures(self, latents: Tensor, label: Tensor | None) -> Tensor:
-        levels: Tensor = self.network.decode(latents, label).permute(0, 2, 3, 1)
-        return (levels * 255).round().clamp(0, 255).to(torch.uint8)
+        return self.as_bytes(self.network.decode(latents, label))
+
+    def as_bytes(self, levels: Tensor) -> Tensor:
+        return (levels.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 class EncodeOrGenerate(GeneratePictures):
@@ -50,6 +52,25 @@ class EncodeOrGenerate(GeneratePictures):
     def seen(self, latents: Tensor, image: Tensor) -> Tensor:
         """What the encoder sees, once for each row of latents."""
         return self.picture_input(image).expand(latents.shape[0], -1, -1, -1)  # type: ignore[no-any-return]
+
+
+class EncodeOrWalk(EncodeOrGenerate):
+    """Latents to the pictures at the end of their chains, or a picture to what is kept of it."""
+
+    def forward(self, latents: Tensor, image: Tensor, encode: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """As of `EncodeOrGenerate`. A chain would lead away from the picture, so it has no steps where
+        `encode` is 1."""
+
+        def encoded(latents: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+            codes = self.network.encode(self.seen(latents, image))
+            return codes, self.network.told(codes)
+
+        def given(latents: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+            return latents.clone(), self.network.start(latents)
+
+        codes, hidden = torch.cond(encode > 0, encoded, given, (latents, image))
+        hidden = self.network.walk(codes, hidden, (1 - encode) * self.network.samples_after)
+        return self.as_bytes(self.network.levels(hidden)), codes.clone()
 
 
 class EncodeOrGenerateOfClass(EncodeOrGenerate):

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch._higher_order_ops import while_loop
+
+from tombola.train.networks.layers.repeat import repeat
 
 # Tokens that no caption holds: what begins it, and the word for all unknown ones.
 END, BANNED = 0, (1, 2)
@@ -93,18 +94,6 @@ def search(
 
     carried = repeat(goes_on, extend, (*beams, *state))
     return _found(_Beams(*carried[:count]), options.length_power)
-
-
-def repeat(
-    goes_on: Callable[..., Tensor], extend: Callable[..., tuple[Tensor, ...]], carried: tuple[Tensor, ...]
-) -> tuple[Tensor, ...]:
-    """Do `extend` while `goes_on`; a Loop for the exporter, which does not follow Python's own."""
-    if torch.compiler.is_exporting():
-        looped: tuple[Tensor, ...] = while_loop(goes_on, extend, carried)
-        return looped
-    while goes_on(*carried):
-        carried = extend(*carried)
-    return carried
 
 
 def _begin(state: Tensor, options: Options, n_cells: int) -> _Beams:

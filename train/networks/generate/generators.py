@@ -4,19 +4,22 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
+from torch import Tensor
 
 from tombola.train.networks.axis import Axes
 from tombola.train.networks.generate.autoencoder import Autoencoder, AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
 from tombola.train.networks.generate.linear_gaussian import LinearGaussian, LinearGaussianSettings
+from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 
 NetworkSettings = Annotated[
-    VaeSettings | GanSettings | AutoencoderSettings | LinearGaussianSettings, Field(discriminator="kind")
+    VaeSettings | GanSettings | AutoencoderSettings | LinearGaussianSettings | RbmSettings,
+    Field(discriminator="kind"),
 ]
-Generator = Vae | Gan | Autoencoder | LinearGaussian
-Encoding = Vae | Autoencoder | LinearGaussian  # those that also encode
+Generator = Vae | Gan | Autoencoder | LinearGaussian | Rbm
+Encoding = Vae | Autoencoder | LinearGaussian | Rbm  # those that also encode
 
 
 def build_generator(
@@ -39,5 +42,13 @@ def build_generator(
             network = Autoencoder(settings, shape, axes)
         case LinearGaussianSettings():
             network = LinearGaussian(settings, shape)
+        case RbmSettings():
+            network = Rbm(settings, shape)
     axes.check_all_used()
     return network
+
+
+def reconstruct(network: Encoding, images: Tensor, labels: Tensor | None) -> Tensor:
+    """What the network keeps of pictures float [B, c, h, w] of 0..1; a chain would lead away from them."""
+    latents = network.encode(images, labels)
+    return network.reconstruct(latents) if isinstance(network, Rbm) else network.decode(latents, labels)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tombola.train.networks.generate.generators import Encoding, Generator
+from tombola.train.networks.generate.generators import Encoding, Generator, reconstruct
 from tombola.train.tasks.task import Exhibit
 
 ACROSS = 10
@@ -35,7 +35,7 @@ def generate_exhibits(
     ]
     if some is not None and isinstance(network, Encoding):
         images, labels_of = some[0][:40], None if some[1] is None else some[1][:40]
-        again = to_pictures(network.decode(network.encode(images, labels_of), labels_of))
+        again = to_pictures(reconstruct(network, images, labels_of))
         pairs = [row for pair in zip(_rows(to_pictures(images)), _rows(again), strict=True) for row in pair]
         exhibits.append(
             Exhibit(

@@ -22,12 +22,14 @@ from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
 from tombola.train.networks.generate.generators import Generator, build_generator
 from tombola.train.networks.generate.linear_gaussian import LinearGaussianSettings
+from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, start_network
 from tombola.train.tasks.classify.batches import ClassifyExamples, Request, plan_epoch
 from tombola.train.tasks.classify.task import load_split
+from tombola.train.tasks.generate.annealing import log_partition
 from tombola.train.tasks.generate.autoencoder_objective import AutoencoderObjective
 from tombola.train.tasks.generate.batches import Batch, GenerateExamples, collate
 from tombola.train.tasks.generate.exhibits import generate_exhibits
@@ -35,6 +37,7 @@ from tombola.train.tasks.generate.gan_objective import GanObjective
 from tombola.train.tasks.generate.likelihood import log_likelihood
 from tombola.train.tasks.generate.linear_gaussian_objective import LinearGaussianObjective
 from tombola.train.tasks.generate.objective import Objective
+from tombola.train.tasks.generate.rbm_objective import RbmObjective
 from tombola.train.tasks.generate.recipe import GenerateRecipe
 from tombola.train.tasks.generate.vae_objective import VaeObjective
 from tombola.train.tasks.moment import Moment
@@ -44,6 +47,8 @@ from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 LAYERS = Layers(last=("none",))  # all layers are taken over: none depends on the classes' names
 
 JUDGED_TOGETHER = 256
+JUDGED_RUNS, JUDGED_TEMPERATURES = 64, 500  # of annealing: enough to tell epochs apart
+BEGUN_WITH = 2000  # pictures
 COARSE_HW = (8, 8)
 
 
@@ -51,8 +56,9 @@ class GenerateTask:
     """Pictures like those of the recipe, from random numbers.
 
     The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture, of a
-    linear-Gaussian generator that itself, of an autoencoder the squared error of a picture, of a GAN the
-    Fréchet distance of its pictures from real ones, both brought to 8×8 levels.
+    linear-Gaussian generator that itself, of a Boltzmann machine that by an estimate of ln Z, of an
+    autoencoder the squared error of a picture, of a GAN the Fréchet distance of its pictures from real ones,
+    both brought to 8×8 levels.
     """
 
     score = Score("loss", "", higher_is_better=False)
@@ -79,6 +85,8 @@ class GenerateTask:
     def check_shares(self) -> None:
         if self.turns > 1:
             raise RecipeError("the players of a GAN take turns, which several processes cannot; use one")
+        if isinstance(self.recipe.network, RbmSettings):
+            raise RecipeError("the chains of a Boltzmann machine would differ between processes; use one")
         check_layers(self.build_network(start=False), batch_norm='network.body = "dense"')
 
     def recipe_toml(self) -> str:
@@ -90,6 +98,8 @@ class GenerateTask:
     def build_network(self, *, start: bool = True) -> nn.Module:
         torch.manual_seed(self.seed)
         network = build(self.recipe, len(self.classes), self.widths)
+        if start and isinstance(network, Rbm):
+            network.begin(self._some_pictures())
         if start and not self.widths:
             start_network(network, self.recipe, self.classes, LAYERS)
         freeze(network, self.recipe)
@@ -134,22 +144,39 @@ class GenerateTask:
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
             return {}
+        means = self._scores(network, tell)
+        if isinstance(network, Gan):
+            return {"loss": self._frechet(network), **means}
+        if isinstance(network, Rbm):
+            log_z = log_partition(network, JUDGED_RUNS, JUDGED_TEMPERATURES, self.seed).mean
+            return {"loss": means["free_energy"] + log_z, **means}
+        return means
+
+    def _scores(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
+        """The mean of each figure over the validation pictures."""
+        assert self.valid_data is not None
         device = next(network.parameters()).device
         sums: defaultdict[str, float] = defaultdict(float)
-        real: list[NDArray[np.float64]] = []
-        made: list[NDArray[np.float64]] = []
         for done, batch in self._judged(self.valid_data):
             images, labels = self._seen(batch.to(device))
             figures = self.objective.scores(network, images, labels, batch.noise.to(device))
             for name, values in figures.items():
                 sums[name] += float(values.double().sum())
-            if isinstance(network, Gan):
-                latents = batch.noise[:, : network.latent_size].to(device)
-                real.append(coarse_features(images))
-                made.append(coarse_features(network.decode(latents, labels)))
             tell(done, len(self.valid_data))
-        means = {name: total / len(self.valid_data) for name, total in sums.items()}
-        return means if not made else {"loss": frechet_distance(np.vstack(real), np.vstack(made)), **means}
+        return {name: total / len(self.valid_data) for name, total in sums.items()}
+
+    def _frechet(self, network: Gan) -> float:
+        """The distance of as many pictures as there are for validation from these, both made coarse."""
+        assert self.valid_data is not None
+        device = next(network.parameters()).device
+        real: list[NDArray[np.float64]] = []
+        made: list[NDArray[np.float64]] = []
+        for _, batch in self._judged(self.valid_data):
+            images, labels = self._seen(batch.to(device))
+            latents = batch.noise[:, : network.latent_size].to(device)
+            real.append(coarse_features(images))
+            made.append(coarse_features(network.decode(latents, labels)))
+        return frechet_distance(np.vstack(real), np.vstack(made))
 
     @property
     def by_moments(self) -> bool:
@@ -162,11 +189,15 @@ class GenerateTask:
         assert isinstance(self.objective, LinearGaussianObjective)
         self.objective.fit(network, mean, covariance)
 
-    def log_likelihood(self, network: nn.Module, samples: int, tell: Tell = silent) -> float | None:
-        """The mean log p(x) of the validation pictures in nats, by as many importance samples of each, the
-        pixels of binary ones drawn anew; None where the family has no such estimate, or no pictures."""
-        if self.valid_data is None or not isinstance(self.objective, VaeObjective):
-            return None
+    def log_likelihood(self, network: nn.Module, samples: int, tell: Tell = silent) -> dict[str, float]:
+        """The mean log p(x) of the validation pictures in nats, the pixels of binary ones drawn anew: of a
+        vae by as many importance samples of each, of a Boltzmann machine by as many temperatures, with what
+        their spread between runs makes of it. Empty where the family has no such estimate, or no pictures."""
+        if self.valid_data is None or not isinstance(self.objective, VaeObjective | RbmObjective):
+            return {}
+        if isinstance(self.objective, RbmObjective):
+            free_energy = self._scores(network)["free_energy"]
+            return self.objective.likelihood(network, free_energy, self.seed, samples, tell)
         assert isinstance(network, Vae)
         generator, total = torch.Generator().manual_seed(self.seed), 0.0
         device = next(network.parameters()).device
@@ -175,7 +206,7 @@ class GenerateTask:
             pixels = self.objective.pixels(images, batch.noise.to(device))
             total += float(log_likelihood(network, pixels, labels, samples, generator).sum())
             tell(done, len(self.valid_data))
-        return total / len(self.valid_data)
+        return {"log_likelihood": total / len(self.valid_data)}
 
     def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
         requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
@@ -193,6 +224,14 @@ class GenerateTask:
             _, batch = next(self._judged(self.valid_data))
             some = self._seen(batch.to(next(network.parameters()).device))
         return generate_exhibits(network, self.classes, self.seed, some)
+
+    def _some_pictures(self) -> Tensor:
+        """Training pictures float [B, c, h, w] of 0..1, evenly taken."""
+        picture = self.recipe.picture
+        labelled = ClassifyExamples(self.train_data, picture.size, picture.fit, None)
+        examples = GenerateExamples(labelled, 0)
+        indices = evenly(range(len(self.train_data)), BEGUN_WITH)
+        return self._seen(collate([examples[Request(index, index)] for index in indices]))[0]
 
     def _judged(self, data: ClassificationSet) -> Iterator[tuple[int, Batch]]:
         """All pictures in order, as they are, with noise that is the same at every call."""
@@ -223,6 +262,8 @@ def objective_of(recipe: GenerateRecipe) -> Objective:
             return AutoencoderObjective(recipe.network, recipe.picture.shape)
         case LinearGaussianSettings():
             return LinearGaussianObjective(recipe.network)
+        case RbmSettings():
+            return RbmObjective(recipe.network, recipe.picture.shape)
         case GanSettings():
             if recipe.training.optimizer == "sgd":
                 raise RecipeError('training.optimizer = "sgd" does not balance a GAN; use "adam"')

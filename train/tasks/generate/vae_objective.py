@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Posterior, VaeSettings
+from tombola.train.tasks.generate.pixels import drawn_pixels
 from tombola.train.tasks.moment import Moment
 
 
@@ -50,11 +50,7 @@ class VaeObjective:
 
     def pixels(self, images: Tensor, noise: Tensor) -> Tensor:
         """The pictures as they are, or their pixels drawn as 0 or 1 by the noise."""
-        if not self.settings.binary:
-            return images
-        # A normal number is below its quantile as often as that is probable.
-        white: Tensor = torch.special.ndtr(noise[:, self._drawn :]) < images.flatten(1)
-        return white.to(images.dtype).view_as(images)
+        return drawn_pixels(images, noise[:, self._drawn :]) if self.settings.binary else images
 
     def _bounds(
         self, network: nn.Module, images: Tensor, labels: Tensor | None, noise: Tensor

@@ -111,7 +111,7 @@ class Rbm(nn.Module):
     def forward(self, visible: Tensor) -> Tensor:
         """The free energy F(v) = -log of the sum over h of exp(-E(v, h)), [B]: p(v) = exp(-F) / Z. Its
         gradient is the centred one if the settings say so."""
-        parameters = self.up.weight, self.up.bias, self.visible_bias
+        parameters: tuple[Tensor, Tensor, Tensor] = (self.up.weight, self.up.bias, self.visible_bias)
         if self.is_centred and torch.is_grad_enabled():
             parameters = centred(*parameters, self.activity, self.centre)
         weight, hidden_bias, visible_bias = parameters
@@ -134,7 +134,7 @@ class Rbm(nn.Module):
         """The mean picture of hidden units, which may be probabilities, float [n, c, h, w] of 0..1."""
         drive = self.visible_drive(hidden)
         levels = drive.sigmoid() if self.is_binary else (drive * self.deviation + self.mean).clamp(0, 1)
-        return levels.unflatten(1, tuple(self.shape))
+        return levels.unflatten(1, tuple(self.shape))  # type: ignore[no-any-return]
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Latents, float [B, hidden]."""

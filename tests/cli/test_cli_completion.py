@@ -57,7 +57,7 @@ def test_keys_of_the_recipe(cache: Path) -> None:
     assert not [key for key in offered("train mine.toml --set data.") if key.startswith("data.train.")]
     assert offered("train mnist-cnn --set roi.p") == []
     assert offered("train mnist-cnn --set network.g") == ["network.growth=", "network.gate_bias="]
-    assert offered("train gone.toml --set network.ch") == ["network.channels="]
+    assert offered("train gone.toml --set network.chan") == ["network.channels="]
     # They are kept, as long as they are those of these files.
     kept = cache / "tombola" / "recipe-keys.json"
     table = json.loads(kept.read_text())

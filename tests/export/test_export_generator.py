@@ -20,7 +20,15 @@ from tombola.export.tasks.generate.exportable import exportable_generator
 from tombola.runtime.session.profile import profile_nodes
 from tombola.runtime.verify import verify
 from tombola.train.networks.generate.gan import GanSettings
-from tombola.train.networks.generate.generators import Encoding, Generator, NetworkSettings, build_generator
+from tombola.train.networks.generate.gaussian_mrf import GaussianMrf, GaussianMrfSettings
+from tombola.train.networks.generate.generators import (
+    Encoding,
+    Generator,
+    NetworkSettings,
+    Walking,
+    build_generator,
+)
+from tombola.train.networks.generate.mrf import Mrf, MrfSettings
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import VaeSettings
@@ -33,6 +41,8 @@ VAE = VaeSettings(kind="vae", latents=3, widths=(4, 8))
 PLAIN_VAE = VaeSettings(kind="vae", latents=3, body="dense", widths=(9,), conditional=False)
 RBM = RbmSettings(kind="rbm", hidden=3, samples_after=5)
 LEVELS_RBM = RbmSettings(kind="rbm", hidden=3, visible="gaussian", samples_after=5)
+FIELD = MrfSettings(kind="mrf", reach=1, samples_after=4)
+LEVELS_FIELD = GaussianMrfSettings(kind="gaussian_mrf")
 GAN = GanSettings(kind="gan", latents=3, widths=(8, 4), critic_widths=(4, 8))
 LABELS = ("a", "b")
 
@@ -43,15 +53,20 @@ def network_of(settings: NetworkSettings) -> Generator:
     if isinstance(network, Rbm):  # ties that matter
         network.begin(torch.rand(9, 1, 8, 12))
         nn.init.normal_(network.up.weight)
+    if isinstance(network, Mrf):
+        nn.init.normal_(network.machine.all.weight)
+    if isinstance(network, GaussianMrf):
+        nn.init.eye_(network.back.weight)
+        nn.init.eye_(network.there.weight)
     for _ in range(3):  # statistics of batch norm other than the first
-        network.decode(torch.randn(6, 3), torch.arange(6) % 2 if network.n_labels else None)
+        network.decode(torch.randn(6, network.latent_size), torch.arange(6) % 2 if network.n_labels else None)
     return network.eval()
 
 
 @pytest.mark.parametrize(
     "settings",
-    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM],
-    ids=["vae", "plain vae", "gan", "rbm", "rbm of levels"],
+    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM, FIELD, LEVELS_FIELD],
+    ids=["vae", "plain vae", "gan", "rbm", "rbm of levels", "field", "field of levels"],
 )
 def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path) -> None:
     network = network_of(settings)
@@ -66,7 +81,11 @@ def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path
         expected = network.decode(torch.from_numpy(made.latents.copy()), told).numpy()
     assert np.abs(made.images_u8[..., 0] - 255 * expected[:, 0]).max() < 1
     asking = asking_of(report.contract)
-    assert (asking.latent_size, asking.n_labels, asking.encodes) == (3, network.n_labels, network.encodes)
+    assert (asking.latent_size, asking.n_labels, asking.encodes) == (
+        network.latent_size,
+        network.n_labels,
+        network.encodes,
+    )
     if not isinstance(network, Encoding):
         assert "critic" not in str(onnx.load(report.path).graph.initializer)
         return
@@ -75,7 +94,7 @@ def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path
     with torch.no_grad():
         wanted = network.encode(seen, None if told is None else told[:1])[0].numpy()
     assert np.allclose(model.encode(image_rgb_u8, label=None if label is None else 1), wanted, atol=1e-4)
-    if isinstance(network, Rbm):
+    if isinstance(network, Walking):
         kept = network.reconstruct(network.encode(seen)).detach().numpy()
         assert np.abs(model.reconstruct(image_rgb_u8).images_u8[..., 0] - 255 * kept[:, 0]).max() < 1
 

@@ -14,8 +14,7 @@ from tombola.export.tasks.generate.wrap import (
     EncodeOrWalk,
     GeneratePictures,
 )
-from tombola.train.networks.generate.generators import Generator
-from tombola.train.networks.generate.rbm import Rbm
+from tombola.train.networks.generate.generators import Generator, Walking
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.tasks.classify.task import load_split
 from tombola.train.tasks.generate.recipe import GenerateRecipe
@@ -59,7 +58,7 @@ def exportable_generator(
 def _wrapped(network: Generator, picture_input: ClassifierInput) -> GeneratePictures:
     if not network.encodes:
         return GeneratePictures(network)
-    if isinstance(network, Rbm):
+    if isinstance(network, Walking):
         return EncodeOrWalk(network, picture_input)
     kind = EncodeOrGenerateOfClass if network.n_labels else EncodeOrGenerate
     return kind(network, picture_input)

@@ -9,17 +9,26 @@ from torch import Tensor
 from tombola.train.networks.axis import Axes
 from tombola.train.networks.generate.autoencoder import Autoencoder, AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
+from tombola.train.networks.generate.gaussian_mrf import GaussianMrf, GaussianMrfSettings
 from tombola.train.networks.generate.linear_gaussian import LinearGaussian, LinearGaussianSettings
+from tombola.train.networks.generate.mrf import Mrf, MrfSettings
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 
 NetworkSettings = Annotated[
-    VaeSettings | GanSettings | AutoencoderSettings | LinearGaussianSettings | RbmSettings,
+    VaeSettings
+    | GanSettings
+    | AutoencoderSettings
+    | LinearGaussianSettings
+    | GaussianMrfSettings
+    | RbmSettings
+    | MrfSettings,
     Field(discriminator="kind"),
 ]
-Generator = Vae | Gan | Autoencoder | LinearGaussian | Rbm
-Encoding = Vae | Autoencoder | LinearGaussian | Rbm  # those that also encode
+Walking = Rbm | Mrf  # those whose pictures lie at the end of a chain
+Encoding = Vae | Autoencoder | LinearGaussian | GaussianMrf | Walking  # those that also encode
+Generator = Encoding | Gan
 
 
 def build_generator(
@@ -44,6 +53,10 @@ def build_generator(
             network = LinearGaussian(settings, shape)
         case RbmSettings():
             network = Rbm(settings, shape)
+        case MrfSettings():
+            network = Mrf(settings, shape)
+        case GaussianMrfSettings():
+            network = GaussianMrf(settings, shape)
     axes.check_all_used()
     return network
 
@@ -51,4 +64,4 @@ def build_generator(
 def reconstruct(network: Encoding, images: Tensor, labels: Tensor | None) -> Tensor:
     """What the network keeps of pictures float [B, c, h, w] of 0..1; a chain would lead away from them."""
     latents = network.encode(images, labels)
-    return network.reconstruct(latents) if isinstance(network, Rbm) else network.decode(latents, labels)
+    return network.reconstruct(latents) if isinstance(network, Walking) else network.decode(latents, labels)

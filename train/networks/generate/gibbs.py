@@ -64,6 +64,29 @@ def walk(
     return repeat(goes_on, extend, first)[1]
 
 
+def walk_by_turns(
+    ties: Tensor, bias: Tensor, turns: Tensor, latents: Tensor, start: Tensor, steps: Tensor
+) -> Tensor:
+    """Units [n, d] of 0 and 1 after `steps` rounds, int64 [], from those of `start`, in each of which they
+    are drawn in turns. ties: [d, d], symmetric. turns: [turns, d], 1 where it is a unit's; none of one turn are
+    tied. latents: float32 [n, d], the seed of all random numbers."""
+    ties, bias, thresholds = on_grid(ties), on_grid(bias), THRESHOLDS.to(latents.device)
+
+    def goes_on(step: Tensor, units: Tensor, state: Tensor) -> Tensor:  # noqa: ARG001
+        return step < steps
+
+    def extend(step: Tensor, units: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        state = state * FACTOR % MODULUS
+        threshold = thresholds[state * PLACES // MODULUS]
+        for turn in range(turns.shape[0]):
+            drawn = (units @ ties + bias > threshold).to(units.dtype)
+            units = torch.where(turns[turn] > 0, drawn, units)
+        return step + 1, units, state
+
+    first = (torch.zeros_like(steps), start, seeds(latents, latents.shape[1]))
+    return repeat(goes_on, extend, first)[1]
+
+
 def on_grid(values: Tensor) -> Tensor:
     """The nearest multiples of 1 / GRID."""
     return (values * GRID).round() / GRID

@@ -1,4 +1,5 @@
-"""Probabilistic PCA and factor analysis from the moments of the training pictures."""
+"""Gaussian generators from the moments of the training pictures: probabilistic PCA, factor analysis, and the
+Gaussian Markov random field."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tombola.train.networks.generate.gaussian_mrf import GaussianMrf, GaussianMrfSettings
 from tombola.train.networks.generate.linear_gaussian import LinearGaussian, LinearGaussianSettings
 from tombola.train.tasks.moment import Moment
 
+LEAST_FIELD_VARIANCE = 1e-4  # of a level given its neighbours
 LEAST_VARIANCE = 1e-5  # of a level's noise: a pixel that is black in all pictures has none of its own
 
 
@@ -18,7 +21,7 @@ class LinearGaussianObjective:
     turns = 1
     noise_size = 0
 
-    def __init__(self, settings: LinearGaussianSettings) -> None:
+    def __init__(self, settings: LinearGaussianSettings | GaussianMrfSettings) -> None:
         self.settings = settings
 
     def prepare(self, network: nn.Module, turn: int) -> None:
@@ -50,6 +53,10 @@ class LinearGaussianObjective:
     def fit(self, network: nn.Module, mean: Tensor, covariance: Tensor) -> None:
         """Give the network the weights of greatest likelihood for pictures of this mean, float64 [d], and
         covariance [d, d]."""
+        if isinstance(self.settings, GaussianMrfSettings):
+            assert isinstance(network, GaussianMrf)
+            fit_field(network, mean, covariance)
+            return
         assert isinstance(network, LinearGaussian)
         if self.settings.noise == "ppca":
             weight, variance = fit_ppca(covariance, self.settings.latents)
@@ -64,6 +71,37 @@ class LinearGaussianObjective:
             (network.variance, variance),
         ):
             parameter.copy_(value)
+
+
+def fit_field(network: GaussianMrf, mean: Tensor, covariance: Tensor) -> None:
+    """Give a field the weights of greatest likelihood: of each level x - μ = Σ a (x_before - μ) + noise, with
+    the neighbours that it has among those before it, is a row (1, -a) / deviation of Rᵀ."""
+    there = torch.zeros_like(covariance)
+    channels, height, width = network.shape
+    place = torch.arange(channels * height * width).view(channels, height, width)
+    for row in range(height):
+        for column in range(width):
+            beside = slice(max(0, column - network.reach), column + network.reach + 1)
+            around = place[:, max(0, row - network.reach) : row + 1, beside].flatten()
+            for level in place[:, row, column].tolist():
+                # As one reads: rows, then columns, then colours.
+                order = around % (height * width) * channels + around // (height * width)
+                own = level % (height * width) * channels + level // (height * width)
+                before = around[order < own]
+                known = covariance[before][:, before] + LEAST_FIELD_VARIANCE * torch.eye(len(before)).to(mean)
+                share = torch.linalg.solve(known, covariance[before, level])
+                rest = (covariance[level, level] - share @ covariance[before, level]).clamp(
+                    min=LEAST_FIELD_VARIANCE
+                )
+                there[level, before] = -share / rest.sqrt()
+                there[level, level] = 1 / rest.sqrt()
+    for parameter, value in (
+        (network.back.weight, torch.linalg.inv(there)),
+        (network.back.bias, mean),
+        (network.there.weight, there),
+        (network.there.bias, -there @ mean),
+    ):
+        parameter.copy_(value)
 
 
 def fit_ppca(covariance: Tensor, latents: int) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,10 @@ from tombola.train.metrics.frechet import frechet_distance
 from tombola.train.metrics.score import Score
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import Gan, GanSettings
+from tombola.train.networks.generate.gaussian_mrf import GaussianMrfSettings
 from tombola.train.networks.generate.generators import Generator, build_generator
 from tombola.train.networks.generate.linear_gaussian import LinearGaussianSettings
+from tombola.train.networks.generate.mrf import MrfSettings
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.vae import Vae, VaeSettings
 from tombola.train.recipe.recipe import to_toml
@@ -36,6 +38,7 @@ from tombola.train.tasks.generate.exhibits import generate_exhibits
 from tombola.train.tasks.generate.gan_objective import GanObjective
 from tombola.train.tasks.generate.likelihood import log_likelihood
 from tombola.train.tasks.generate.linear_gaussian_objective import LinearGaussianObjective
+from tombola.train.tasks.generate.mrf_objective import MrfObjective
 from tombola.train.tasks.generate.objective import Objective
 from tombola.train.tasks.generate.rbm_objective import RbmObjective
 from tombola.train.tasks.generate.recipe import GenerateRecipe
@@ -56,9 +59,9 @@ class GenerateTask:
     """Pictures like those of the recipe, from random numbers.
 
     The score is the loss of the validation pictures: of a VAE the bound on -log p(x) in nats a picture, of a
-    linear-Gaussian generator that itself, of a Boltzmann machine that by an estimate of ln Z, of an
-    autoencoder the squared error of a picture, of a GAN the Fréchet distance of its pictures from real ones,
-    both brought to 8×8 levels.
+    Gaussian generator that itself, of a Boltzmann machine that by an estimate of ln Z, of a field of pixels
+    the pseudo-likelihood, of an autoencoder the squared error of a picture, of a GAN the Fréchet distance of
+    its pictures from real ones, both brought to 8×8 levels.
     """
 
     score = Score("loss", "", higher_is_better=False)
@@ -260,8 +263,10 @@ def objective_of(recipe: GenerateRecipe) -> Objective:
             return VaeObjective(recipe.network, recipe.picture.shape)
         case AutoencoderSettings():
             return AutoencoderObjective(recipe.network, recipe.picture.shape)
-        case LinearGaussianSettings():
+        case LinearGaussianSettings() | GaussianMrfSettings():
             return LinearGaussianObjective(recipe.network)
+        case MrfSettings():
+            return MrfObjective(recipe.network, recipe.picture.shape)
         case RbmSettings():
             return RbmObjective(recipe.network, recipe.picture.shape)
         case GanSettings():

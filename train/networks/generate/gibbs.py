@@ -68,8 +68,11 @@ def walk_by_turns(
     ties: Tensor, bias: Tensor, turns: Tensor, latents: Tensor, start: Tensor, steps: Tensor
 ) -> Tensor:
     """Units [n, d] of 0 and 1 after `steps` rounds, int64 [], from those of `start`, in each of which they
-    are drawn in turns. ties: [d, d], symmetric. turns: [turns, d], 1 where it is a unit's; none of one turn are
-    tied. latents: float32 [n, d], the seed of all random numbers."""
+    are drawn in turns.
+
+    ties: [d, d], symmetric. turns: [turns, d], 1 where it is a unit's; none of one turn are tied. latents:
+    float32 [n, d], the seed of all random numbers.
+    """
     ties, bias, thresholds = on_grid(ties), on_grid(bias), THRESHOLDS.to(latents.device)
 
     def goes_on(step: Tensor, units: Tensor, state: Tensor) -> Tensor:  # noqa: ARG001

@@ -58,7 +58,9 @@ def test_a_vae_learns_and_its_report_shows_what_it_makes(recipe: Path, tmp_path:
     assert rows[1]["valid_loss"] < rows[0]["valid_loss"]
     assert rows[1]["valid_loss"] == pytest.approx(rows[1]["valid_reconstruction"] + rows[1]["valid_kl"])
     page = (run.path / "report.html").read_text()
-    assert "Samples" in page
+    assert "Nearest training pictures" in page
+    assert "after epochs 1, 2, a row each" in page
+    assert [path.name for path in run.sample_rows().values()] == ["epoch-0001.png", "epoch-0002.png"]
     assert "Reconstructions" in page
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 
 from tombola.errors import TrainingError
@@ -32,11 +34,13 @@ from tombola.train.tasks.task import (
     GuessableTask,
     ShownTask,
     Tell,
+    evenly,
     silent,
 )
 
 # With fewer, curves have no shape.
 ENOUGH_EPOCHS = 3
+SHOWN_EPOCHS = 12
 SHOWN_PICTURES = 12  # on each of two sheets of about a megabyte
 
 
@@ -82,8 +86,24 @@ def _gather(run: RunFolder, task: ExaminedTask, device: torch.device, tell: Tell
         range_test_png=range_test_png,
         parameters=parameters,
         pictures=_pictures(task),
-        exhibits=exhibits,
+        exhibits=[*exhibits, *_samples_by_epoch(run)],
     )
+
+
+def _samples_by_epoch(run: RunFolder) -> list[Exhibit]:
+    """What a generator made of the same random numbers, a row an epoch."""
+    shown = evenly(list(run.sample_rows().items()), SHOWN_EPOCHS)
+    rows = [cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) for _, path in shown]
+    if len(rows) < 2 or any(row is None or row.shape != rows[0].shape for row in rows):
+        return []
+    epochs = ", ".join(str(epoch) for epoch, _ in shown)
+    return [
+        Exhibit(
+            "Samples by epoch",
+            f"Made of the same random numbers after epochs {epochs}, a row each.",
+            cv2.imencode(".png", np.concatenate(rows))[1].tobytes(),
+        )
+    ]
 
 
 def _pictures(task: ExaminedTask) -> list[Exhibit]:

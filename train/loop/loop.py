@@ -26,7 +26,7 @@ from tombola.train.loop.watch import Watch
 from tombola.train.run.folder import RunFolder
 from tombola.train.run.lock import lock_folder
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import SampledTask, Task
 
 LOGGED_STEPS = 10  # a step's losses are logged as often as this
 
@@ -194,6 +194,8 @@ class _Training:
             judged.load_state_dict(self.learner.deployed().tensors)
             with torch.inference_mode(), suppress(Interrupted):
                 scores = self.task.evaluate(judged.eval(), tell)
+                if isinstance(self.task, SampledTask):
+                    self.run.write_sample_row(self.epoch + 1, self.task.sample_row(judged))
         scores = self.fabric.broadcast(scores)
         if scores is None:
             self._save_checkpoint()

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class RunFolder:
     recipe.toml (as resolved), checkpoint.safetensors (weights, average, optimiser and progress in one file,
     so that they cannot disagree), last / best / initial / early-K.safetensors (weights alone), metrics.csv,
     curves.png, lineage.json, watch.csv and watch.txt; widths.json if the network is not as wide as its recipe
-    says.
+    says. samples/epoch-K.png: what a generator made after that epoch.
     """
 
     def __init__(self, path: Path) -> None:
@@ -169,6 +170,16 @@ class RunFolder:
 
     def write_curves(self, png: bytes) -> None:
         write_atomic(self.path / "curves.png", png)
+
+    def write_sample_row(self, epoch: int, png: bytes) -> None:
+        (self.path / "samples").mkdir(exist_ok=True)
+        write_atomic(self.path / "samples" / f"epoch-{epoch:04d}.png", png)
+
+    def sample_rows(self) -> dict[int, Path]:
+        """Epoch -> the PNG of what was made after it, in order; empty for runs that make no pictures."""
+        found = (re.fullmatch(r"epoch-(\d+)\.png", path.name) for path in self.path.glob("samples/*.png"))
+        epochs = sorted(int(match[1]) for match in found if match)
+        return {epoch: self.path / "samples" / f"epoch-{epoch:04d}.png" for epoch in epochs}
 
     def write_watch(self, rows: Sequence[WatchRow], sentences: Sequence[str]) -> None:
         """watch.csv, a row for each layer and look, and watch.txt, a finding a line."""

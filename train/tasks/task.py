@@ -148,6 +148,14 @@ class ExaminedTask(Task, Protocol):
 
 
 @runtime_checkable
+class SampledTask(Protocol):
+    """A task whose network makes pictures."""
+
+    def sample_row(self, network: nn.Module) -> bytes:
+        """PNG bytes: a row of pictures of the network in eval mode, of the same random numbers each time."""
+
+
+@runtime_checkable
 class GuessableTask(Protocol):
     """A task whose score can be had by answering the same to every picture."""
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tombola.train.metrics.likeness import psnr_db, ssim
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.tasks.moment import Moment
@@ -58,10 +59,10 @@ class AutoencoderObjective:
         noise: Tensor,
     ) -> Mapping[str, Tensor]:
         _, levels = network(self._spoilt(images, noise)[0])
-        squares = (levels - images).square()
         return {
-            "loss": squares.sum((1, 2, 3)),
-            "psnr_db": -10 * squares.mean((1, 2, 3)).clamp(min=1e-10).log10(),
+            "loss": (levels - images).square().sum((1, 2, 3)),
+            "psnr_db": psnr_db(levels, images),
+            "ssim": ssim(levels, images),
         }
 
     def _spoilt(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """What a generator makes, as pictures: samples, and pictures beside what is left of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -45,6 +45,40 @@ def generate_exhibits(
             )
         )
     return exhibits
+
+
+def sample_row(network: Generator, seed: int) -> bytes:
+    """PNG bytes of ACROSS pictures of the same random numbers each time."""
+    return sheet_png(to_pictures(samples(network, ACROSS, seed)))
+
+
+def samples(network: Generator, count: int, seed: int) -> Tensor:
+    """Pictures float [count, c, h, w] of 0..1, of all classes in turn."""
+    device = next(network.parameters()).device
+    latents, _ = sample_latents(network, count, seed)
+    labels = torch.arange(count, device=device) % network.n_labels if network.n_labels else None
+    return network.decode(torch.from_numpy(latents).to(device), labels)
+
+
+def nearest_exhibit(made: Tensor, training: Iterable[Tensor], real: Tensor | None) -> Exhibit:
+    """Samples beside the training pictures that are nearest to them, all float [n, c, h, w] of 0..1; training
+    ones come in parts. real: pictures that were not trained on, for what a distance means."""
+    asked = made if real is None else torch.cat([made, real])
+    least, nearest = asked.new_full((len(asked),), torch.inf), torch.zeros_like(asked)
+    for part in training:
+        distances = torch.cdist(asked.flatten(1), part.flatten(1)) / part[0].numel() ** 0.5
+        values, places = distances.min(1)
+        nearer = values < least
+        nearest[nearer], least[nearer] = part[places[nearer]], values[nearer]
+    of_made, of_real = 255 * least[: len(made)].median(), 255 * least[len(made) :].median()
+    against = "" if real is None else f", of a validation picture {of_real:.1f}"
+    pairs = zip(_rows(to_pictures(made)), _rows(to_pictures(nearest[: len(made)])), strict=True)
+    return Exhibit(
+        "Nearest training pictures",
+        "Samples, and below each the training picture that is nearest to it: is it a copy? The distance is "
+        f"{of_made:.1f} grey levels a pixel in the middle{against}; much nearer ones are copies.",
+        sheet_png(np.concatenate([row for pair in pairs for row in pair])),
+    )
 
 
 def sample_latents(

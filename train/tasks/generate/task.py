@@ -34,7 +34,12 @@ from tombola.train.tasks.classify.task import load_split
 from tombola.train.tasks.generate.annealing import log_partition
 from tombola.train.tasks.generate.autoencoder_objective import AutoencoderObjective
 from tombola.train.tasks.generate.batches import Batch, GenerateExamples, collate
-from tombola.train.tasks.generate.exhibits import generate_exhibits
+from tombola.train.tasks.generate.exhibits import (
+    generate_exhibits,
+    nearest_exhibit,
+    sample_row,
+    samples,
+)
 from tombola.train.tasks.generate.gan_objective import GanObjective
 from tombola.train.tasks.generate.likelihood import log_likelihood
 from tombola.train.tasks.generate.linear_gaussian_objective import LinearGaussianObjective
@@ -52,6 +57,8 @@ LAYERS = Layers(last=("none",))  # all layers are taken over: none depends on th
 JUDGED_TOGETHER = 256
 JUDGED_RUNS, JUDGED_TEMPERATURES = 64, 500  # of annealing: enough to tell epochs apart
 BEGUN_WITH = 2000  # pictures
+NEAREST_OF = 20  # samples whose nearest training pictures are shown
+MOST_REAL = 100  # pictures that their distances are held to
 COARSE_HW = (8, 8)
 
 
@@ -222,11 +229,22 @@ class GenerateTask:
 
     def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:  # noqa: ARG002
         assert isinstance(network, Generator)
+        device = next(network.parameters()).device
         some = None
         if self.valid_data is not None:
             _, batch = next(self._judged(self.valid_data))
-            some = self._seen(batch.to(next(network.parameters()).device))
-        return generate_exhibits(network, self.classes, self.seed, some)
+            some = self._seen(batch.to(device))
+        made = samples(network, NEAREST_OF, self.seed + 1)
+        training = (self._seen(batch.to(device))[0] for _, batch in self._judged(self.train_data))
+        real = None if some is None else some[0][:MOST_REAL]
+        return [
+            *generate_exhibits(network, self.classes, self.seed, some),
+            nearest_exhibit(made, training, real),
+        ]
+
+    def sample_row(self, network: nn.Module) -> bytes:
+        assert isinstance(network, Generator)
+        return sample_row(network, self.seed)
 
     def _some_pictures(self) -> Tensor:
         """Training pictures float [B, c, h, w] of 0..1, evenly taken."""

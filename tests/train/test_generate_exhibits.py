@@ -12,7 +12,7 @@ def test_the_nearest_training_picture_lies_below_its_sample() -> None:
     made = torch.full((2, 1, 4, 4), 0.303)
     made[1] = training[37]
     exhibit = nearest_exhibit(made, iter(training.split(20)), torch.full((3, 1, 4, 4), 0.51))
-    sheet = cv2.imdecode(np.frombuffer(exhibit.png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    sheet = np.asarray(cv2.imdecode(np.frombuffer(exhibit.png, np.uint8), cv2.IMREAD_GRAYSCALE))
     side = 4 * ENLARGED
     nearest = [sheet[side, place * side] for place in range(2)]
     assert nearest == [round(255 * float(training[15, 0, 0, 0])), round(255 * float(training[37, 0, 0, 0]))]

@@ -93,8 +93,11 @@ def _gather(run: RunFolder, task: ExaminedTask, device: torch.device, tell: Tell
 def _samples_by_epoch(run: RunFolder) -> list[Exhibit]:
     """What a generator made of the same random numbers, a row an epoch."""
     shown = evenly(list(run.sample_rows().items()), SHOWN_EPOCHS)
-    rows = [cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) for _, path in shown]
-    if len(rows) < 2 or any(row is None or row.shape != rows[0].shape for row in rows):
+    rows = [
+        np.asarray(cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR))
+        for _, path in shown
+    ]
+    if len(rows) < 2 or any(row.shape != rows[0].shape for row in rows):
         return []
     epochs = ", ".join(str(epoch) for epoch, _ in shown)
     return [

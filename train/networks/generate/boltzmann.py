@@ -31,7 +31,7 @@ class Boltzmann(nn.Module):
     @property
     def ties(self) -> Tensor:
         """T, [units, units]."""
-        return (self.all.weight + self.all.weight.T) / 2 * self.near
+        return (self.all.weight + self.all.weight.transpose(0, 1)) / 2 * self.near
 
     def energy(self, states: Tensor) -> Tensor:
         """[B] of states float [B, units]."""

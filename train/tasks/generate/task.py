@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from tombola.errors import RecipeError
+from tombola.errors import DataError, RecipeError
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
@@ -109,7 +109,7 @@ class GenerateTask:
         torch.manual_seed(self.seed)
         network = build(self.recipe, len(self.classes), self.widths)
         if start and isinstance(network, Rbm):
-            network.begin(self._some_pictures())
+            network.begin(self._some_pictures(self.train_data, BEGUN_WITH))
         if start and not self.widths:
             start_network(network, self.recipe, self.classes, LAYERS)
         freeze(network, self.recipe)
@@ -246,12 +246,18 @@ class GenerateTask:
         assert isinstance(network, Generator)
         return sample_row(network, self.seed)
 
-    def _some_pictures(self) -> Tensor:
-        """Training pictures float [B, c, h, w] of 0..1, evenly taken."""
+    def grey_pictures(self, train: int, valid: int) -> tuple[Tensor, Tensor]:
+        """Up to so many training pictures and so many for validation, float [B, c, h, w] of 0..1. DataError
+        where the recipe names none for validation."""
+        if self.valid_data is None:
+            raise DataError("the recipe names no pictures to judge by; give it data.valid")
+        return self._some_pictures(self.train_data, train), self._some_pictures(self.valid_data, valid)
+
+    def _some_pictures(self, data: ClassificationSet, most: int) -> Tensor:
+        """Pictures float [B, c, h, w] of 0..1, evenly taken."""
         picture = self.recipe.picture
-        labelled = ClassifyExamples(self.train_data, picture.size, picture.fit, None)
-        examples = GenerateExamples(labelled, 0)
-        indices = evenly(range(len(self.train_data)), BEGUN_WITH)
+        examples = GenerateExamples(ClassifyExamples(data, picture.size, picture.fit, None), 0)
+        indices = evenly(range(len(data)), most)
         return self._seen(collate([examples[Request(index, index)] for index in indices]))[0]
 
     def _judged(self, data: ClassificationSet) -> Iterator[tuple[int, Batch]]:

@@ -20,6 +20,7 @@ def make_card(
     sizes: Sequence[PartSize],
     input_size_hw: tuple[int, int] | None,
     input_sides: str | None = None,
+    input_fit: str = "",
 ) -> dict[str, Any]:
     """JSON-ready facts of a model file.
 
@@ -32,6 +33,7 @@ def make_card(
         **facts,
         **({} if input_size_hw is None else {"input_size_hw": list(input_size_hw)}),
         **({} if input_sides is None else {"input_sides": input_sides}),
+        **({"input_fit": input_fit} if input_fit else {}),
         "parity": {"of": STORED, **parity},
         **(
             {}

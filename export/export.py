@@ -66,7 +66,7 @@ def export_network(
     if half:
         round_weights(rounded)
     module = exportable.wrap(rounded).eval()
-    model = to_graph(module, task, exportable.example, defaults, exportable.more_inputs, exportable.sides)
+    model = to_graph(module, task, exportable.example, defaults, promised.signature)
     name_nodes(model.graph)
     if half:
         store_half(model.graph)
@@ -87,6 +87,7 @@ def export_network(
             sizes=parts,
             input_size_hw=exportable.input_size_hw,
             input_sides=exportable.input_sides,
+            input_fit=exportable.input_fit,
         ),
         probes=make_probes(model, task, asking, photos),
     )
@@ -105,6 +106,7 @@ def _contract(exportable: Exportable, facts: Mapping[str, Any]) -> Contract:
             card=dict(facts),
             vocabulary=tuple(exportable.vocabulary),
             more_inputs=tuple(exportable.more_inputs),
+            more_outputs=tuple(exportable.more_outputs),
             sides=dict(exportable.sides),
         )
         contract.to_metadata()

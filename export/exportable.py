@@ -23,9 +23,11 @@ class Exportable:
     labels, vocabulary, defaults: the contract's.
     input_size_hw: what the card says of the network's picture, in pixels; None where it takes none.
     input_sides: of which sides it depends that the graph halves a picture first; None where it does not.
+    input_fit: whether the network sees the part in the middle ("crop") or all ("stretch"), where it tells
+             where it looked; else "".
     example: the inputs that the exporter traces with.
-    more_inputs: which of its task's signature's the file must be fed; sides: its numbers for those of the
-             signature.
+    more_inputs: which of its task's signature's the file must be fed; more_outputs: which it answers; sides:
+             its numbers for those of the signature.
     parity_sizes_hw: sizes of pictures at which parity is checked beyond those of every file.
     """
 
@@ -39,7 +41,9 @@ class Exportable:
     defaults: Options | None = None
     input_size_hw: tuple[int, int] | None = None
     input_sides: Sides | None = None
+    input_fit: str = ""
     more_inputs: Sequence[str] = ()
+    more_outputs: Sequence[str] = ()
     sides: Mapping[str, int] = field(default_factory=dict)
     parity_sizes_hw: Sequence[tuple[int, int]] = ()
 

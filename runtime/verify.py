@@ -106,7 +106,7 @@ def probe_feeds(probe: Probe, signature: Signature) -> Arrays:
 def _check(model: Model, probe: Probe) -> ProbeResult:
     task, labels = TASKS[model.contract.task], model.labels
     feeds = probe_feeds(probe, model.contract.signature)
-    wanted = probe.answer(task.signature)
+    wanted = probe.answer(model.contract.signature)
     question = _question(feeds)
     expected = task.yardstick.headline(wanted, labels)
     found = model.outputs(feeds)

@@ -2,14 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tombola.cli.ask.answering import answer_sources
-from tombola.cli.ask.asking import Answered, Asked
+from tombola.cli.ask.asking import Asked
+from tombola.cli.ask.attention_folder import AttentionFolder
 from tombola.cli.ask.caption_print import CaptionTelling
-from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.options import (
     Device,
     DeviceOption,
@@ -23,6 +23,9 @@ from tombola.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tombola.runtime.tasks.caption.answer import Captions
     from tombola.runtime.tasks.caption.model import Captioner
 
@@ -100,7 +103,7 @@ def caption(
         if wanted is None and alternatives >= captioner.contract.defaults["beam_size"]:
             wanted = alternatives + 1
         answer = partial(captioner, beam_size=wanted, max_length=max_length, no_repeat=no_repeat)
-        besides = [] if attention is None else [AttentionFolder(attention, paths)]
+        besides = [] if attention is None else [AttentionFolder(attention, paths, _sheet)]
         return Asked(captioner, lambda picture, _: answer(picture), CaptionTelling(alternatives), besides)
 
     answer_sources(
@@ -119,20 +122,7 @@ def caption(
     )
 
 
-class AttentionFolder:
-    """A picture for each source on which every word of its caption shows where it looked."""
+def _sheet(image_rgb_u8: "NDArray[np.uint8]", answer: "Captions") -> "NDArray[np.uint8]":
+    from tombola.runtime.tasks.caption.draw import attention_sheet
 
-    def __init__(self, folder: Path, sources: list[Path]) -> None:
-        self._folder = SaveFolder(folder, sources, "--attention", "heat map")
-
-    def add(self, told: "Answered[Captions]") -> dict[str, Any]:
-        """Write one."""
-        from tombola.runtime.pictures.output import save_picture
-        from tombola.runtime.tasks.caption.draw import attention_sheet
-
-        stem = ("stdin" if str(told.path) == "-" else told.path.stem) + told.frame_suffix
-        place = self._folder.place(stem, ".png")
-        return {"attention": str(save_picture(attention_sheet(told.image_rgb_u8, told.answer), place))}
-
-    def end(self) -> None:
-        """Nothing is left to do."""
+    return attention_sheet(image_rgb_u8, answer)

@@ -7,6 +7,7 @@ import typer
 
 from tombola.cli.ask.answering import answer_sources
 from tombola.cli.ask.asking import Asked
+from tombola.cli.ask.attention_folder import AttentionFolder
 from tombola.cli.ask.classify_print import ClassifyTelling
 from tombola.cli.options import (
     Device,
@@ -19,8 +20,12 @@ from tombola.cli.options import (
     ThreadsOption,
     WebmOption,
 )
+from tombola.errors import ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tombola.runtime.tasks.classify.answer import Classification
     from tombola.runtime.tasks.classify.model import Classifier
 
@@ -31,6 +36,12 @@ def classify(
     top: Annotated[
         int, typer.Option("--top", "-k", min=1, metavar="K", help="Show this many classes, best first.")
     ] = 3,
+    attention: Annotated[
+        Path | None,
+        typer.Option(
+            "--attention", metavar="DIR", help="Write to this folder where the model looked, as a picture."
+        ),
+    ] = None,
     save: SaveOption = None,
     webm: WebmOption = False,
     json: JsonLinesOption = False,
@@ -41,8 +52,9 @@ def classify(
     """Say what pictures and videos show.
 
     Prints the most probable classes of each picture; of a video, how many frames each class was the
-    best of. Writes nothing unless --save names a folder for annotated copies. A source that cannot be
-    read is named on stderr, the others are done, and the exit code is 1.
+    best of. Writes nothing unless --save or --attention names a folder; where a model looked, those tell
+    alone that were trained to. A source that cannot be read is named on stderr, the others are done, and
+    the exit code is 1.
 
     \b
     Example:
@@ -51,8 +63,14 @@ def classify(
       tombola classify photos/ clip.mp4 --top 5 --json
     """
 
-    def ask(classifier: "Classifier", _: list[Path]) -> Asked["Classification"]:
-        return Asked(classifier, lambda picture, _: classifier(picture), ClassifyTelling(top))
+    def ask(classifier: "Classifier", paths: list[Path]) -> Asked["Classification"]:
+        if attention is not None and "attention" not in classifier.contract.more_outputs:
+            raise ModelError(
+                "--attention: the model does not tell where it looks; train one with "
+                'network.pooling = "attention", or leave the option out.'
+            )
+        besides = [] if attention is None else [AttentionFolder(attention, paths, _looked)]
+        return Asked(classifier, lambda picture, _: classifier(picture), ClassifyTelling(top), besides)
 
     answer_sources(
         sources,
@@ -66,5 +84,11 @@ def classify(
         max_pixels=max_pixels,
         webm=webm,
         hint="To have the names on the pictures, write annotated copies: add --save out",
-        whole=False,
+        whole=attention is not None,
     )
+
+
+def _looked(image_rgb_u8: "NDArray[np.uint8]", answer: "Classification") -> "NDArray[np.uint8]":
+    from tombola.runtime.tasks.classify.draw import draw_attention
+
+    return draw_attention(image_rgb_u8, answer)

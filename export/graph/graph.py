@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tombola.errors import ExportError
 from tombola.export.graph.translations import IR_VERSION, OPSET, TRANSLATIONS
 from tombola.export.graph.walk import walk
-from tombola.runtime.tasks.signature import TensorSpec
+from tombola.runtime.tasks.signature import Signature, TensorSpec
 from tombola.runtime.tasks.table import TASKS
 
 
@@ -25,17 +25,15 @@ def to_graph(
     task: str,
     example: Sequence[Tensor],
     defaults: Mapping[str, float | int],
-    more_inputs: Sequence[str] = (),
-    sides: Mapping[str, int] | None = None,
+    signature: Signature | None = None,
 ) -> onnx.ModelProto:
     """Export `module` with the inputs and outputs of `task`, the picture's height and width dynamic.
 
     example: one tensor an input, in the order of the task's signature. defaults: what an optional input is
-    when it is not fed. more_inputs: which of its signature's the module takes; sides: its numbers for those
-    of its signature.
+    when it is not fed. signature: that of the file, the task's own without.
     Raises ExportError when PyTorch cannot export the module.
     """
-    signature = TASKS[task].signature.with_more(more_inputs).with_sides(sides or {})
+    signature = signature or TASKS[task].signature
     inputs = (*signature.inputs, *signature.optional_inputs)
     dynamic = tuple(
         {

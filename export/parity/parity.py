@@ -172,9 +172,8 @@ def answer(
     session: ort.InferenceSession, task: str, question: Question, options: Options
 ) -> dict[str, NDArray[Any]]:
     """What the file says to one question: output name -> array."""
-    signature = TASKS[task].signature
-    names = [spec.name for spec in signature.outputs]
-    values = session.run(names, {**question.feeds, **signature.option_feeds(options)})
+    names = [output.name for output in session.get_outputs()]
+    values = session.run(names, {**question.feeds, **TASKS[task].signature.option_feeds(options)})
     return dict(zip(names, values, strict=True))
 
 
@@ -184,7 +183,9 @@ def _torch_answer(module: nn.Module, task: Task, question: Question, options: Op
     fed = [torch.from_numpy(feeds[spec.name]) for spec in (*signature.inputs, *signature.optional_inputs)]
     with torch.no_grad():
         values = module(*fed)
-    return {spec.name: np.asarray(value) for spec, value in zip(signature.outputs, values, strict=True)}
+    # Not all files of a task answer what stands last.
+    outputs = (*signature.outputs, *signature.more_outputs)
+    return {spec.name: np.asarray(value) for spec, value in zip(outputs, values, strict=False)}
 
 
 def _is_undecided(module: nn.Module, task: Task, question: Question, options: Options, share: float) -> bool:

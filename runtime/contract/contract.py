@@ -22,6 +22,8 @@ from tombola.runtime.tasks.table import TASKS
 
 CONTRACT_VERSION = 1
 MAX_CARD_DEPTH = 32
+# What a file may say that it takes and gives beyond what all of its task do.
+MORE = ("more_inputs", "more_outputs")
 MOST_SIDE = 1_000_000
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -78,11 +80,14 @@ class Contract:
               `input_size_hw` [height, width] of the network's picture, repeated as the plain key `imgsz`;
               `input_sides` "longer" or "both": the graph halves a picture while its longer side, or both,
               are at least twice `input_size_hw`, so whoever feeds it may do that before (see `Shrink`);
+              `input_fit` "crop" or "stretch": whether the network sees the part in the middle that has the
+              shape of its picture, or all;
               `probe_tolerance` >= 1 widens what `verify` allows, for files whose answers differ a little
               between processors (int8).
     probes:   questions and expected answers for `tombola verify`.
     vocabulary: the words that tokens stand for, index = token; empty where a task has none.
-    more_inputs: which of its signature's `more_inputs` the file must be fed.
+    more_inputs: which of its signature's `more_inputs` the file must be fed; more_outputs: which of its
+    `more_outputs` it answers.
     sides:    the file's number for each of its signature's `sides`.
     """
 
@@ -94,6 +99,7 @@ class Contract:
     version: int = CONTRACT_VERSION
     vocabulary: tuple[str, ...] = ()
     more_inputs: tuple[str, ...] = ()
+    more_outputs: tuple[str, ...] = ()
     sides: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,11 +114,10 @@ class Contract:
             )
         _check_sides(TASKS[self.task].signature, self.sides)
         signature = self.signature
-        known = [spec.name for spec in signature.more_inputs]
-        if unknown := [name for name in self.more_inputs if name not in known]:
-            raise ModelError(
-                f"tombola.more_inputs: {unknown[0]!r} is not one of {', '.join(known) or 'none'}."
-            )
+        for key in MORE:
+            known = [spec.name for spec in getattr(signature, key)]
+            if unknown := [name for name in getattr(self, key) if name not in known]:
+                raise ModelError(f"tombola.{key}: {unknown[0]!r} is not one of {', '.join(known) or 'none'}.")
         for key, names in (("labels", self.labels), ("vocabulary", self.vocabulary)):
             _check_names(f"tombola.{key}", names, getattr(signature, key))
         _check_defaults(signature, self.defaults)
@@ -127,7 +132,8 @@ class Contract:
     @property
     def signature(self) -> Signature:
         """The tensors that the file's task asks for."""
-        return TASKS[self.task].signature.with_more(self.more_inputs).with_sides(self.sides)
+        signature = TASKS[self.task].signature
+        return signature.with_more(self.more_inputs, self.more_outputs).with_sides(self.sides)
 
     def example_feeds(self, size_hw: tuple[int, int]) -> Arrays:
         """Every input that must be fed, with plausible values; of tasks with a picture one of that size."""
@@ -149,7 +155,7 @@ class Contract:
         plain["task"] = self.task
         if "input_size_hw" in self.card:
             plain["imgsz"] = repr(list(self.card["input_size_hw"]))
-        named = {"labels": self.labels, "vocabulary": self.vocabulary, "more_inputs": self.more_inputs}
+        named = {key: getattr(self, key) for key in ("labels", "vocabulary", *MORE)}
         return {
             **plain,
             "tombola.task": self.task,
@@ -188,9 +194,11 @@ class Contract:
             task=task,
             labels=tuple(labels),
             vocabulary=tuple(vocabulary),
-            more_inputs=tuple(
-                _from_json(metadata, "tombola.more_inputs", list) if "tombola.more_inputs" in metadata else ()
-            ),
+            **{
+                key: tuple(_from_json(metadata, f"tombola.{key}", list))
+                for key in MORE
+                if f"tombola.{key}" in metadata
+            },
             sides=_from_json(metadata, "tombola.sides", dict) if "tombola.sides" in metadata else {},
             defaults=_from_json(metadata, "tombola.defaults", dict),
             card=_from_json(metadata, "tombola.card", dict),
@@ -207,13 +215,11 @@ def check_graph(
     inputs: Sequence[TensorSpec],
     optional_inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
-    more_inputs: Sequence[str] = (),
-    sides: Mapping[str, int] | None = None,
+    signature: Signature | None = None,
 ) -> None:
-    """Hold a graph's tensors to what `task` asks for, in a file that must be fed `more_inputs` and has these
-    `sides`; ModelError names the tensor that differs."""
-    signature = TASKS[task].signature.with_more(more_inputs).with_sides(sides or {})
-    check_tensors(task, signature, inputs, optional_inputs, outputs)
+    """Hold a graph's tensors to what `task` asks for, in a file of this signature, the task's own without;
+    ModelError names the tensor that differs."""
+    check_tensors(task, signature or TASKS[task].signature, inputs, optional_inputs, outputs)
 
 
 def _check_sides(signature: Signature, sides: Mapping[str, int]) -> None:
@@ -262,6 +268,10 @@ def _check_card(card: Mapping[str, Any]) -> None:
         )
     if "input_sides" in card and "input_size_hw" not in card:
         raise ModelError("tombola.card: input_sides needs input_size_hw beside it.")
+    if card.get("input_fit", "crop") not in ("crop", "stretch"):
+        raise ModelError(
+            f"tombola.card: input_fit must be 'crop' or 'stretch', but is {card['input_fit']!r}."
+        )
     tolerance = card.get("probe_tolerance", 1)
     if not _is_finite(tolerance) or tolerance < 1:
         raise ModelError(

@@ -129,8 +129,7 @@ def check_contract(graph: Graph) -> Contract:
         graph.inputs,
         graph.optional_inputs,
         graph.outputs,
-        contract.more_inputs,
-        contract.sides,
+        contract.signature,
     )
     _check_classes(contract, graph.outputs)
     return contract

@@ -39,7 +39,8 @@ class Signature:
     """The tensors of one task. Optional inputs are graph inputs with an initializer of the same name.
 
     labels, vocabulary: whether a file of the task names classes, or the words that tokens stand for.
-    more_inputs: what some files of the task must be fed besides, after the inputs of all.
+    more_inputs: what some files of the task must be fed besides, after the inputs of all; more_outputs: what
+    some answer besides, after the outputs of all.
     sides: named dimensions that do not vary: each file has a number of its own for them.
     """
 
@@ -49,6 +50,7 @@ class Signature:
     labels: Names = "required"
     vocabulary: Names = "absent"
     more_inputs: tuple[TensorSpec, ...] = ()
+    more_outputs: tuple[TensorSpec, ...] = ()
     sides: tuple[str, ...] = ()
 
     def with_sides(self, sides: Mapping[str, int]) -> "Signature":
@@ -67,10 +69,12 @@ class Signature:
             more_inputs=known(self.more_inputs),
         )
 
-    def with_more(self, names: Container[str]) -> "Signature":
-        """That of a file which must be fed those of `more_inputs` that are named."""
-        more = tuple(spec for spec in self.more_inputs if spec.name in names)
-        return replace(self, inputs=(*self.inputs, *more))
+    def with_more(self, inputs: Container[str], outputs: Container[str] = ()) -> "Signature":
+        """That of a file which must be fed those of `more_inputs`, and answers those of `more_outputs`, that
+        are named."""
+        fed = tuple(spec for spec in self.more_inputs if spec.name in inputs)
+        answered = tuple(spec for spec in self.more_outputs if spec.name in outputs)
+        return replace(self, inputs=(*self.inputs, *fed), outputs=(*self.outputs, *answered))
 
     def option(self, name: str) -> TensorSpec:
         """The optional input `name`; ModelError where the task has no such option."""

@@ -247,3 +247,23 @@ def test_help_imports_not_even_the_runtime() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_heat_maps_are_written_where_a_model_tells(
+    tombola: Tombola, studio: Path, make_classifier: Callable[..., bytes], classifier_text: str
+) -> None:
+    result = tombola("classify", "dress.png", "--attention", "heat", *WITH_MODEL)
+    assert result.exit_code == 1
+    assert "the model does not tell where it looks; train one with network.pooling" in result.stderr
+    assert not (studio / "heat").exists()
+    text = (
+        classifier_text.replace("probabilities)\n", "probabilities, float[rows, columns] attention)\n", 1)
+        .replace("<int64[2]", "<float[1, 2] looked = {0.25, 0.75}, int64[2]")
+        .replace("  corner =", "  attention = Identity (looked)\n  corner =")
+    )
+    Path("colours.onnx").write_bytes(make_classifier(text=text, more_outputs=("attention",)))
+    result = tombola("classify", "dress.png", "--attention", "heat", "--json", *WITH_MODEL)
+    assert (result.exit_code, json.loads(result.stdout)["attention"]) == (0, "heat/dress.png")
+    heat = cv2.imread("heat/dress.png")
+    assert heat is not None
+    assert heat[90, 190].tolist() == [19, 29, 49]

@@ -23,6 +23,7 @@ from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
 from tombola.runtime.verify import verify
 from tombola.train.networks.classify.backbone_classifier import (
+    BackboneClassifier,
     InvertedResidualSettings,
     ResNet20Settings,
     ResNetSettings,
@@ -32,6 +33,7 @@ from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.classify.densenet import DenseNetSettings
 from tombola.train.networks.classify.highway import HighwaySettings
 from tombola.train.networks.classify.mlp import MlpSettings
+from tombola.train.networks.classify.patches import Patches, PatchesSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 
 LABELS = ("apple", "brick", "candle", "drum")
@@ -225,6 +227,7 @@ def test_a_grey_perceptron_on_stretched_pictures_exports(tmp_path: Path) -> None
         ResNetSettings(kind="resnet18", width=0.25),
         ResNetSettings(kind="resnet50", width=0.25, stem="small"),
         ResNet20Settings(),
+        PatchesSettings(patch=8, layers=2),
         # With larger first weights 50 layers make much of a last bit: float32 is 0.004 from float64.
         InvertedResidualSettings(kind="mobilenet_v2", width=0.25, initialisation="default"),
         InvertedResidualSettings(kind="efficientnet_lite0", width=0.25, initialisation="default"),
@@ -240,6 +243,31 @@ def test_every_kind_of_network_exports(settings: NetworkSettings, tmp_path: Path
     kinds = {node.op_type for node in onnx.load(report.path).graph.node}
     # A DenseNet normalises before it activates and convolves, where nothing can take the norm in.
     assert ("BatchNormalization" in kinds) == (settings.kind == "densenet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [ResNet20Settings(pooling="attention"), PatchesSettings(patch=8, layers=2, pooling="attention")],
+    ids=["resnet20", "patches"],
+)
+def test_where_a_network_looked_is_in_its_file(settings: NetworkSettings, tmp_path: Path) -> None:
+    network = small_network(settings)
+    assert isinstance(network, BackboneClassifier | Patches)
+    assert network.pool is not None
+    with torch.no_grad():
+        network.pool.score.weight.mul_(20)  # so that not all cells are alike
+    report = export_network(exportable_classifier(network, small_input(), LABELS), tmp_path / "m.onnx")
+    model = load(report.path, "cpu", task="classify")
+    image = drawn_picture((90, 40), seed=3)
+    with torch.no_grad():
+        _, weights = network.look(small_input()(torch.from_numpy(image)))
+    answer = model(image)
+    assert answer.attention is not None
+    assert answer.seen == (25, 0, 40, 40)
+    assert answer.attention.max() > 2 * answer.attention.min()
+    np.testing.assert_allclose(answer.attention, weights[0].numpy(), atol=1e-3)
+    assert verify(report.path, "cpu").ok
 
 
 @pytest.mark.slow

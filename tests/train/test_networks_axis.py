@@ -41,6 +41,11 @@ CLASSIFIERS: dict[str, dict[str, Any]] = {
     "resnet34": {"kind": "resnet34", "width": 0.125, "stem": "small"},
     "resnet50": {"kind": "resnet50", "width": 0.125, "stem": "small"},
     "resnet20": {"kind": "resnet20", "width": 0.5},
+    "resnet20, looking": {"kind": "resnet20", "width": 0.5, "pooling": "attention"},
+    "patches": {
+        "kind": "patches", "patch": 8, "layers": 2, "width": 8, "heads": 4, "hidden": 12,
+        "pooling": "attention",
+    },
     "mobilenet_v2": {"kind": "mobilenet_v2", "width": 0.25},
     "efficientnet_lite0": {"kind": "efficientnet_lite0", "width": 0.25},
     "efficientnet_lite2": {"kind": "efficientnet_lite2", "width": 0.25},

@@ -33,6 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet18": {"kind": "resnet18", "width": 0.125},
     "resnet50": {"kind": "resnet50", "width": 0.125, "stem": "small"},
     "resnet20": {"kind": "resnet20", "width": 0.5, "dropout": 0.1},
+    "resnet20, looking": {"kind": "resnet20", "width": 0.5, "pooling": "attention"},
     "mobilenet_v2": {"kind": "mobilenet_v2", "width": 0.125, "dropout": 0.2},
     "efficientnet_lite0": {"kind": "efficientnet_lite0", "width": 0.125},
     "densenet": {"kind": "densenet", "blocks": [2, 3], "growth": 4, "dropout": 0.2},

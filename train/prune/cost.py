@@ -110,8 +110,10 @@ def layers_of(network: nn.Module, ask: Callable[[], object]) -> tuple[Layer, ...
     inputs: dict[str, list[tuple[int, int, int]]] = {}
 
     def look(layer: str, given: Tensor) -> None:
-        height, width = given.shape[2:] if given.ndim == 4 else (1, 1)
-        inputs.setdefault(layer, []).append((given.shape[0], int(height), int(width)))
+        count, height, width = (
+            (given.shape[0], *given.shape[2:]) if given.ndim == 4 else (given.shape[:-1].numel(), 1, 1)
+        )
+        inputs.setdefault(layer, []).append((count, int(height), int(width)))
 
     with torch.no_grad(), hook_readers(network, look):
         ask()

@@ -12,7 +12,7 @@ from tombola.train.networks.classify.highway import HighwayLayer
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import LinearBatchNorm
-from tombola.train.networks.layers.norm import MapNorm, VectorNorm
+from tombola.train.networks.layers.norm import LayerNorm, MapNorm, VectorNorm
 from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_reader, vanishing
 
 # What an entry may change by, of 1 + its size, and still be called the same: sums of float64.
@@ -166,8 +166,13 @@ def _fold(network: nn.Module, member: Member, entries: Tensor, constant: Tensor)
 
 
 def _constant_inputs(network: nn.Module, pictures: Tensor) -> dict[str, Tensor]:
-    """Name of each layer that reads -> [entries] what each of its inputs always is, NaN if it varies."""
+    """Name of each layer that reads -> [entries] what each of its inputs always is, NaN if it varies.
+
+    What a layer norm hands on hangs on all that it reads: behind one nothing is followed, and all varies.
+    """
     low, high = _input_ranges(network, pictures)
+    if any(isinstance(module, LayerNorm) for module in network.modules()):
+        return {layer: torch.full_like(one, torch.nan) for layer, one in low.items()}
     _, reached = _input_ranges(_traces(network), torch.ones_like(pictures), as_signs=True)
     return {
         layer: torch.where(
@@ -211,7 +216,7 @@ def _input_ranges(
     high: dict[str, Tensor] = {}
 
     def look(layer: str, given: Tensor) -> Tensor | None:
-        seen = given.transpose(0, 1).flatten(1)
+        seen = given.movedim(1 if given.ndim == 4 else -1, 0).flatten(1)  # of maps, or of rows
         for kept, one, pick in ((low, seen.amin(1), torch.minimum), (high, seen.amax(1), torch.maximum)):
             kept[layer] = pick(kept[layer], one) if layer in kept else one
         return (given > 0).to(given) if as_signs else None

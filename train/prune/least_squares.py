@@ -47,7 +47,7 @@ def measure(network: nn.Module, task: Task, batches: Iterable[object]) -> Grams:
             assert not isinstance(module.padding, str)
             patches = F.unfold(given, module.kernel_size, padding=module.padding, stride=module.stride)
             given = patches.transpose(1, 2).flatten(0, 1)
-        rows = F.pad(given.double(), (0, 1), value=1.0)
+        rows = F.pad(given.flatten(0, -2).double(), (0, 1), value=1.0)
         grams[layer] = grams.get(layer, 0) + rows.T @ rows
         counts[layer] = counts.get(layer, 0) + len(rows)
 

@@ -7,8 +7,10 @@ import torch
 from tombola.export.exportable import Exportable, check_width
 from tombola.export.parity.photos import some_photos
 from tombola.export.parity.question import Photo, PictureAsking
-from tombola.export.tasks.classify.wrap import ClassifyPicture
+from tombola.export.tasks.classify.wrap import ClassifyPicture, LookAtPicture
+from tombola.train.networks.classify.backbone_classifier import BackboneClassifier
 from tombola.train.networks.classify.classifiers import Classifier
+from tombola.train.networks.classify.patches import Patches
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
 from tombola.train.tasks.classify.task import load_split
@@ -24,16 +26,20 @@ def exportable_classifier(
     """
     height, width = picture_input.size_hw
     check_width(network.head.out_features, labels)
+    looks = isinstance(network, BackboneClassifier | Patches) and network.pool is not None
+    wrapper = LookAtPicture if looks else ClassifyPicture
     return Exportable(
         task="classify",
         network=network,
-        wrap=lambda folded: ClassifyPicture(folded, picture_input),
+        wrap=lambda folded: wrapper(folded, picture_input),
         asking=PictureAsking(),
         # Odd, upright and not of the network's size, so that nothing of it can be taken for a constant.
         example=(torch.zeros((2 * height + 37, 2 * width + 11, 3), dtype=torch.uint8),),
         labels=labels,
         input_size_hw=picture_input.shrink.wanted_hw,
         input_sides=picture_input.shrink.sides,
+        input_fit=picture_input.fit if looks else "",
+        more_outputs=("attention",) if looks else (),
         parity_sizes_hw=((height, width), (height, 3 * width), (3 * height, width)),
     )
 

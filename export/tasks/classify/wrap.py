@@ -5,7 +5,25 @@ It is not for training, nor to be called for answers: the runtime does that.
 
 from torch import Tensor, nn
 
+from tombola.train.networks.classify.backbone_classifier import BackboneClassifier
+from tombola.train.networks.classify.patches import Patches
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
+
+
+class LookAtPicture(nn.Module):
+    """Picture to the probability of each class, and where the network looked."""
+
+    def __init__(self, network: BackboneClassifier | Patches, picture_input: ClassifierInput) -> None:
+        """network: one with a pool."""
+        super().__init__()
+        self.picture_input = picture_input
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """image: uint8 [H, W, 3], RGB. Returns probabilities as ClassifyPicture, and attention float32
+        [rows, columns], the weight of each cell, their sum 1."""
+        logits, weights = self.network.look(self.picture_input(image))
+        return logits[0].softmax(dim=0), weights[0]
 
 
 class ClassifyPicture(nn.Module):

@@ -26,14 +26,21 @@ class Classification:
     probabilities: float32 [classes], 0..1, adding up to 1.
     labels:        the class names, in the same order.
     size_hw:       height and width of the upright picture, in pixels.
+    attention:     float32 [rows, columns], how much each cell of the part `seen` mattered, their sum 1; None
+                   of models that do not tell.
+    seen:          top, left, height and width in pixels of what the network saw of the picture.
     """
 
     probabilities: NDArray[np.float32]
     labels: tuple[str, ...]
     size_hw: tuple[int, int]
+    attention: NDArray[np.float32] | None = None
+    seen: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         self.probabilities.setflags(write=False)
+        if self.attention is not None:
+            self.attention.setflags(write=False)
 
     def __len__(self) -> int:
         """How many classes there are."""

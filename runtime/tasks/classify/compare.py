@@ -7,10 +7,12 @@ import numpy as np
 from tombola.runtime.tasks.difference import Arrays, Difference
 
 PROBABILITY_TOLERANCE = 1e-3
+ATTENTION_TOLERANCE = 1e-2
 
 
 class ClassifyYardstick:
-    """Every probability within 1e-3; by class and not by rank, so that a tie may be broken otherwise."""
+    """Every probability within 1e-3; by class and not by rank, so that a tie may be broken otherwise.
+    Attention, where there is one, within 1e-2."""
 
     counted = "probabilities"
 
@@ -32,4 +34,13 @@ class ClassifyYardstick:
             return None
         largest = float(np.abs(one - other).max(initial=0.0))
         allowed = factor * PROBABILITY_TOLERANCE
-        return (Difference("probability_difference", "probabilities", largest, allowed),)
+        probabilities = Difference("probability_difference", "probabilities", largest, allowed)
+        if "attention" not in wanted:
+            return (probabilities,)
+        if found["attention"].shape != wanted["attention"].shape:
+            return None
+        looked = float(np.abs(found["attention"] - wanted["attention"]).max(initial=0.0))
+        return (
+            probabilities,
+            Difference("attention_difference", "attention", looked, factor * ATTENTION_TOLERANCE),
+        )

@@ -50,4 +50,21 @@ class Classifier(Model):
     def _answer(self, picture: Picture) -> Classification:
         found = self.outputs({"image": picture.image_rgb_u8})
         check_probabilities(found, len(self.labels))
-        return Classification(found["probabilities"], self.labels, picture.size_hw)
+        return Classification(
+            found["probabilities"],
+            self.labels,
+            picture.size_hw,
+            found.get("attention"),
+            self._seen(picture.size_hw) if "attention" in found else None,
+        )
+
+    def _seen(self, size_hw: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Top, left, height and width in pixels of the part of a picture that the network sees."""
+        height, width = size_hw
+        card = self.contract.card
+        if card.get("input_fit", "stretch") == "stretch" or "input_size_hw" not in card:
+            return 0, 0, height, width
+        rows, columns = card["input_size_hw"]
+        part_h = min(height, max(1, width * rows // columns))
+        part_w = min(width, max(1, height * columns // rows))
+        return (height - part_h) // 2, (width - part_w) // 2, part_h, part_w

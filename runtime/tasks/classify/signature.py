@@ -12,11 +12,13 @@ CLASSIFY = Signature(
     inputs=(IMAGE,),
     optional_inputs=(),
     outputs=(TensorSpec("probabilities", "float32", ("classes",)),),
+    more_outputs=(TensorSpec("attention", "float32", ("rows", "columns")),),
 )
 
 
 def check_probabilities(answer: Arrays, n_labels: int) -> None:
-    """ModelError unless the answer is a probability for each label, float32 [labels], their sum 1."""
+    """ModelError unless the answer is a probability for each label, float32 [labels], their sum 1, and
+    attention, where there is one, float32 [rows, columns], finite."""
     probabilities = answer["probabilities"]
     if probabilities.shape != (n_labels,):
         raise ModelError(
@@ -33,4 +35,10 @@ def check_probabilities(answer: Arrays, n_labels: int) -> None:
         raise ModelError(
             f"the answer is not probabilities: the least is {probabilities.min():g} and "
             f"their sum {total:g}; a softmax is missing, so export the model again."
+        )
+    attention = answer.get("attention", np.ones((1, 1)))
+    if attention.ndim != 2 or not attention.size or not np.isfinite(attention).all():
+        raise ModelError(
+            f"the attention {list(attention.shape)} is not finite numbers [rows, columns]; export the model "
+            "again."
         )

@@ -1,4 +1,4 @@
-"""Classifiers that stand on a backbone: the mean of each of its last channels, and logits."""
+"""Classifiers that stand on a backbone: one vector for its last map, and logits."""
 
 from typing import Literal
 
@@ -11,6 +11,7 @@ from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.backbones.mobilenet import last_convolution
 from tombola.train.networks.backbones.resnet import StemName
 from tombola.train.networks.classify.mlp import DropoutShare
+from tombola.train.networks.layers.attention_pool import UNITS, AttentionPool, PoolingName
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.initialise import InitialisationName, initialise
 from tombola.train.recipe.recipe import Section
@@ -20,13 +21,15 @@ class ResNetSettings(Section):
     """ResNet-18, -34 or -50 (He et al. 2016, table 1). width multiplies all channels.
 
     stem "large" is the paper's 7×7 convolution and pool, which leave a quarter of the sides; "small" is one
-    3×3 convolution that keeps them, for pictures of 28 to 64 pixels. dropout acts before the last layer.
-    initialisation draws the first weights.
+    3×3 convolution that keeps them, for pictures of 28 to 64 pixels. pooling "attention" weighs the cells of
+    the last map, and tells the weights. dropout acts before the last layer. initialisation draws the first
+    weights.
     """
 
     kind: Literal["resnet18", "resnet34", "resnet50"]
     stem: StemName = "large"
     width: float = Field(default=1.0, gt=0, le=4)
+    pooling: PoolingName = "mean"
     dropout: DropoutShare = 0.0
     initialisation: InitialisationName = "he"
 
@@ -35,11 +38,13 @@ class ResNet20Settings(Section):
     """ResNet-20 for pictures of 32 pixels (He et al. 2016, section 4.2): 16, 32 and 64 channels.
 
     Where the shape changes, the shortcut is a 1×1 convolution with batch norm (the paper's option B).
-    width multiplies all channels. dropout acts before the last layer. initialisation draws the first weights.
+    width multiplies all channels. pooling "attention" weighs the cells of the last map, and tells the
+    weights. dropout acts before the last layer. initialisation draws the first weights.
     """
 
     kind: Literal["resnet20"] = "resnet20"
     width: float = Field(default=1.0, gt=0, le=16)
+    pooling: PoolingName = "mean"
     dropout: DropoutShare = 0.0
     initialisation: InitialisationName = "he"
 
@@ -47,12 +52,14 @@ class ResNet20Settings(Section):
 class InvertedResidualSettings(Section):
     """MobileNetV2 (Sandler et al. 2018) or EfficientNet-Lite (Tan & Le 2019), with their last convolution.
 
-    For photos: the last map has a 32nd of the sides. width multiplies all channels. dropout acts before the
-    last layer. initialisation draws the first weights.
+    For photos: the last map has a 32nd of the sides. width multiplies all channels. pooling "attention"
+    weighs the cells of the last map, and tells the weights. dropout acts before the last layer.
+    initialisation draws the first weights.
     """
 
     kind: Literal["mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2"]
     width: float = Field(default=1.0, gt=0, le=4)
+    pooling: PoolingName = "mean"
     dropout: DropoutShare = 0.0
     initialisation: InitialisationName = "he"
 
@@ -63,7 +70,8 @@ BackboneSettings = ResNetSettings | ResNet20Settings | InvertedResidualSettings
 class BackboneClassifier(nn.Module):
     """Backbone, the mean of each channel, logits: float [B, channels, h, w] -> [B, n_classes].
 
-    Pictures of any size: h and w decide only how many cells the means are taken over.
+    Pictures of any size: h and w decide only how many cells the means are taken over. pool weighs them; None
+    where all count alike.
     """
 
     def __init__(
@@ -91,13 +99,29 @@ class BackboneClassifier(nn.Module):
             self.last, features = last_convolution(
                 features, axes, width=settings.width, lite=settings.kind != "mobilenet_v2"
             )
+        self.pool = (
+            AttentionPool(features, axes.new("pool", UNITS)) if settings.pooling == "attention" else None
+        )
         self.dropout = nn.Dropout(settings.dropout)
         self.head = Linear(features, Axis("logits", n_classes, pinned=True))
         initialise(self, settings.initialisation)
 
     def forward(self, images: Tensor) -> Tensor:
+        if self.pool is not None:
+            return self.look(images)[0]
+        return self.head(self.dropout(self._maps(images).mean((2, 3))))  # type: ignore[no-any-return]
+
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and how much each cell of the last map mattered, float [B, rows, columns] of sum 1; only
+        where there is a pool."""
+        assert self.pool is not None
+        maps = self._maps(images)
+        features, weights = self.pool(maps.flatten(2).transpose(1, 2))
+        return self.head(self.dropout(features)), weights.unflatten(1, maps.shape[2:])
+
+    def _maps(self, images: Tensor) -> Tensor:
         (maps,) = self.backbone(images)
-        return self.head(self.dropout(self.last(maps).mean((2, 3))))  # type: ignore[no-any-return]
+        return self.last(maps)  # type: ignore[no-any-return]
 
 
 def _check_size(kind: str, stride: int, size_hw: tuple[int, int]) -> None:

@@ -16,6 +16,7 @@ from tombola.train.networks.classify.cnn import Cnn, CnnSettings
 from tombola.train.networks.classify.densenet import DenseNet, DenseNetSettings
 from tombola.train.networks.classify.highway import Highway, HighwaySettings
 from tombola.train.networks.classify.mlp import Mlp, MlpSettings
+from tombola.train.networks.classify.patches import Patches, PatchesSettings
 
 NetworkSettings = Annotated[
     MlpSettings
@@ -24,10 +25,11 @@ NetworkSettings = Annotated[
     | ResNet20Settings
     | InvertedResidualSettings
     | DenseNetSettings
-    | HighwaySettings,
+    | HighwaySettings
+    | PatchesSettings,
     Field(discriminator="kind"),
 ]
-Classifier = Mlp | Cnn | BackboneClassifier | DenseNet | Highway
+Classifier = Mlp | Cnn | BackboneClassifier | DenseNet | Highway | Patches
 
 
 def build_classifier(
@@ -66,3 +68,5 @@ def _build(
             return DenseNet(settings, channels=channels, size_hw=size_hw, n_classes=n_classes, axes=axes)
         case HighwaySettings():
             return Highway(settings, channels=channels, size_hw=size_hw, n_classes=n_classes, axes=axes)
+        case PatchesSettings():
+            return Patches(settings, channels=channels, size_hw=size_hw, n_classes=n_classes, axes=axes)

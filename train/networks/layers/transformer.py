@@ -32,12 +32,10 @@ class SelfLayer(nn.Module):
         self.attention = MultiHeadAttention(
             width, width, axes.new(f"{name}.heads", heads), width.width // heads
         )
-        self.forward_part = FeedForward(width, axes.new(f"{name}.hidden", hidden))
+        self.units = FeedForward(width, axes.new(f"{name}.hidden", hidden))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Also the weights [B, heads, T, T]."""
+    def forward(self, x: Tensor) -> Tensor:
         normed = self.norm(x)
-        answers, weights = self.attention(normed, normed)
-        x = x + self.dropout(answers)
-        return x + self.dropout(self.forward_part(x)), weights
+        x = x + self.dropout(self.attention(normed, normed)[0])
+        return x + self.dropout(self.units(x))  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.captions import score_captions
 from tombola.train.metrics.score import Score
 from tombola.train.networks.caption.captioner import Captioner, build_captioner
-from tombola.train.networks.caption.search import Found, Options, search
+from tombola.train.networks.caption.search import BANNED, Found, Options, search
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
@@ -72,6 +72,10 @@ class CaptionTask:
                 "the decoder's dropout would drop other units in each process; use one, or "
                 "network.decoder.dropout = 0"
             )
+        if self.recipe.loss.own_words > 0:
+            raise RecipeError(
+                "loss.own_words would draw other words in each process; use one, or set it to 0"
+            )
         check_layers(self.build_network(start=False), batch_norm='start.freeze = "encoder.last"')
 
     def recipe_toml(self) -> str:
@@ -113,10 +117,12 @@ class CaptionTask:
     def collate(self, examples: Sequence[Example]) -> Batch:
         return collate(examples, self.recipe.picture.size)
 
-    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:
         settings = self.recipe.loss
-        maps = self._maps(network, batch)
-        logits, weights = network(maps, _words_before(batch.tokens))
+        maps, before = self._maps(network, batch), _words_before(batch.tokens)
+        if (share := settings.own_words * moment.step / moment.total_steps) > 0:
+            before = partly_own(network, maps, before, share)
+        logits, weights = network(maps, before)
         said = batch.tokens != NOTHING
         each = F.cross_entropy(
             logits.flatten(0, 2).float(),
@@ -303,6 +309,17 @@ def _encoder(network: nn.Module) -> nn.Module:
 def _is_frozen(network: nn.Module) -> bool:
     """Whether the encoder's maps stay what they are."""
     return not any(parameter.requires_grad for parameter in _encoder(network).parameters())
+
+
+def partly_own(network: nn.Module, maps: Tensor, before: Tensor, share: float) -> Tensor:
+    """Words before int64 [P, N, T], of which a share, drawn by chance, are drawn from what the network says
+    there; all of them at once and after true words (Mihaylova & Martins 2019). START stays."""
+    with torch.no_grad():
+        logits, _ = network(maps, before[..., :-1])
+    logits[..., [END, *BANNED]] = -torch.inf  # what no word is said after
+    own = logits.float().softmax(-1).flatten(0, 2).multinomial(1).view_as(before[..., 1:])
+    is_own = torch.rand(own.shape, device=own.device) < share
+    return torch.cat([before[..., :1], torch.where(is_own, own, before[..., 1:])], -1)
 
 
 def _words_before(tokens: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.shares import check_layers
 from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
 
-LAYERS = Layers(last=("head.",))
+LAYERS = Layers(last=("pool.", "head."))
 
 # Pictures that are judged at once.
 JUDGED_TOGETHER = 256

@@ -15,6 +15,7 @@ import tombola
 from tombola.errors import TrainingError
 from tombola.export.cost import cost_of_run
 from tombola.export.run import export_run, without_dead
+from tombola.runtime.modelfile.graph import read_graph
 from tombola.runtime.verify import verify
 from tombola.train.loop import loop
 from tombola.train.metrics.score import Score
@@ -261,3 +262,24 @@ def test_a_detector_is_cut_everywhere_and_exported(
     assert not torch.equal(first, last)  # what was held learns again
     report = export_run(cut.folder, tmp_path / "narrow.onnx")
     assert verify(report.path, "cpu").ok
+
+
+@pytest.mark.slow
+def test_whole_blocks_go_and_the_file_has_fewer_layers(digits_recipe: Path, tmp_path: Path) -> None:
+    changes = ['network={kind="resnet20", width=0.5}', "training.epochs=1"]
+    dense = train_recipe(digits_recipe, tmp_path / "dense", overrides=changes, device="cpu", quiet=True)
+    # What is left are three blocks of eight channels inside: each stays or goes.
+    settings = CutSettings(score="least_squares", target=80, leave_out=("stem", "stages.[23]*"))
+    cost = cost_of_run(dense.path, "macs").in_percent()
+    cut = cut_channels(dense.path, tmp_path / "cut", settings, cost=lambda: cost, quiet=True)
+    gone = {name for name, (_, after) in cut.channels.items() if after == 0}
+    assert gone
+    assert gone < {f"stages.1.{number}.hidden" for number in range(3)}
+    convolutions = [
+        read_graph(export_run(run, tmp_path / f"{run.name}.onnx").path.read_bytes()).op_counts["Conv"]
+        for run in (dense.path, cut.folder)
+    ]
+    assert convolutions[1] == convolutions[0] - 2 * len(gone)
+    assert verify(tmp_path / "cut.onnx", "cpu").ok
+    again = cut_channels(cut.folder, tmp_path / "again", CutSettings(block=4), quiet=True)
+    assert gone == {name for name, (before, after) in again.channels.items() if before == after == 0}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import onnx
 
+from tombola.export.graph.walk import bodies, reads, walk
+
 LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
 # What computes on bytes as well where its inputs come from a layer that does.
 FOLLOWING = frozenset({"Clip", "Relu", "Add", "Resize", "MaxPool", "AveragePool", "Concat"})
@@ -21,26 +23,31 @@ PASSING = FOLLOWING | {
 }  # fmt: skip
 SUMS = frozenset({"Add", "Concat", "Max", "Mul"})
 MOST_STEM_CHANNELS = 4  # that a picture has
+FEWEST_OUTPUTS = 8  # of a product in a loop that gains by bytes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """nodes: names of the nodes that compute in fewer bits. layers: those of them with weights, by the names
-    that these have without ".weight"; left: the other layers of the network, in the graph's order."""
+    """nodes: names of the nodes that compute in fewer bits. steps: of those that do so inside of loops.
+    layers: those of them with weights, by the names that these have without ".weight"; left: the other layers
+    of the network, in the graph's order."""
 
     nodes: frozenset[str]
+    steps: frozenset[str]
     layers: tuple[str, ...]
     left: tuple[str, ...]
 
 
-def plan(graph: onnx.GraphProto, leave_out: Collection[str] = ()) -> Plan:
+def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool = False) -> Plan:
     """Of a graph whose weights are float32 and whose nodes have the names that export gives.
 
     leave_out: names of layers that stay in float, beside the stem and those whose numbers are the answer.
-    Loops and branches stay as they are.
+    loops: products inside of loops and branches, too; else these stay as they are.
     """
     reader = _Reader(graph)
-    left = reader.stem() | {node.name for node in reader.layers if reader.is_last(node)}
+    left = reader.stem() | {
+        node.name for node in reader.layers if reader.is_last(node) or reader.is_looped_at(node)
+    }
     chosen = [node for node in reader.layers if node.name not in left and reader.layer(node) not in leave_out]
     names = {node.name for node in chosen}
     fewer = {output for node in chosen for output in node.output}
@@ -49,9 +56,17 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = ()) -> Plan:
         if node.op_type in FOLLOWING and sources and all(name in fewer for name in sources):
             names.add(node.name)
             fewer.update(node.output)
-    layers = dict.fromkeys(map(reader.layer, chosen))
-    others = (reader.layer(node) for node in reader.layers)
-    return Plan(frozenset(names), tuple(layers), tuple(dict.fromkeys(o for o in others if o not in layers)))
+    inner = list(walk(graph))[1:] if loops else []
+    inside = [node for body in inner for node in body.node if reader.is_product(node)]
+    steps = [node for node in inside if reader.layer(node) not in leave_out]
+    layers = dict.fromkeys(map(reader.layer, [*chosen, *steps]))
+    others = dict.fromkeys(reader.layer(node) for node in (*reader.layers, *inside))
+    return Plan(
+        frozenset(names),
+        frozenset(node.name for node in steps),
+        tuple(layers),
+        tuple(one for one in others if one not in layers),
+    )
 
 
 class _Reader:
@@ -63,11 +78,8 @@ class _Reader:
         for node in graph.node:
             for name in self.sources(node):
                 self.readers[name].append(node)
-        self.layers = [
-            node
-            for node in graph.node
-            if node.op_type in LAYERS and node.name.startswith("net/") and self._weight(node) is not None
-        ]
+        self.looped_at = set[str]().union(*(reads(node) for node in graph.node if list(bodies(node))))
+        self.layers = [node for node in graph.node if self._is_layer(node)]
 
     def sources(self, node: onnx.NodeProto) -> list[str]:
         """The inputs of the node that the file does not store."""
@@ -75,6 +87,19 @@ class _Reader:
 
     def layer(self, node: onnx.NodeProto) -> str:
         return str(node.input[1]).removesuffix(".weight")
+
+    def _is_layer(self, node: onnx.NodeProto) -> bool:
+        return node.op_type in LAYERS and node.name.startswith("net/") and self._weight(node) is not None
+
+    def is_product(self, node: onnx.NodeProto) -> bool:
+        """Whether the node multiplies rows by a stored matrix, not too narrow, and adds a bias at most."""
+        weight = self._weight(node) if self._is_layer(node) else None
+        given = {one.name: one for one in node.attribute}
+        scaled = any(given[name].f != 1 for name in ("alpha", "beta") if name in given)
+        columns = "transA" in given and given["transA"].i
+        if node.op_type == "Conv" or weight is None or scaled or columns:
+            return False
+        return bool(min(weight.dims) >= FEWEST_OUTPUTS)
 
     def _weight(self, node: onnx.NodeProto) -> onnx.TensorProto | None:
         tensor = self.stored.get(node.input[1]) if len(node.input) > 1 else None
@@ -107,8 +132,19 @@ class _Reader:
         """Whether no other layer makes something of the numbers of this one."""
         return next(self._next(node), None) is None
 
+    def is_looped_at(self, node: onnx.NodeProto) -> bool:
+        """Whether a loop or branch sees the numbers of this one; onnxruntime would move their dequantisation
+        into it, and crash."""
+        return any(name in self.looped_at for name in self._onward(node))
+
     def _next(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """The layers that read what the node gives, be it through activations, pools and sums."""
+        known = {one.name for one in self.layers}
+        for name in self._onward(node):
+            yield from (reader for reader in self.readers[name] if reader.name in known)
+
+    def _onward(self, node: onnx.NodeProto) -> Iterator[str]:
+        """What the node gives, and what becomes of it up to the next layers."""
         known = {one.name for one in self.layers}
         open_ends, seen = [*node.output], set[str]()
         while open_ends:
@@ -116,12 +152,17 @@ class _Reader:
             if name in seen:
                 continue
             seen.add(name)
+            yield name
             for reader in self.readers[name]:
-                if reader.name in known:
-                    yield reader
                 # Boxes lead into RoiAlign, too, and they are an answer.
-                elif reader.op_type in PASSING and (reader.op_type in SUMS or reader.input[0] == name):
+                passes = reader.op_type in SUMS or reader.input[0] == name
+                if reader.name not in known and reader.op_type in PASSING and passes:
                     open_ends += reader.output
+
+
+def is_transposed(node: onnx.NodeProto) -> bool:
+    """Whether the weight of a product is [out, in]."""
+    return any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
 
 
 def _groups(node: onnx.NodeProto) -> int:

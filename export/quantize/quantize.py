@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import onnx
+from onnx import numpy_helper
 
 from tombola.errors import ExportError
 from tombola.export.card import storage
 from tombola.export.export import check
 from tombola.export.graph.half import raise_half, store_half
 from tombola.export.graph.size import sizes
+from tombola.export.graph.walk import walk
 from tombola.export.parity.probes import make_wide_probes
+from tombola.export.quantize.dynamic import to_dynamic_int8
 from tombola.export.quantize.fp16 import to_fp16
 from tombola.export.quantize.int8 import measure_ranges, to_int8
 from tombola.export.quantize.layers import plan
@@ -95,7 +98,8 @@ def quantize_file(
     checked = check_model(source)
     model = _float_model(checked)
     processor = processor or this_processor()
-    network = plan(model.graph)
+    loops = precision == "int8"
+    network = plan(model.graph, loops=loops)
     if not network.layers:
         raise ExportError(f"{source} has no layer that would gain by {precision}; run it as it is")
     rectify_behind_pool(model.graph, {node.name for node in model.graph.node} - network.nodes)
@@ -123,7 +127,7 @@ def quantize_file(
         nbytes=0,
         precision=precision,
         contract=checked.contract,
-        layers=plan(model.graph, left_out).layers,
+        layers=plan(model.graph, left_out, loops=loops).layers,
         left=network.left,
         left_out=left_out,
         pictures=len(feeds),
@@ -147,7 +151,7 @@ def quantize_file(
 def _float_model(checked: CheckedModel) -> onnx.ModelProto:
     """The file's graph with all weights as float32. ExportError if it is quantised already."""
     model = onnx.load_from_string(checked.content)
-    if any(node.op_type in QUANTISED for node in model.graph.node):
+    if any(node.op_type in QUANTISED for part in walk(model.graph) for node in part.node):
         raise ExportError(
             f"{checked.name} is quantised already, and each rounding costs; quantise the float file that it "
             "was made of"
@@ -178,9 +182,12 @@ def _maker(
         )
     feeds = calibration_feeds(pictures, contract)
     ranges = measure_ranges(model, feeds)
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
     def make(left_out: Sequence[str]) -> onnx.ModelProto:
-        made = to_int8(model, plan(model.graph, left_out), ranges, processor)
+        chosen = plan(model.graph, left_out, loops=True)
+        made = to_int8(model, chosen, ranges, processor)
+        to_dynamic_int8(made, chosen.steps, weights, processor)
         store_half(made.graph)
         return made
 

@@ -18,9 +18,11 @@ from tests.toy_captions import write_toy
 from tombola.cli.app import app
 from tombola.export.graph.graph import quiet
 from tombola.export.graph.translations import OPSET
+from tombola.export.quantize.quantize import quantize_file
 from tombola.export.run import export_run
 from tombola.runtime.pictures.picture import read_rgb
-from tombola.train.evaluate import evaluate_run
+from tombola.runtime.verify import verify
+from tombola.train.evaluate import Named, evaluate_run
 from tombola.train.networks.caption.captioner import CaptionerSettings, build_captioner
 from tombola.train.networks.caption.search import Options, search
 from tombola.train.tasks.caption.task import caption_maps
@@ -179,3 +181,18 @@ def test_a_picture_without_colours_is_captioned_too(toy: Path) -> None:
     captions = captioner(cv2.imencode(".png", grey)[1].tobytes())
     assert captions.best.words
     assert captions.attention.shape == (len(captions.best.words), 8, 8)
+
+
+def test_in_int8_it_says_nearly_the_same(toy: Path) -> None:
+    path = toy / "small.onnx"
+    data = Named(toy / "pictures", toy / "captions.json")
+    # So small a network is not faster by it.
+    report = quantize_file(
+        toy / "captioner.onnx", path, "int8", pictures=toy / "pictures", held_out=data, force=True
+    )
+    decoder = {"decoder.cell.input", "decoder.cell.hidden", "decoder.gate", "decoder.last", "decoder.words"}
+    assert decoder <= {*report.layers, *report.left_out}
+    assert report.score_before is not None
+    assert report.score_after is not None
+    assert report.score_after.main > report.score_before.main - 0.1
+    assert verify(path, "cpu").ok

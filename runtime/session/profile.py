@@ -18,6 +18,8 @@ WARM_UP_RUNS = 3
 RUNS = 10
 _KERNEL = "_kernel_time"
 _OWN_ORDER = "_nchwc"
+_FUSED = "fused "  # before a node's name, if its activation was taken in
+_WITH_BODIES = frozenset({"Loop", "Scan", "If"})
 _TAKEN_IN = frozenset({"Relu", "LeakyRelu", "Clip", "HardSigmoid", "Sigmoid", "Tanh", "Add", "Sum"})
 
 # Export names the nodes around the network so.
@@ -94,7 +96,8 @@ def layer_times_ms(
     model: bytes, feeds: Arrays, device: str = "auto", threads: int | None = None
 ) -> dict[str, float]:
     """Layer, by its name in the network, or kind of node outside of layers -> milliseconds of a run, in the
-    order in which they first run: sums of each node's median over ten runs. Raises as `profile_nodes`."""
+    order in which they first run: sums of each node's median over ten runs, as often as it runs in one; loops
+    and branches by what is in them. Raises as `profile_nodes`."""
     events = run_events(model, feeds, device, threads, runs=WARM_UP_RUNS + RUNS)
     return _by_layer(events, read_graph(model).nodes)
 
@@ -102,14 +105,16 @@ def layer_times_ms(
 def _by_layer(events: Sequence[dict[str, Any]], nodes: Sequence[Node]) -> dict[str, float]:
     spent_us: dict[str, list[float]] = {}
     for event in events:
-        spent_us.setdefault(event["name"], []).append(float(event["dur"]))
+        if event["args"].get("op_name") not in _WITH_BODIES:
+            spent_us.setdefault(event["name"], []).append(float(event["dur"]))
     names = _own_names(spent_us, nodes)
     times_ms: dict[str, float] = {}
     for ran, times in spent_us.items():
-        node = names.get(ran, ran)
+        node = names.get(ran, ran).removeprefix(_FUSED)
+        steps = max(1, round(len(times) / (WARM_UP_RUNS + RUNS)))
         found = _NODE.fullmatch(node)
         name = (found["name"] if found else node.split("_token_")[0]).removeprefix("net/")
-        times_ms[name] = times_ms.get(name, 0.0) + median(times[-RUNS:]) / 1e3
+        times_ms[name] = times_ms.get(name, 0.0) + steps * median(times[-RUNS * steps :]) / 1e3
     return times_ms
 
 

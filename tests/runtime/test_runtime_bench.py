@@ -2,9 +2,11 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx.parser
@@ -17,7 +19,14 @@ from tombola.runtime.session.bench import CALLS_PER_ROUND, bench, in_turns, spee
 from tombola.runtime.session.contestant import WARM_UP_CALLS, Contestant, Measured
 from tombola.runtime.session.macs import count_macs, macs_of
 from tombola.runtime.session.memory import own_peak_mib
-from tombola.runtime.session.profile import NodeTime, _by_layer, profile_nodes, share_outside
+from tombola.runtime.session.profile import (
+    RUNS,
+    WARM_UP_RUNS,
+    NodeTime,
+    _by_layer,
+    profile_nodes,
+    share_outside,
+)
 from tombola.runtime.session.threads import default_threads
 
 FEEDS = {"image": np.zeros((48, 64, 3), np.uint8)}
@@ -190,6 +199,21 @@ def test_quota_of_a_container(
     assert threads._quota() == cpus
 
 
+def ran(
+    names: Sequence[str], runs: int = WARM_UP_RUNS + RUNS, *, op_type: str = "Conv"
+) -> list[dict[str, Any]]:
+    """Events of nodes that take 1, 2, 3, … ms, and once much longer."""
+    return [
+        {
+            "name": name,
+            "dur": 1000 * (place + 1) + (900_000 if run == runs // 2 else 0),
+            "args": {"op_name": op_type},
+        }
+        for run in range(runs)
+        for place, name in enumerate(names)
+    ]
+
+
 def test_the_time_of_a_layer_is_that_of_its_nodes() -> None:
     names = (
         "pre/Resize_0",
@@ -197,13 +221,16 @@ def test_the_time_of_a_layer_is_that_of_its_nodes() -> None:
         "net/stem.0_1_nchwc",
         "ReorderOutput_token_7",
         "ReorderOutput",
+        "fused net/last_0",
     )
-    events = [
-        {"name": name, "dur": 1000 * (place + 1) + (900_000 if run == 4 else 0)}
-        for run in range(9)
-        for place, name in enumerate(names)
-    ]
-    assert _by_layer(events, ()) == {"pre/Resize": 1.0, "stem.0": 2.0 + 3.0, "ReorderOutput": 4.0 + 5.0}
+    told = {"pre/Resize": 1.0, "stem.0": 2.0 + 3.0, "ReorderOutput": 4.0 + 5.0, "last": 6.0}
+    assert _by_layer(ran(names), ()) == told
+
+
+def test_a_step_of_a_loop_counts_as_often_as_it_runs() -> None:
+    names = ["net/gate_0", "net/cell_0"]
+    events = [*ran(names, 5 * (WARM_UP_RUNS + RUNS)), *ran(["net/Loop_0"], op_type="Loop")]
+    assert _by_layer(events, ()) == {"gate": 5.0, "cell": 10.0}
 
 
 def test_a_layer_that_was_fused_keeps_its_name() -> None:
@@ -220,6 +247,5 @@ def test_a_layer_that_was_fused_keeps_its_name() -> None:
         node("net/up_0", "Resize", ("f",), "g"),
     ]
     names = ("b_nchwc", "c_nchwc", "f_nchwc", "g_nchwc", "strange_nchwc")
-    events = [{"name": name, "dur": 1000 * (place + 1)} for place, name in enumerate(names)]
     told = {"stem": 1.0, "shortcut": 2.0, "body": 3.0, "up": 4.0, "strange_nchwc": 5.0}
-    assert _by_layer(events, nodes) == told
+    assert _by_layer(ran(names), nodes) == told

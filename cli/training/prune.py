@@ -314,6 +314,8 @@ def _told_cut(cut: "Cut", target: float | None) -> list[str]:
     fewer = [pair for pair in cut.channels.values() if pair[0] != pair[1]]
     before, after = cut.parameters
     saved = []
+    if vanished := [name for name, (there, left) in cut.channels.items() if there and not left]:
+        saved = [f"gone as a whole are the blocks around {', '.join(vanished)}"]
     if cut.cost is not None:
         full, left, unit = cut.cost
         reached = (
@@ -321,7 +323,7 @@ def _told_cut(cut: "Cut", target: float | None) -> list[str]:
             if target is None or left <= target
             else (f"; the target of {target:.4g} is {left - target:.4g} away, and no more may go")
         )
-        saved = [f"{full:.4g} to {left:.4g} {unit} by its layers{reached}"]
+        saved.append(f"{full:.4g} to {left:.4g} {unit} by its layers{reached}")
     return [
         f"{len(fewer)} of {len(cut.channels)} axes cut, {sum(one for one, _ in fewer)} to "
         f"{sum(two for _, two in fewer)} channels; {before:,} to {after:,} parameters",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from tombola.cli.training.prune import _told_cut
 from tombola.cli.training.target import Target, read_target
 from tombola.train.metrics.score import Score
 from tombola.train.prune.reestimate import Reestimated
@@ -72,6 +73,26 @@ def test_a_target_that_cannot_be_reached_says_how_far(tombola: Tombola, given: d
     assert given["settings"] == CutSettings(score="l1", target=5.0, max_drop=1.0)
     assert given["cost"].args == (Path("runs/x"), Target("latency", 5.0, in_percent=False))
     assert "8 to 5.5 ms by its layers; the target of 5 is 0.5 away, and no more may go" in result.stdout
+    assert "gone as a whole" not in result.stdout
+
+
+def test_blocks_that_are_gone_are_named() -> None:
+    cut = Cut(
+        dense_score=0.9,
+        score_before=0.6,
+        channels={"stem": (32, 32), "stages.2.1.hidden": (96, 0), "stages.2.2.hidden": (0, 0)},
+        parameters=(100, 50),
+        step=0,
+        rewound_to="",
+        cost=(100.0, 50.0, "% of 3 M MACs"),
+        folder=Path("runs/x"),
+        score=ACCURACY,
+        score_after=0.89,
+    )
+    assert _told_cut(cut, 50.0)[1:3] == [
+        "gone as a whole are the blocks around stages.2.1.hidden",
+        "100 to 50 % of 3 M MACs by its layers",
+    ]
 
 
 def test_targets_in_units_of_their_own() -> None:

@@ -1,11 +1,18 @@
 """Scheduled sampling: some of the words before are the network's own."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+import tombola.train.tasks.caption.task as caption_task
+from tests.toy_captions import write_toy
+from tombola.errors import RecipeError
 from tombola.train.networks.caption.search import BANNED, END
-from tombola.train.tasks.caption.task import partly_own
+from tombola.train.tasks.caption.task import CaptionTask, partly_own
+from tombola.train.tasks.moment import Moment
+from tombola.train.tasks.table import open_task
 
 START, OWN = 1, 7
 
@@ -30,3 +37,23 @@ def test_a_share_of_the_words_before_is_the_networks_own(share: float) -> None:
     assert set(mixed[..., 1:].unique().tolist()) <= {3, OWN}
     assert (mixed[..., 1:] == OWN).float().mean().item() == pytest.approx(share, abs=0.03)
     assert (before[..., 1:] == 3).all()
+
+
+def test_the_share_rises_and_is_one_processs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_toy(tmp_path / "toy")
+    task = open_task(path, ["loss.own_words=0.5", "data.valid=[]"])
+    assert isinstance(task, CaptionTask)
+    examples, requests = task.examples(), task.plan_epoch(0)[0][:2]
+    batch, network = task.collate([examples[one] for one in requests]), task.build_network()
+    shares = []
+
+    def remember(_network: nn.Module, _maps: Tensor, before: Tensor, share: float) -> Tensor:
+        shares.append(share)
+        return before
+
+    monkeypatch.setattr(caption_task, "partly_own", remember)
+    for step in (0, 5, 10):
+        task.losses(network, batch, Moment(step, 0, 10))
+    assert shares == [0.25, 0.5]
+    with pytest.raises(RecipeError, match=r"loss\.own_words would draw other words in each process"):
+        task.check_shares()

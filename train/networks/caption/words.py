@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.axis import Axes, Axis, Part
-from tombola.train.networks.caption.cells import CELLS, CellName
+from tombola.train.networks.caption.cells import CELLS, CellName, GruCell, LstmCell, RnnCell
 from tombola.train.networks.layers.dense_layer import Linear
 
 
@@ -32,12 +32,10 @@ class WordsEncoder(nn.Module):
         return torch.cat([torch.stack(forth, 1), torch.stack(back, 1)], -1)
 
 
-def _states(cell: nn.Module, words: tuple[Tensor, ...]) -> list[Tensor]:
+def _states(cell: RnnCell | LstmCell | GruCell, words: tuple[Tensor, ...]) -> list[Tensor]:
     """The state h after each word, from zeros on."""
-    units = cell.get_submodule("hidden").in_features
-    assert isinstance(units, int)
-    assert isinstance(cell.states, int)
-    state = tuple(words[0].new_zeros(len(words[0]), units) for _ in range(cell.states))
+    zeros = words[0].new_zeros(len(words[0]), cell.hidden.in_features)
+    state = (zeros,) * cell.states
     found = []
     for word in words:
         state = cell(word, state)

@@ -35,6 +35,7 @@ class _Wish:
     seed: int
     temperature: float
     photo: Path | None
+    mask: Path | None
     spread: float
     latents: Path | None
     max_pixels: int | None
@@ -50,6 +51,7 @@ class _Wish:
                 spread=self.spread,
                 label=self.label,
                 seed=self.seed,
+                missing=self.mask,
                 max_pixels=self.max_pixels or MAX_PIXELS,
             )
             if made.names and self.label is None:
@@ -114,6 +116,14 @@ def generate(
             "--from", metavar="PHOTO", help="Of a photo: what the model keeps of it, and pictures near that."
         ),
     ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            "--mask",
+            metavar="PICTURE",
+            help="With --from: as large as the photo, light where it is to be filled in.",
+        ),
+    ] = None,
     spread: Annotated[
         float, typer.Option("--spread", min=0.0, max=1.0, metavar="S", help="With --from: how far from it.")
     ] = 0.5,
@@ -142,16 +152,18 @@ def generate(
     """
     if photo is not None and latents is not None:
         raise typer.BadParameter("--from and --latents both say what to make pictures of; give one of them.")
+    if mask is not None and photo is None:
+        raise typer.BadParameter("--mask says what a photo lacks; give the photo by --from.")
     if interpolate and (each is not None or photo is not None or json):
         raise typer.BadParameter("--interpolate makes one film; leave --each, --from and --json out.")
     if output is None and each is None:
         output = Path("generated.gif" if interpolate else "generated.png")
     if count is None:
         count = DEFAULT_SMALL_COUNT if interpolate or photo is not None else DEFAULT_COUNT
-    sources = [path for path in (photo, latents, model) if path is not None]
+    sources = [path for path in (photo, mask, latents, model) if path is not None]
     one_thread_of_numpy()
     with stop_signals_like_ctrl_c():
-        wish = _Wish(count, label, seed, temperature, photo, spread, latents, max_pixels)
+        wish = _Wish(count, label, seed, temperature, photo, mask, spread, latents, max_pixels)
         places = _Places(output, None if each is None else SaveFolder(each, sources, "--each", "picture"))
         places.spare(sources)
         generator = opening(("generate", model, device.value, threads)).model()

@@ -101,7 +101,9 @@ def quantize_file(
     loops = precision == "int8"
     network = plan(model.graph, loops=loops)
     if not network.layers:
-        raise ExportError(f"{source} has no layer that would gain by {precision}; run it as it is")
+        kinds = {node.op_type for node in model.graph.node}
+        reason = ", for a transposed convolution has no form in bytes" if "ConvTranspose" in kinds else ""
+        raise ExportError(f"{source} has no layer that would gain by {precision}{reason}; run it as it is")
     rectify_behind_pool(model.graph, {node.name for node in model.graph.node} - network.nodes)
     make, feeds = _maker(model, precision, checked.contract, pictures, processor)
     device = "cpu" if precision == "int8" else "auto"

@@ -68,6 +68,7 @@ def noise_latents(size_hw: tuple[int, int], signature: Signature) -> Arrays:
         "latents": rng.standard_normal((64, int(shape[1])), np.float32),
         "label": np.zeros(64, np.int64),
         "encode": np.array(0, np.int64),
+        "missing": np.zeros(size_hw, np.uint8),
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import tombola
-from tombola.errors import ExportError
+from tombola.errors import ExportError, ModelError
 from tombola.export.export import export_network
 from tombola.export.graph.walk import bodies
 from tombola.export.parity.question import drawn_picture
@@ -20,18 +20,21 @@ from tombola.export.tasks.generate.exportable import exportable_generator
 from tombola.runtime.session.profile import profile_nodes
 from tombola.runtime.verify import verify
 from tombola.train.networks.generate.gan import GanSettings
-from tombola.train.networks.generate.gaussian_mrf import GaussianMrf, GaussianMrfSettings
+from tombola.train.networks.generate.gaussian_mrf import GaussianMrfSettings
 from tombola.train.networks.generate.generators import (
+    Completing,
     Encoding,
     Generator,
     NetworkSettings,
     Walking,
     build_generator,
 )
+from tombola.train.networks.generate.linear_gaussian import LinearGaussianSettings
 from tombola.train.networks.generate.mrf import Mrf, MrfSettings
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import VaeSettings
+from tombola.train.tasks.generate.linear_gaussian_objective import LinearGaussianObjective
 from tombola.train.tasks.generate.recipe import GeneratePicture
 
 pytestmark = pytest.mark.slow
@@ -43,6 +46,7 @@ RBM = RbmSettings(kind="rbm", hidden=3, samples_after=5)
 LEVELS_RBM = RbmSettings(kind="rbm", hidden=3, visible="gaussian", samples_after=5)
 FIELD = MrfSettings(kind="mrf", reach=1, samples_after=4)
 LEVELS_FIELD = GaussianMrfSettings(kind="gaussian_mrf")
+PPCA = LinearGaussianSettings(kind="linear_gaussian", latents=3)
 GAN = GanSettings(kind="gan", latents=3, widths=(8, 4), critic_widths=(4, 8))
 LABELS = ("a", "b")
 
@@ -55,9 +59,10 @@ def network_of(settings: NetworkSettings) -> Generator:
         nn.init.normal_(network.up.weight)
     if isinstance(network, Mrf):
         nn.init.normal_(network.machine.all.weight)
-    if isinstance(network, GaussianMrf):
-        nn.init.eye_(network.back.weight)
-        nn.init.eye_(network.there.weight)
+    if isinstance(network, Completing):
+        spread = torch.randn(400, 96, dtype=torch.float64).cumsum(1) / 20
+        objective = LinearGaussianObjective(settings)  # type: ignore[arg-type]
+        objective.fit(network, torch.full((96,), 0.5, dtype=torch.float64), torch.cov(spread.T))
     for _ in range(3):  # statistics of batch norm other than the first
         network.decode(torch.randn(6, network.latent_size), torch.arange(6) % 2 if network.n_labels else None)
     return network.eval()
@@ -65,8 +70,8 @@ def network_of(settings: NetworkSettings) -> Generator:
 
 @pytest.mark.parametrize(
     "settings",
-    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM, FIELD, LEVELS_FIELD],
-    ids=["vae", "plain vae", "gan", "rbm", "rbm of levels", "field", "field of levels"],
+    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM, FIELD, LEVELS_FIELD, PPCA],
+    ids=["vae", "plain vae", "gan", "rbm", "rbm of levels", "field", "field of levels", "ppca"],
 )
 def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path) -> None:
     network = network_of(settings)
@@ -94,6 +99,15 @@ def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path
     with torch.no_grad():
         wanted = network.encode(seen, None if told is None else told[:1])[0].numpy()
     assert np.allclose(model.encode(image_rgb_u8, label=None if label is None else 1), wanted, atol=1e-4)
+    if isinstance(network, Completing):
+        hole = np.zeros_like(image_rgb_u8)
+        hole[:, :20] = 255
+        unknown = (PICTURE.as_input()(torch.from_numpy(hole)) > 0.5).float()
+        known = network.decode(network.complete(seen, unknown))
+        found = model.reconstruct(image_rgb_u8, missing=hole)
+        assert np.abs(found.images_u8[..., 0] - 255 * known.numpy()[:, 0]).max() < 1
+        with pytest.raises(ModelError, match="mask is 12×12 pixels"):
+            model.reconstruct(image_rgb_u8, missing=np.zeros((12, 12, 3), np.uint8))
     if isinstance(network, Walking):
         kept = network.reconstruct(network.encode(seen)).detach().numpy()
         assert np.abs(model.reconstruct(image_rgb_u8).images_u8[..., 0] - 255 * kept[:, 0]).max() < 1

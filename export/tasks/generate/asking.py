@@ -17,11 +17,13 @@ MOST_ENCODED = 1024 * 1024  # pixels of a picture; larger ones tell of the resiz
 
 @dataclass(frozen=True)
 class GenerateAsking:
-    """Random latents in several counts; pictures too of a network that encodes."""
+    """Random latents in several counts; pictures too of a network that encodes, with a part missing for one
+    that completes them."""
 
     latent_size: int
     n_labels: int
     encodes: bool
+    completes: bool = False
 
     breaks_ties = False
     share = 0.1
@@ -58,10 +60,15 @@ class GenerateAsking:
     ) -> dict[str, NDArray[Any]]:
         label = {"label": np.arange(len(latents)) % self.n_labels} if self.n_labels else {}
         picture = {"image": image, "encode": np.array(encode)} if self.encodes else {}
-        return {"latents": latents, **label, **picture}
+        # The left third of it.
+        part = {"missing": np.zeros(image.shape[:2], np.uint8)} if self.completes else {}
+        for missing in part.values():
+            missing[:, : image.shape[1] // 3] = 255
+        return {"latents": latents, **label, **picture, **part}
 
 
 def asking_of(contract: Contract) -> GenerateAsking:
     """What a file that was written may be asked."""
     n_labels = len(contract.labels) if "label" in contract.more_inputs else 0
-    return GenerateAsking(contract.sides["latent_size"], n_labels, "encode" in contract.more_inputs)
+    more = contract.more_inputs
+    return GenerateAsking(contract.sides["latent_size"], n_labels, "encode" in more, "missing" in more)

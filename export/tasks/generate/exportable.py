@@ -9,12 +9,13 @@ from tombola.export.parity.photos import some_photos
 from tombola.export.parity.question import Photo
 from tombola.export.tasks.generate.asking import GenerateAsking
 from tombola.export.tasks.generate.wrap import (
+    CompleteOrGenerate,
     EncodeOrGenerate,
     EncodeOrGenerateOfClass,
     EncodeOrWalk,
     GeneratePictures,
 )
-from tombola.train.networks.generate.generators import Generator, Walking
+from tombola.train.networks.generate.generators import Completing, Generator, Walking
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.tasks.classify.task import load_split
 from tombola.train.tasks.generate.recipe import GenerateRecipe
@@ -33,13 +34,16 @@ def exportable_generator(
     label = [torch.zeros(count, dtype=torch.int64)] if network.n_labels else []
     height, width = picture_input.size_hw
     picture = [torch.zeros((2 * height + 37, 2 * width + 11, 3), dtype=torch.uint8), torch.tensor(1)]
+    completes = isinstance(network, Completing)
+    if completes:
+        picture.append(torch.zeros((2 * height + 37, 2 * width + 11), dtype=torch.uint8))
     if network.n_labels:
         check_width(network.n_labels, labels)
     return Exportable(
         task="generate",
         network=network,
         wrap=lambda folded: _wrapped(folded, picture_input),
-        asking=GenerateAsking(network.latent_size, network.n_labels, network.encodes),
+        asking=GenerateAsking(network.latent_size, network.n_labels, network.encodes, completes),
         example=(latents, *label, *(picture if network.encodes else ())),
         labels=labels if network.n_labels else (),
         input_size_hw=(height, width) if network.encodes else None,
@@ -47,6 +51,7 @@ def exportable_generator(
         more_inputs=(
             *(("label",) if network.n_labels else ()),
             *(("image", "encode") if network.encodes else ()),
+            *(("missing",) if completes else ()),
         ),
         sides={"latent_size": network.latent_size},
         parity_sizes_hw=((height, width), (height, 3 * width), (3 * height, width))
@@ -58,6 +63,8 @@ def exportable_generator(
 def _wrapped(network: Generator, picture_input: ClassifierInput) -> GeneratePictures:
     if not network.encodes:
         return GeneratePictures(network)
+    if isinstance(network, Completing):
+        return CompleteOrGenerate(network, picture_input)
     if isinstance(network, Walking):
         return EncodeOrWalk(network, picture_input)
     kind = EncodeOrGenerateOfClass if network.n_labels else EncodeOrGenerate

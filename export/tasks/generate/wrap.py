@@ -54,6 +54,25 @@ class EncodeOrGenerate(GeneratePictures):
         return self.picture_input(image).expand(latents.shape[0], -1, -1, -1)  # type: ignore[no-any-return]
 
 
+class CompleteOrGenerate(EncodeOrGenerate):
+    """Latents, or what is known of a picture, to pictures."""
+
+    def forward(
+        self, latents: Tensor, image: Tensor, encode: Tensor, missing: Tensor
+    ) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """missing: uint8 [H, W], 255 where the picture is to be filled in, else 0."""
+
+        def encoded(latents: Tensor, image: Tensor, missing: Tensor) -> Tensor:
+            seen = self.seen(latents, image)
+            unknown = self.picture_input(missing[..., None].expand(-1, -1, 3))[:, :1] > 0.5
+            return self.network.complete(seen, unknown.to(seen.dtype).expand_as(seen))  # type: ignore[no-any-return]
+
+        codes = torch.cond(
+            encode > 0, encoded, lambda latents, *_: latents.clone(), (latents, image, missing)
+        )
+        return self.pictures(codes, None), codes.clone()
+
+
 class EncodeOrWalk(EncodeOrGenerate):
     """Latents to the pictures at the end of their chains, or a picture to what is kept of it."""
 

@@ -38,6 +38,11 @@ class Generator(Model):
         """Whether it also finds the latents of a picture."""
         return "encode" in self.contract.more_inputs
 
+    @property
+    def can_complete(self) -> bool:
+        """Whether it also fills in what a picture lacks."""
+        return "missing" in self.contract.more_inputs
+
     def __call__(
         self, source: PictureSource, *, bgr: bool = False, max_pixels: int = MAX_PIXELS
     ) -> Generated:
@@ -112,6 +117,7 @@ class Generator(Model):
         source: PictureSource,
         *,
         label: str | int | None = None,
+        missing: PictureSource | None = None,
         bgr: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Generated:
@@ -119,14 +125,17 @@ class Generator(Model):
 
         source: a path, the bytes of a picture file, an array uint8 [height, width, 3] or a picture of
         Pillow's, of any size. label: its class; None is the one whose reconstruction is nearest.
-        bgr: arrays are BGR instead of RGB. max_pixels: refuse picture files with more.
-        ModelError where the model does not encode; PictureError (the picture).
+        missing: a picture of the same size, light where the other is to be filled in. bgr: arrays are BGR
+        instead of RGB. max_pixels: refuse picture files with more.
+        ModelError where the model does not encode, or fill in, or sizes differ; PictureError (the picture).
         """
         if not self.can_encode:
             raise ModelError(
                 "this model makes pictures of latents and cannot encode one; an autoencoder, or a vae, can."
             )
         picture = read_picture(source, self.shrink, bgr=bgr, max_pixels=max_pixels)
+        if self.can_complete or missing is not None:
+            return self._complete(picture.image_rgb_u8, missing, max_pixels)
         if not self.is_conditional:
             return self._encode(picture.image_rgb_u8, None)
         if label is not None:
@@ -142,6 +151,7 @@ class Generator(Model):
         spread: float = 0.5,
         label: str | int | None = None,
         seed: int = 0,
+        missing: PictureSource | None = None,
         bgr: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Generated:
@@ -152,7 +162,7 @@ class Generator(Model):
         """
         if not 0 <= spread <= 1:
             raise ModelError(f"spread: {spread!r} must be a number from 0 to 1.")
-        first = self.reconstruct(source, label=label, bgr=bgr, max_pixels=max_pixels)
+        first = self.reconstruct(source, label=label, missing=missing, bgr=bgr, max_pixels=max_pixels)
         if count < 1:
             return first
         noise = np.concatenate(list(draw(seed, self.latent_size, count, AT_ONCE)))
@@ -195,6 +205,8 @@ class Generator(Model):
 
     def _decode(self, latents: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Generated:
         no_picture: Arrays = {"image": np.zeros((1, 1, 3), np.uint8), "encode": np.array(0, np.int64)}
+        if self.can_complete:
+            no_picture["missing"] = np.zeros((1, 1), np.uint8)
         return self._answer({"latents": latents, **(no_picture if self.can_encode else {})}, labels)
 
     def _encode(self, image_rgb_u8: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> Generated:
@@ -202,6 +214,25 @@ class Generator(Model):
         latents = np.zeros((count, self.latent_size), np.float32)
         feeds: Arrays = {"latents": latents, "image": image_rgb_u8, "encode": np.array(1, np.int64)}
         return self._answer(feeds, labels)
+
+    def _complete(
+        self, image_rgb_u8: NDArray[np.uint8], missing: PictureSource | None, max_pixels: int
+    ) -> Generated:
+        if not self.can_complete:
+            raise ModelError(
+                "this model cannot fill in what a picture lacks; a linear_gaussian or a gaussian_mrf can."
+            )
+        lacks = np.zeros(image_rgb_u8.shape[:2], np.uint8)
+        if missing is not None:
+            mask_rgb_u8 = read_picture(missing, self.shrink, max_pixels=max_pixels).image_rgb_u8
+            if mask_rgb_u8.shape != image_rgb_u8.shape:
+                raise ModelError(
+                    f"the mask is {mask_rgb_u8.shape[1]}×{mask_rgb_u8.shape[0]} pixels and the picture "
+                    f"{image_rgb_u8.shape[1]}×{image_rgb_u8.shape[0]}; give one of the same size."
+                )
+            lacks[mask_rgb_u8.mean(2) > 127] = 255
+        feeds: Arrays = {"latents": np.zeros((1, self.latent_size), np.float32), "image": image_rgb_u8}
+        return self._answer({**feeds, "encode": np.array(1, np.int64), "missing": lacks}, None)
 
     def _answer(self, feeds: Arrays, labels: NDArray[np.int64] | None) -> Generated:
         found = self.outputs(feeds if labels is None else {**feeds, "label": labels})

@@ -7,7 +7,8 @@ from tombola.runtime.tasks.difference import Arrays
 from tombola.runtime.tasks.signature import IMAGE, Signature, TensorSpec
 
 # Files of conditional generators are fed `label`. Files that also encode are fed `image` and `encode`: where
-# this is 1, latents are made of the picture and those that are fed count for their number alone.
+# this is 1, latents are made of the picture and those that are fed count for their number alone. Files that
+# fill in what a picture lacks are fed `missing`, 255 where it does.
 GENERATE = Signature(
     inputs=(TensorSpec("latents", "float32", ("n", "latent_size")),),
     optional_inputs=(),
@@ -20,6 +21,7 @@ GENERATE = Signature(
         TensorSpec("label", "int64", ("n",)),
         IMAGE,
         TensorSpec("encode", "int64", (), least=0, most=1),
+        TensorSpec("missing", "uint8", ("height", "width"), least=0, most=255),
     ),
     sides=("latent_size",),
 )

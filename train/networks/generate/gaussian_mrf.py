@@ -6,12 +6,15 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tombola.errors import RecipeError
 from tombola.train.networks.axis import Axis, flattened
+from tombola.train.networks.generate.linear_gaussian import MOST_STEPS
 from tombola.train.networks.generate.mrf import MOST_PIXELS
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.layers.dense_layer import Linear
+from tombola.train.networks.layers.solve import conjugate_gradients
 from tombola.train.recipe.recipe import Section
 
 
@@ -65,6 +68,21 @@ class GaussianMrf(nn.Module):
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Latents, float [B, levels]."""
         return self.there(images.flatten(1))  # type: ignore[no-any-return]
+
+    def complete(self, images: Tensor, missing: Tensor) -> Tensor:
+        """Latents of pictures whose unknown levels are at their mean given the others, [B, levels]; missing
+        is 1 where a level is unknown, like images, else 0: J_uu (x_u - μ_u) = -J_uk (x_k - μ_k)."""
+        there, unknown = self.there.weight, missing.flatten(1)
+        known = (1 - unknown) * (images.flatten(1) - self.back.bias)
+
+        def multiply(off: Tensor) -> Tensor:
+            return unknown * (F.linear(unknown * off, there) @ there)
+
+        diagonal = there.square().sum(0)
+        off = conjugate_gradients(
+            multiply, -unknown * (F.linear(known, there) @ there), diagonal, min(self.latent_size, MOST_STEPS)
+        )
+        return F.linear(known + unknown * off, there)
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Pictures of 0..1, float [n, c, h, w]."""

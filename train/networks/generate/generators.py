@@ -27,6 +27,7 @@ NetworkSettings = Annotated[
     Field(discriminator="kind"),
 ]
 Walking = Rbm | Mrf  # those whose pictures lie at the end of a chain
+Completing = LinearGaussian | GaussianMrf  # those that tell what is missing of a picture
 Encoding = Vae | Autoencoder | LinearGaussian | GaussianMrf | Walking  # those that also encode
 Generator = Encoding | Gan
 

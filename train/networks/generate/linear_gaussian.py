@@ -6,12 +6,16 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tombola.train.networks.axis import Axis, flattened
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Latents
 from tombola.train.networks.layers.dense_layer import Linear
+from tombola.train.networks.layers.solve import conjugate_gradients
 from tombola.train.recipe.recipe import Section
+
+MOST_STEPS = 200  # towards the latents of a picture that is not whole
 
 
 class LinearGaussianSettings(Section):
@@ -62,6 +66,19 @@ class LinearGaussian(nn.Module):
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """E[z | x], float [B, latents]."""
         return self.there(images.flatten(1))  # type: ignore[no-any-return]
+
+    def complete(self, images: Tensor, missing: Tensor) -> Tensor:
+        """E[z | what is known of x], float [B, latents]; missing is 1 where a level is unknown, like images,
+        else 0: (I + Wᵀ Ψ⁻¹ W) z = Wᵀ Ψ⁻¹ (x - μ), over the known levels alone."""
+        trust = (1 - missing.flatten(1)) / self.variance
+        weight = self.back.weight
+        right = (trust * (images.flatten(1) - self.back.bias)) @ weight
+        return conjugate_gradients(
+            lambda latents: latents + (trust * F.linear(latents, weight)) @ weight,
+            right,
+            1 + trust @ weight.square(),
+            min(self.latent_size, MOST_STEPS),
+        )
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """E[x | z], float [n, c, h, w], cut to 0..1."""

@@ -39,10 +39,10 @@ MOST_PICTURES, MOST_JUDGED = 20_000, 2000
 CONTENDERS = {
     "CD-1": {"steps": 1, "persistent": False},
     "CD-5": {"steps": 5, "persistent": False},
-    "CD-25": {"steps": 25, "persistent": False},
     "PCD-1": {"steps": 1},
     "PCD-5": {"steps": 5},
     "PCD-1, not centred": {"steps": 1, "centred": False},
+    "CD-25": {"steps": 25, "persistent": False},
 }
 
 
@@ -60,7 +60,7 @@ class Row:
 def study(train: Tensor, held_out: Tensor, *, rate: float, steps: int, seeds: int) -> Iterator[Row]:
     """Train every contender on grey pictures float [B, c, h, w] of 0..1, from the same first weights, on the
     same pixels."""
-    for (name, settings), seed in product(CONTENDERS.items(), range(seeds)):
+    for seed, (name, settings) in product(range(seeds), CONTENDERS.items()):
         told = RbmSettings.model_validate({"kind": "rbm", "hidden": HIDDEN} | settings)
         yield from _train(name, told, seed, train, held_out, rate=rate, steps=steps)
 
@@ -152,13 +152,14 @@ def main() -> None:
             )
         train, held_out = GenerateTask(recipe).grey_pictures(MOST_PICTURES, MOST_JUDGED)
         asked.out.mkdir(parents=True, exist_ok=True)
-        rows = []
+        rows, table = [], []
         rate = recipe.training.learning_rate
         for row in study(train, held_out, rate=rate, steps=asked.steps, seeds=asked.seeds):
             rows.append(row)
-            if row.step == asked.steps:
+            if row.step == asked.steps:  # what is known so far outlives a stop
+                table = write_findings(rows, asked.out)
                 print(f"{row.contender}, seed {row.seed}: {row.log_p:.2f} nats", file=sys.stderr)
-        print("\n".join(write_findings(rows, asked.out)))
+        print("\n".join(table))
     except TombolaError as error:
         sys.exit(f"Error: {error}")
 

@@ -129,7 +129,8 @@ def write_findings(rows: Sequence[Row], folder: Path) -> list[str]:
             lines.setdefault(name, []).append((step, float(np.mean(values)), sd))
         _, mean, sd = lines[name][-1]
         seconds = np.mean([row.seconds for row in own if row.step == lines[name][-1][0]])
-        table.append(f"| {name} | {mean:.1f} | {sd:.1f} | {seconds:.0f} |")
+        told = "–" if np.isnan(sd) else f"{sd:.1f}"
+        table.append(f"| {name} | {mean:.1f} | {told} | {seconds:.0f} |")
     png = draw_spreads(lines, x_label="steps", y_label="ln p of a held-out picture, nats", shares=False)
     write_atomic(folder / "divergences.png", png)
     return table

@@ -57,9 +57,9 @@ class EncodeOrGenerate(GeneratePictures):
 class CompleteOrGenerate(EncodeOrGenerate):
     """Latents, or what is known of a picture, to pictures."""
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, latents: Tensor, image: Tensor, encode: Tensor, missing: Tensor
-    ) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    ) -> tuple[Tensor, Tensor]:
         """missing: uint8 [H, W], 255 where the picture is to be filled in, else 0."""
 
         def encoded(latents: Tensor, image: Tensor, missing: Tensor) -> Tensor:

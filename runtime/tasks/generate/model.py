@@ -204,10 +204,13 @@ class Generator(Model):
         )
 
     def _decode(self, latents: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Generated:
-        no_picture: Arrays = {"image": np.zeros((1, 1, 3), np.uint8), "encode": np.array(0, np.int64)}
-        if self.can_complete:
-            no_picture["missing"] = np.zeros((1, 1), np.uint8)
-        return self._answer({"latents": latents, **(no_picture if self.can_encode else {})}, labels)
+        unread: Arrays = {
+            "image": np.zeros((1, 1, 3), np.uint8),
+            "encode": np.array(0, np.int64),
+            "missing": np.zeros((1, 1), np.uint8),
+        }
+        asked = {spec.name for spec in self.contract.signature.inputs}
+        return self._answer({"latents": latents} | {k: v for k, v in unread.items() if k in asked}, labels)
 
     def _encode(self, image_rgb_u8: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> Generated:
         count = 1 if labels is None else len(labels)

@@ -287,6 +287,7 @@ def test_export_reports_what_it_wrote(
         "run": run,
         "output": Path("my a.onnx"),
         "weights": "best",
+        "changes": (),
         "half": True,
         "packed": False,
         "score_threshold": 0.64,

@@ -69,7 +69,7 @@ def test_settings_that_cannot_be_are_refused() -> None:
     "settings",
     [
         PatchesSettings(patch=4, layers=2, width=16, heads=2, hidden=32, pooling="attention"),
-        ResNet20Settings(width=0.25, pooling="attention"),
+        ResNet20Settings(width=0.5, pooling="attention"),
     ],
     ids=["patches", "resnet20"],
 )
@@ -87,8 +87,8 @@ def test_it_learns_to_look_at_what_tells(settings: NetworkSettings) -> None:
             image[label, top : top + 8, left : left + 8] += 3.0
         return images, labels, corners
 
-    for _ in range(120):
-        images, labels, _ = draw(24)
+    for _ in range(160):
+        images, labels, _ = draw(32)
         loss = F.cross_entropy(network(images), labels)
         optimizer.zero_grad()
         loss.backward()

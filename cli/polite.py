@@ -7,7 +7,7 @@ TOMBOLA_DEBUG=1 in the environment lets the traceback through.
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -113,3 +113,10 @@ class PoliteCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         with polite_errors():
             return super().invoke(ctx)
+
+
+def run_politely(command: Callable[..., None]) -> None:
+    """Run a command that has no name of its own, as `python -m` of its module does."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(cls=PoliteCommand)(command)
+    alone()

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from tombola.errors import ExportError
 from tombola.export.export import ExportReport, export_network
 from tombola.export.quantize.pictures import Source
 from tombola.export.quantize.processor import Processor
@@ -39,7 +38,6 @@ def export_run(
     weights: str = "best",
     changes: Sequence[str] = (),
     half: bool = True,
-    score_threshold: float | None = None,
     facts: Mapping[str, Any] | None = None,
     photos: Sequence[Path] = (),
     packed: bool = False,
@@ -47,21 +45,18 @@ def export_run(
     """Write the network of the run folder `run` to the file `output`, detector.onnx or classifier.onnx by
     default.
 
-    weights: best, last, initial or early-K. changes: of [answer], such as "answer.beam_size=3". half: store
-    weights as float16, computed in float32. score_threshold: the file's default, 0..1, in place of the
-    recipe's; of detectors. facts: more for the card (licence, protocol, metrics on the test split); a key
-    given here replaces what the run says. photos: picture files on which parity is checked too; the file
-    carries them, made small, for `tombola verify`. Without them three of the run's pictures for validation
-    are taken, or for the test. packed: by gzip, as a file whose name ends in .onnx.gz. Channels that a
-    ticket's mask has killed are not in the file.
+    weights: best, last, initial or early-K. changes: of [answer], the file's defaults, such as
+    "answer.beam_size=3". half: store weights as float16, computed in float32. facts: more for the card
+    (licence, protocol, metrics on the test split); a key given here replaces what the run says. photos:
+    picture files on which parity is checked too; the file carries them, made small, for `tombola verify`.
+    Without them three of the run's pictures for validation are taken, or for the test. packed: by gzip, as a
+    file whose name ends in .onnx.gz. Channels that a ticket's mask has killed are not in the file.
 
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights, changes)
     if (run / MASK).exists() and recipe.task in _BURIED:
         network = without_dead(network, recipe)
-    if score_threshold is not None:
-        recipe = _with_score(recipe, score_threshold)
     row = EXPORTS[recipe.task]
     output = _place(output, recipe, packed=packed)
     images = [read_rgb(path) for path in photos]
@@ -125,15 +120,6 @@ def _place(output: Path | None, recipe: Recipe, *, packed: bool) -> Path:
         output = packed_name(output)
     check_model_place(output)
     return output
-
-
-def _with_score(recipe: Recipe, score_threshold: float) -> Recipe:
-    if not isinstance(recipe, DetectRecipe):
-        raise ExportError(
-            f"a score to cut at is of detectors, and this is a run of {recipe.task}; leave it out"
-        )
-    answer = recipe.answer.model_copy(update={"score_threshold": score_threshold})
-    return recipe.model_copy(update={"answer": answer})
 
 
 def _run_facts(folder: RunFolder, recipe: Recipe, weights: str) -> dict[str, Any]:

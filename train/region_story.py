@@ -1,14 +1,10 @@
-"""From the sliding window to Faster R-CNN, run and compared on the same pictures; prints a Markdown table.
-
-    python -m tombola.train.region_story RECIPE --out DIR [--most N] [--set KEY=VALUE ...]
+"""From the sliding window to Faster R-CNN, run and compared on the same pictures: a Markdown table.
 
 All four learn from data.train of a detector's recipe and are scored on its data.test. Every part is kept in
-DIR, so that a story that was stopped goes on. Seconds are those of one core.
+a folder, so that a story that was stopped goes on. Seconds are those of one core.
 """
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tombola.errors import TombolaError
 from tombola.runtime.pictures.picture import Picture
 from tombola.terminal_line import TerminalLine
 from tombola.train.data.boxes.detection_set import DetectionSet
@@ -242,22 +237,3 @@ def _teller(what: str) -> Callable[[int, int], None]:
             line.clear()
 
     return tell
-
-
-def main() -> None:
-    """Parse, tell the story, print its table."""
-    parser = argparse.ArgumentParser(prog="python -m tombola.train.region_story", description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--most", type=int, default=MOST_PROPOSALS)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
-    try:
-        print("\n".join(tell_story(asked.recipe, asked.out, asked.overrides, most=asked.most)))
-    except TombolaError as error:
-        sys.exit(f"Error: {error}")
-
-
-if __name__ == "__main__":
-    main()

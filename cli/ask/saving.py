@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from tombola.cli.folder import make_folder
 from tombola.errors import OutputError
 
 
@@ -16,12 +17,7 @@ class SaveFolder:
     def __init__(
         self, folder: Path, sources: Iterable[Path], option: str = "--save", what: str = "annotated copy"
     ) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"{option} {folder}: the folder cannot be made ({error.strerror}); give another."
-            ) from error
+        make_folder(folder, option)
         self.folder = folder
         self._option, self._what = option, what
         self._sources = {os.path.realpath(source) for source in sources}

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tombola.cli.polite import run_politely
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import table, terminal_columns
 
@@ -39,7 +40,12 @@ def start_up(
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Each program once, in turn.")] = 30,
 ) -> None:
     """Time of the whole process, of `detect` and of what it is held against."""
+    from tombola.runtime.load import check_model
+    from tombola.runtime.pictures.picture import read_picture
+
     file = model_or_shipped(model, "detect")
+    check_model(file, task="detect")
+    read_picture(picture, None)
     # Without bytecode Python compiles every module anew, which no installed program does.
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     taken: dict[str, list[tuple[float, float, int]]] = {name: [] for name in PROGRAMS}
@@ -73,4 +79,4 @@ def _run(command: list[str], env: dict[str, str]) -> tuple[float, float, int]:
 
 
 if __name__ == "__main__":
-    typer.run(start_up)
+    run_politely(start_up)

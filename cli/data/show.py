@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tombola.cli.folder import make_folder
 from tombola.cli.options import RecipeArgument, SetOption
 from tombola.cli.recipe_path import find_recipe
 
@@ -37,7 +38,7 @@ def data_show(
     task = open_task(find_recipe(recipe), changes or ())
     if not isinstance(task, ShownTask):
         raise typer.BadParameter("the pictures of this task cannot be shown.")
-    save.mkdir(parents=True, exist_ok=True)
+    make_folder(save, "--save")
     for name, tiles in zip(("labelled.png", "augmented.png"), task.shown(pictures), strict=True):
         write_atomic(save / name, contact_sheet(tiles, across=6))
         typer.echo(str(save / name))

@@ -33,6 +33,8 @@ def report_generator(asked: Evaluated) -> str:
             "--score, --pr-curve, --predictions, --confusions, --against and --interval are for tasks with "
             "right answers; this is a generator."
         )
+    if asked.changes:
+        raise typer.BadParameter("--set: a generator's recipe has no [answer]; leave it out.")
     bounds: dict[str, float] = {}
     if asked.path.is_dir() and asked.pictures is None:
         bounds = evaluate_generator(

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 class Evaluated:
     """A run or a model file, and the pictures to score it on.
 
-    labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are named;
-    labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of a run,
-    or the split of named captions;
-    changes: of its [answer].
-    interval: how sure the score is; against: another run or file, to be scored on the same pictures. score,
-    pr_curve, predictions: of detectors; proposals: of the pictures named, for a Fast R-CNN; confusions: where
-    to draw what is taken for what; json: print JSON; judge: of generators, a classifier; likelihood: of a
-    vae, samples a picture.
+    labels, pictures, format_name: those named instead of the recipe's. pictures is None where none are
+    named; labels, a file or a folder, is None where the pictures say theirs. split, weights: which ones of
+    a run, or the split of named captions; changes: of the run's [answer]. interval: how sure the score is;
+    against: another run or file, to be scored on the same pictures. score, pr_curve, predictions: of
+    detectors; proposals: of the pictures named, for a Fast R-CNN; confusions: where to draw what is taken
+    for what; json: print JSON; judge: of generators, a classifier; likelihood: of a vae, samples a picture.
     """
 
     path: Path

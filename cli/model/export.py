@@ -166,9 +166,8 @@ def export(
     columns = terminal_columns()
     settings: dict[str, Any] = {
         "weights": weights or "best",
-        "changes": changes or (),
+        "changes": (*(changes or ()), *([] if score is None else [f"answer.score_threshold={score}"])),
         "half": not full,
-        "score_threshold": score,
         "facts": facts,
         "photos": photos or (),
         "packed": compress,

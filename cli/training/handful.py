@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from tombola.cli.polite import run_politely
+
 
 def handful(
     annotations: Annotated[Path, typer.Option("--annotations", help="Boxes, as of tombola evaluate.")],
@@ -61,4 +63,4 @@ def handful(
 
 
 if __name__ == "__main__":
-    typer.run(handful)
+    run_politely(handful)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tombola.cli.polite import run_politely
 from tombola.cli.table import table, terminal_columns
 
 if TYPE_CHECKING:
@@ -42,4 +43,4 @@ def large_photos(
 
 
 if __name__ == "__main__":
-    typer.run(large_photos)
+    run_politely(large_photos)

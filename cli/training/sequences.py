@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tombola.cli.polite import polite_errors
+from tombola.cli.folder import make_folder
+from tombola.cli.polite import run_politely
 from tombola.terminal_line import TerminalLine
 
 
@@ -17,21 +18,14 @@ def sequences(
 ) -> None:
     """Name the first of many symbols, by lag; and reverse strings of digits with and without attention, by
     length. Writes sequences.csv, memory.png, reversal.png and report.md."""
-    from tombola.errors import OutputError
     from tombola.train.studies.sequences import measure, write_report
 
-    with polite_errors():
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"--out {out}: cannot be made ({error.strerror}); give another folder."
-            ) from None
-        line = TerminalLine(in_a_log_s=0)
-        rows = list(measure(seeds, line.show))
-        line.clear()
-        typer.echo(write_report(rows, out))
+    make_folder(out, "--out")
+    line = TerminalLine(in_a_log_s=0)
+    rows = list(measure(seeds, line.show))
+    line.clear()
+    typer.echo(write_report(rows, out))
 
 
 if __name__ == "__main__":
-    typer.run(sequences)
+    run_politely(sequences)

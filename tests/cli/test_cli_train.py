@@ -287,10 +287,9 @@ def test_export_reports_what_it_wrote(
         "run": run,
         "output": Path("my a.onnx"),
         "weights": "best",
-        "changes": (),
+        "changes": ("answer.score_threshold=0.64",),
         "half": True,
         "packed": False,
-        "score_threshold": 0.64,
         "facts": {"licence": "CC0-1.0", "metrics": {"voc07_map": 0.5}},
         "photos": [Path("p.jpg")],
     }

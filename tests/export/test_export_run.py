@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import tombola.export.run as run_module
-from tombola.errors import ExportError, PictureError, RecipeError, TrainingError
+from tombola.errors import PictureError, RecipeError, TrainingError
 from tombola.export.export import export_network
 from tombola.export.exportable import Exportable
 from tombola.export.parity.question import drawn_picture
@@ -98,7 +98,7 @@ def test_a_run_says_all_that_an_export_needs(run: Path, asked: dict[str, Any], t
 
 
 def test_the_score_to_cut_at_may_be_another(run: Path, asked: dict[str, Any], tmp_path: Path) -> None:
-    export_run(run, tmp_path / "m.onnx", score_threshold=0.64)
+    export_run(run, tmp_path / "m.onnx", changes=["answer.score_threshold=0.64"])
     assert asked["defaults"] == {"score_threshold": 0.64, "iou_threshold": 0.6, "max_detections": 7}
 
 
@@ -165,8 +165,8 @@ def test_a_run_of_a_classifier_says_so_too(
 
 
 def test_a_classifier_has_no_score_to_cut_at(classify_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="a score to cut at is of detectors"):
-        export_run(classify_run, tmp_path / "m.onnx", score_threshold=0.5)
+    with pytest.raises(RecipeError, match=r"answer is not a known key"):
+        export_run(classify_run, tmp_path / "m.onnx", changes=["answer.score_threshold=0.5"])
 
 
 def colours_run(run: Path, **data: str) -> Path:

@@ -44,9 +44,3 @@ def test_the_four_are_compared_and_a_second_telling_repeats_nothing(
     assert (
         json.loads(path.read_text().splitlines()[-1])["boxes"] == json.loads(text.splitlines()[-1])["boxes"]
     )
-
-
-def test_the_command_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["story", str(tmp_path / "none.toml"), "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit, match=r"Error: recipe .*none.toml does not exist"):
-        region_story.main()

@@ -1,15 +1,7 @@
-"""CD-1, CD-k and persistent chains side by side, on a Boltzmann machine so small that ln Z is a sum.
+"""CD-1, CD-k and persistent chains side by side, on a Boltzmann machine so small that ln Z is a sum."""
 
-    python -m tombola.train.studies.divergences RECIPE --out DIR [--steps N] [--seeds N] [--set KEY=VALUE ...]
-
-RECIPE is a generator's with kind = "rbm"; its pictures and learning rate are taken, not its hidden units.
-Writes divergences.csv and divergences.png into DIR, and prints the last rows as a Markdown table.
-"""
-
-import argparse
 import csv
 import io
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -21,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tombola.errors import RecipeError, TombolaError
+from tombola.errors import RecipeError
 from tombola.train.drawing.spreads import Point, draw_spreads
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings, draw
 from tombola.train.networks.generate.shape import PictureShape
@@ -136,34 +128,20 @@ def write_findings(rows: Sequence[Row], folder: Path) -> list[str]:
     return table
 
 
-def main() -> None:
-    """Parse, study, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tombola.train.studies.divergences", description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    asked = parser.parse_args()
-    try:
-        recipe = load_recipe(asked.recipe, asked.overrides)
-        if not isinstance(recipe, GenerateRecipe) or not isinstance(recipe.network, RbmSettings):
-            raise RecipeError(
-                f'{asked.recipe} is not of a Boltzmann machine; give one with network.kind = "rbm"'
-            )
-        train, held_out = GenerateTask(recipe).grey_pictures(MOST_PICTURES, MOST_JUDGED)
-        asked.out.mkdir(parents=True, exist_ok=True)
-        rows, table = [], []
-        rate = recipe.training.learning_rate
-        for row in study(train, held_out, rate=rate, steps=asked.steps, seeds=asked.seeds):
-            rows.append(row)
-            if row.step == asked.steps:  # what is known so far outlives a stop
-                table = write_findings(rows, asked.out)
-                print(f"{row.contender}, seed {row.seed}: {row.log_p:.2f} nats", file=sys.stderr)
-        print("\n".join(table))
-    except TombolaError as error:
-        sys.exit(f"Error: {error}")
-
-
-if __name__ == "__main__":
-    main()
+def run_study(
+    recipe_file: Path, overrides: Sequence[str], folder: Path, *, steps: int, seeds: int
+) -> Iterator[str]:
+    """Train all contenders on the pictures of a recipe, and write what is known so far to the folder after
+    each; a line of what came of it each time, at last the table. Raises RecipeError and DataError."""
+    recipe = load_recipe(recipe_file, overrides)
+    if not isinstance(recipe, GenerateRecipe) or not isinstance(recipe.network, RbmSettings):
+        raise RecipeError(f'{recipe_file} is not of a Boltzmann machine; give one with network.kind = "rbm"')
+    train, held_out = GenerateTask(recipe).grey_pictures(MOST_PICTURES, MOST_JUDGED)
+    rows: list[Row] = []
+    table: list[str] = []
+    for row in study(train, held_out, rate=recipe.training.learning_rate, steps=steps, seeds=seeds):
+        rows.append(row)
+        if row.step == steps:
+            table = write_findings(rows, folder)
+            yield f"{row.contender}, seed {row.seed}: {row.log_p:.2f} nats"
+    yield "\n".join(table)

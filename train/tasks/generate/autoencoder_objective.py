@@ -1,7 +1,6 @@
 """What an autoencoder learns by: the way back to the clean picture, and penalties on its code."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +8,12 @@ from torch import Tensor, nn
 from tombola.train.metrics.likeness import psnr_db, ssim
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.shape import PictureShape
+from tombola.train.tasks.generate.objective import AllAtOnce
 from tombola.train.tasks.moment import Moment
 
 
-class AutoencoderObjective:
+class AutoencoderObjective(AllAtOnce):
     """Errors are squared, summed over the levels (0..1) of a picture."""
-
-    turns = 1
 
     def __init__(self, settings: AutoencoderSettings, shape: PictureShape) -> None:
         self.settings = settings
@@ -26,12 +24,6 @@ class AutoencoderObjective:
         }
         self._sizes = list(sizes.values())
         self.noise_size = sum(self._sizes)
-
-    def prepare(self, network: nn.Module, turn: int) -> None:
-        """All of it learns at every turn."""
-
-    def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"rate": 1.0}
 
     def losses(
         self,

@@ -2,33 +2,26 @@
 Gaussian Markov random field."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tombola.train.networks.generate.gaussian_mrf import GaussianMrf, GaussianMrfSettings
 from tombola.train.networks.generate.linear_gaussian import LinearGaussian, LinearGaussianSettings
+from tombola.train.tasks.generate.objective import AllAtOnce
 from tombola.train.tasks.moment import Moment
 
 LEAST_FIELD_VARIANCE = 1e-4  # of a level given its neighbours
 LEAST_VARIANCE = 1e-5  # of a level's noise: a pixel that is black in all pictures has none of its own
 
 
-class LinearGaussianObjective:
+class LinearGaussianObjective(AllAtOnce):
     """The loss is -log p(x) in nats a picture."""
 
-    turns = 1
     noise_size = 0
 
     def __init__(self, settings: LinearGaussianSettings | GaussianMrfSettings) -> None:
         self.settings = settings
-
-    def prepare(self, network: nn.Module, turn: int) -> None:
-        """Nothing here learns by turns."""
-
-    def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"rate": 1.0}
 
     def losses(
         self,

@@ -1,7 +1,6 @@
 """What a pairwise Markov random field learns by: each pixel given its neighbours."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,24 +8,17 @@ from torch import Tensor, nn
 from tombola.train.networks.generate.generators import reconstruct
 from tombola.train.networks.generate.mrf import Mrf, MrfSettings
 from tombola.train.networks.generate.shape import PictureShape
+from tombola.train.tasks.generate.objective import AllAtOnce
 from tombola.train.tasks.generate.pixels import drawn_pixels
 from tombola.train.tasks.moment import Moment
 
 
-class MrfObjective:
+class MrfObjective(AllAtOnce):
     """The loss is -pseudo-likelihood in nats a picture, of pixels drawn anew at every step."""
-
-    turns = 1
 
     def __init__(self, settings: MrfSettings, shape: PictureShape) -> None:
         self.settings = settings
         self.noise_size = 2 * shape.size
-
-    def prepare(self, network: nn.Module, turn: int) -> None:
-        """All of it learns at every turn."""
-
-    def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"rate": 1.0}
 
     def losses(
         self,

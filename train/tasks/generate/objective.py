@@ -35,3 +35,15 @@ class Objective(Protocol):
     ) -> Mapping[str, Tensor]:
         """Figures of each picture, float [B]; "loss" is what the best weights are chosen by. None where a
         picture tells nothing."""
+
+
+class AllAtOnce:
+    """An objective by which all of a network learns at every step, at one rate."""
+
+    turns = 1
+
+    def prepare(self, network: nn.Module, turn: int) -> None:
+        """Nothing has to wait for its turn."""
+
+    def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"rate": 1.0}

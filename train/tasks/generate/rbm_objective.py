@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings, draw
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.tasks.generate.annealing import log_partition
+from tombola.train.tasks.generate.objective import AllAtOnce
 from tombola.train.tasks.generate.pixels import drawn_pixels
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.task import Tell
@@ -19,18 +20,13 @@ LEAST_ACTIVITY = 1e-3
 LIKELIHOOD_RUNS = 100
 
 
-class RbmObjective:
+class RbmObjective(AllAtOnce):
     """The gradient of -log p(v) is that of F(v) less its mean over p, for which chains stand in."""
-
-    turns = 1
 
     def __init__(self, settings: RbmSettings, shape: PictureShape) -> None:
         self.settings = settings
         self.is_binary = settings.visible == "binary"
         self.noise_size = shape.size if self.is_binary else 0
-
-    def prepare(self, network: nn.Module, turn: int) -> None:
-        """All of it learns at every turn."""
 
     def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
         return {"rate": 1.0 if self.is_binary else GAUSSIAN_RATE}

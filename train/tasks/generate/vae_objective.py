@@ -2,21 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.networks.generate.vae import Posterior, VaeSettings
+from tombola.train.tasks.generate.objective import AllAtOnce
 from tombola.train.tasks.generate.pixels import drawn_pixels
 from tombola.train.tasks.moment import Moment
 
 
-class VaeObjective:
+class VaeObjective(AllAtOnce):
     """Likelihoods are in nats a picture."""
-
-    turns = 1
 
     def __init__(self, settings: VaeSettings, shape: PictureShape) -> None:
         self.settings = settings
@@ -26,12 +24,6 @@ class VaeObjective:
     @property
     def noise_size(self) -> int:
         return self._drawn + (self.shape.size if self.settings.binary else 0)
-
-    def prepare(self, network: nn.Module, turn: int) -> None:
-        """All of it learns at every turn."""
-
-    def group(self, name: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"rate": 1.0}
 
     def losses(
         self, network: nn.Module, images: Tensor, labels: Tensor | None, noise: Tensor, moment: Moment

@@ -92,7 +92,7 @@ def test_arrows_point_one_way() -> None:
 
 
 def test_the_rule_itself() -> None:
-    assert is_allowed("cli.app", "train.loop.loop")
+    assert is_allowed("cli.main", "train.loop.loop")
     assert is_allowed("train.data.boxes.coco", "runtime.pictures.picture")
     assert not is_allowed("train.data.boxes.coco", "runtime.session.session")
     assert not is_allowed("runtime.load", "train.recipe.recipe")

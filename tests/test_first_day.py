@@ -13,7 +13,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import tombola
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.train.download.weights import weights_path
 from tombola.train.networks.classify.backbone_classifier import InvertedResidualSettings
 from tombola.train.networks.classify.classifiers import build_classifier

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import tombola
 from tombola.cli import tasks as cli
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.errors import ModelError
 from tombola.export.exportable import Exportable
 from tombola.export.parity.question import Options, Question

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 import typer
 
 from tombola.cli.ask.asking import Answered, AnswerT, Asked
-from tombola.cli.ask.opening import one_thread_of_numpy, opening
 from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.ask.streams import note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device
 from tombola.cli.polite import complain
+from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
 from tombola.errors import OutputError, PictureError
 from tombola.terminal_line import TerminalLine
@@ -73,8 +73,10 @@ def answer_sources(
     task that ships. ask: is given it, loaded, and all paths. hint: what --save would show.
     whole: pictures are wanted in full, for more than the model's answer.
     """
-    one_thread_of_numpy()
+    # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with stop_signals_like_ctrl_c():
+        from tombola.runtime.load import check_model
         from tombola.runtime.moving.read_ahead import ReadAhead
         from tombola.runtime.pictures.picture import MAX_PIXELS
 
@@ -82,13 +84,13 @@ def answer_sources(
         done = 0
         if files:
             limit = MAX_PIXELS if max_pixels is None else max_pixels
-            coming = opening((task, model, device.value, threads))
+            file = check_model(model_or_shipped(model, task), task=task)
             # OpenCV is imported and the first picture read while onnxruntime opens the model.
-            shrink = None if whole or save is not None else coming.file().contract.shrink
+            shrink = None if whole or save is not None else file.contract.shrink
             pictures = ReadAhead([file for file in files if file.kind != "video"], limit, shrink)
             paths = [file.path for file in files]
             job = _Job(
-                asked=ask(coming.model(), paths),
+                asked=ask(file.open(device.value, threads), paths),
                 folder=None if save is None else SaveFolder(save, paths),
                 form=form,
                 webm=webm,

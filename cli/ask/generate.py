@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.ask.opening import one_thread_of_numpy, opening
 from tombola.cli.ask.saving import SaveFolder
 from tombola.cli.ask.streams import note, stop_signals_like_ctrl_c
 from tombola.cli.options import Device, DeviceOption, MaxPixelsOption, ModelOption, ThreadsOption
+from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line
 from tombola.errors import ModelError, OutputError
 
@@ -161,12 +161,15 @@ def generate(
     if count is None:
         count = DEFAULT_SMALL_COUNT if interpolate or photo is not None else DEFAULT_COUNT
     sources = [path for path in (photo, mask, latents, model) if path is not None]
-    one_thread_of_numpy()
+    # numpy starts a thread for each core to multiply matrices; nothing here does, and they cost 40 ms.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with stop_signals_like_ctrl_c():
+        from tombola.runtime.load import load
+
         wish = _Wish(count, label, seed, temperature, photo, mask, spread, latents, max_pixels)
         places = _Places(output, None if each is None else SaveFolder(each, sources, "--each", "picture"))
         places.spare(sources)
-        generator = opening(("generate", model, device.value, threads)).model()
+        generator = load(model_or_shipped(model, "generate"), device.value, threads, task="generate")
         made = (
             _film(generator, wish, places) if interpolate else _pictures(generator, wish, places, json=json)
         )

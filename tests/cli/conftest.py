@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner, Result
 
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.runtime.contract.contract import Contract, Probe
 
 LABELS = ("cat", "dog", "person")

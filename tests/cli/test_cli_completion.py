@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tombola.cli.app import app
+from tombola.cli.main import app
 
 
 @pytest.fixture(autouse=True)

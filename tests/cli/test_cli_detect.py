@@ -328,7 +328,7 @@ HEAVY = {"torch", "rich", "pydantic", "matplotlib", "onnx", "PIL", "tombola.trai
 
 def test_nothing_heavy_is_imported(shell: Shell) -> None:
     program = (
-        "import sys; from tombola.cli.app import app; "
+        "import sys; from tombola.cli.main import app; "
         "app(['detect', 'photo.jpg', '--model', 'model.onnx', '--save', 'out'], standalone_mode=False); "
         "print(*sys.modules)"
     )
@@ -339,19 +339,6 @@ def test_nothing_heavy_is_imported(shell: Shell) -> None:
     assert HEAVY.isdisjoint(modules)
 
 
-def test_the_script_begins_early_and_says_what_it_says_else(shell: Shell) -> None:
-    program = (
-        "import sys; from tombola.cli import main; from tombola.cli.ask import opening; begun = []; "
-        "start = opening.Opening.start; "
-        "opening.Opening.start = lambda self: (begun.append('typer' in sys.modules), start(self)); "
-        "sys.argv[1:] = ['photo.jpg', '--model', 'model.onnx']; "
-        "import atexit; atexit.register(lambda: print(begun)); main.run_detect()"
-    )
-    result = shell(f'python -c "{program}"')
-    assert result.stdout.splitlines()[-1] == "[False]", result.stderr
-    assert result.stdout.startswith("photo.jpg  200×100  2 found")
-
-
 def test_help_imports_not_even_the_runtime(shell: Shell) -> None:
-    result = shell('python -c "import sys, tombola.cli.app; print(*sys.modules)"')
+    result = shell('python -c "import sys, tombola.cli.main; print(*sys.modules)"')
     assert (HEAVY | {"numpy", "cv2", "onnxruntime"}).isdisjoint(result.stdout.split())

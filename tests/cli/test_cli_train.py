@@ -14,7 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.errors import ExportError
 from tombola.export.graph.size import PartSize
 from tombola.export.parity.parity import Comparison, Parity

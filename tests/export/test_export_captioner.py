@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import tombola
 from tests.toy_captions import write_toy
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.export.graph.graph import quiet
 from tombola.export.graph.translations import OPSET
 from tombola.export.quantize.quantize import quantize_file

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import tombola
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.errors import ModelError
 from tombola.export.export import export_network
 from tombola.export.parity.question import drawn_picture

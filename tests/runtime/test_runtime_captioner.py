@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import tombola
 from tests.toy_captioner import WORDS, toy_captioner
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.errors import ModelError, PictureError
 from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import load

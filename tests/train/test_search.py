@@ -13,7 +13,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from tombola.cli.app import app
+from tombola.cli.main import app
 from tombola.errors import DeviceError, RecipeError, TrainingError
 from tombola.train.loop.loop import Interrupted
 from tombola.train.metrics.score import Score

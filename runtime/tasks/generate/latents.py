@@ -20,9 +20,11 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], count: int) -> N
     """float32 [count, d]: from `start` [d] to `end` [d] on a great circle (Shoemake 1985), the length going
     evenly from one's to the other's, so that what lies between is as likely as both."""
     shares = np.linspace(0, 1, count, dtype=np.float64)[:, None]
-    lengths = [max(float(np.linalg.norm(one)), 1e-12) for one in (start, end)]
-    one, other = (np.asarray(v, np.float64) / n for v, n in zip((start, end), lengths, strict=True))
-    angle = float(np.arccos(np.clip(one @ other, -1, 1)))
+    ends = np.asarray([start, end], np.float64)
+    lengths = np.maximum(np.linalg.norm(ends, axis=1), 1e-12)
+    one, other = ends / lengths[:, None]
+    # As exact for nearly equal and nearly opposite directions as for others, which arccos is not.
+    angle = 2 * float(np.arctan2(np.linalg.norm(one - other), np.linalg.norm(one + other)))
     if np.sin(angle) < 1e-6:  # one direction, or opposite ones, between which there is no shortest way
         ways = (1 - shares) * one + shares * other
     else:

@@ -20,9 +20,9 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], count: int) -> N
     """float32 [count, d]: from `start` [d] to `end` [d] on a great circle (Shoemake 1985), the length going
     evenly from one's to the other's, so that what lies between is as likely as both."""
     shares = np.linspace(0, 1, count, dtype=np.float64)[:, None]
-    ends = np.asarray([start, end], np.float64)
-    lengths = np.maximum(np.linalg.norm(ends, axis=1), 1e-12)
-    one, other = ends / lengths[:, None]
+    one, other = (np.asarray(v, np.float64) for v in (start, end))
+    lengths = [max(float(np.linalg.norm(v)), 1e-12) for v in (one, other)]
+    one, other = one / lengths[0], other / lengths[1]
     # As exact for nearly equal and nearly opposite directions as for others, which arccos is not.
     angle = 2 * float(np.arctan2(np.linalg.norm(one - other), np.linalg.norm(one + other)))
     if np.sin(angle) < 1e-6:  # one direction, or opposite ones, between which there is no shortest way

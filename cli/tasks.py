@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tombola.runtime.contract.contract import Contract
 
 # A module and a name in it, imported when it is needed: all of them take longer than to detect in a picture.
 Place = tuple[str, str]
@@ -83,3 +88,14 @@ def fetch(place: Place) -> Any:
     """What lies there."""
     module, name = place
     return getattr(import_module(module), name)
+
+
+def ask_command(contract: "Contract", model: Path) -> str:
+    """What asks a model file of this contract."""
+    file = quote(str(model))
+    asked = (
+        f"photo.jpg --model {file} --save out"
+        if contract.signature.inputs[0].name == "image"
+        else f"--model {file} -o made.png"
+    )
+    return f"tombola {contract.task} {asked}"

@@ -32,7 +32,16 @@ class LatencyTable:
     def latency_ms(self, layer: Layer, widths: Widths) -> float:
         """Of all calls of the layer; it is measured when it is first asked for."""
         read, written = layer.channels({})
-        key = (layer.depthwise, layer.kernel_hw, layer.stride_hw, layer.pads, layer.inputs, read, written)
+        key = (
+            layer.depthwise,
+            layer.transposed,
+            layer.kernel_hw,
+            layer.stride_hw,
+            layer.pads,
+            layer.inputs,
+            read,
+            written,
+        )
         if key not in self._tables:
             self._tables[key] = _measure(layer, read, written, self._threads)
         return self._tables[key].at(*layer.channels(widths))
@@ -82,7 +91,8 @@ def _model(layer: Layer, pairs: Sequence[tuple[int, int]]) -> tuple[bytes, Mappi
     feeds: dict[str, NDArray[np.float32]] = {}
     is_matrix = len(layer.inputs) == 1 and layer.inputs[0][1:] == (1, 1) and layer.kernel_hw == (1, 1)
     for read, written in pairs:
-        shape = (written, 1 if layer.depthwise else read, *layer.kernel_hw)
+        sides = (read, written) if layer.transposed else (written, 1 if layer.depthwise else read)
+        shape = (*sides, *layer.kernel_hw)
         weight = rng.standard_normal(shape[:2] if is_matrix else shape, np.float32)
         weights += [
             numpy_helper.from_array(weight, f"weight_{read}_{written}"),
@@ -91,8 +101,8 @@ def _model(layer: Layer, pairs: Sequence[tuple[int, int]]) -> tuple[bytes, Mappi
         for call, (rows, height, width) in enumerate(layer.inputs):
             given, name = f"x_{read}_{call}", _node((read, written), call)
             if given not in feeds:
-                sides = (rows, read) if is_matrix else (rows, read, height, width)
-                feeds[given] = rng.standard_normal(sides, np.float32)
+                size = (rows, read) if is_matrix else (rows, read, height, width)
+                feeds[given] = rng.standard_normal(size, np.float32)
             names = [given, f"weight_{read}_{written}", f"bias_{read}_{written}"]
             if is_matrix:
                 nodes.append(helper.make_node("Gemm", names, [name], name=name, transB=1))
@@ -103,7 +113,8 @@ def _model(layer: Layer, pairs: Sequence[tuple[int, int]]) -> tuple[bytes, Mappi
                     "pads": layer.pads,
                     "group": written if layer.depthwise else 1,
                 }
-                nodes.append(helper.make_node("Conv", names, [name], name=name, **settings))
+                kind = "ConvTranspose" if layer.transposed else "Conv"
+                nodes.append(helper.make_node(kind, names, [name], name=name, **settings))
             outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, one.shape) for name, one in feeds.items()

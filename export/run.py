@@ -27,8 +27,8 @@ from tombola.train.tasks.table import TASKS, load_network, load_recipe
 # Weights are learned from pictures, whose rights bind whoever uses them.
 USE = "these weights may be used for what the rights of all pictures behind them allow (data, lineage)"
 
-# Tasks whose networks answer a picture alone, so that what is dead in them can be told.
-_BURIED = ("classify", "detect")
+# Tasks whose networks answer at once, so that what is dead in them can be told.
+_BURIED = ("classify", "detect", "generate")
 
 
 def export_run(
@@ -55,7 +55,7 @@ def export_run(
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights, changes)
-    if (run / MASK).exists() and recipe.task in _BURIED:
+    if (run / MASK).exists() and recipe.task in _BURIED and widths(network):
         network = without_dead(network, recipe)
     row = EXPORTS[recipe.task]
     output = _place(output, recipe, packed=packed)

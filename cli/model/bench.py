@@ -124,8 +124,13 @@ def bench(
     else:
         height, width = image_rgb_u8.shape[:2]
 
+    asked = f"{picture or 'noise'} of {width}×{height}"
+
     def feeds_of(contract: "Contract") -> "Arrays":
+        nonlocal asked
         feeds = contract.example_feeds((height, width))
+        if "latents" in feeds:
+            asked = f"{len(feeds['latents'])} pictures of latents at once"
         return feeds if image_rgb_u8 is None else {**feeds, "image": image_rgb_u8}
 
     if profile:
@@ -156,7 +161,7 @@ def bench(
         return
     columns = terminal_columns()
     lines = [
-        f"{picture or 'noise'} of {width}×{height} on {results[0].device}, "
+        f"{asked} on {results[0].device}, "
         f"{counted(results[0].threads, 'thread')}, {len(results[0].latencies_ms)} calls each",
         *_speed_lines(results, columns),
         *(["", *score_lines(models, task, scores, columns)] if scores else []),

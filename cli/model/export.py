@@ -3,7 +3,6 @@
 from enum import StrEnum
 from math import prod
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,6 +11,7 @@ from tombola.cli.data.check import FormatOption
 from tombola.cli.options import AnnotationsOption, AnswerOption, FoldsOption, PicturesOption
 from tombola.cli.sizes import size_text
 from tombola.cli.table import counted, table, terminal_columns, wrap
+from tombola.cli.tasks import ask_command
 from tombola.cli.training.run_path import check_run
 from tombola.errors import ExportError
 
@@ -255,15 +255,8 @@ def _lines(report: "ExportReport", columns: int | None) -> list[str]:
         *facts,
         *wrap(probes, columns=columns),
         f"{report.path}: {size_text(report.nbytes)}",
-        f"Next: {_next(report)}",
+        f"Next: {ask_command(report.contract, report.path)}",
     ]
-
-
-def _next(report: "ExportReport") -> str:
-    task, model = report.contract.task, quote(str(report.path))
-    takes_picture = report.contract.signature.inputs[0].name == "image"
-    asked = f"photo.jpg --model {model} --save out" if takes_picture else f"--model {model} -o made.png"
-    return f"tombola {task} {asked}"
 
 
 def _worst(parity: "Parity") -> str:

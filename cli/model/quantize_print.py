@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tombola.cli.sizes import size_text
 from tombola.cli.table import counted, wrap
+from tombola.cli.tasks import ask_command
 
 if TYPE_CHECKING:
     from tombola.export.quantize.quantize import QuantizeReport
@@ -30,7 +31,7 @@ def quantize_lines(report: "QuantizeReport", source: Path, columns: int | None) 
         f"{report.path}: {size_text(report.nbytes)}",
         f"Next: tombola bench {quote(str(report.path))} --against {quote(str(source))}"
         if source.is_file()
-        else f"Next: tombola {report.contract.task} photo.jpg --model {quote(str(report.path))} --save out",
+        else f"Next: {ask_command(report.contract, report.path)}",
     ]
 
 
@@ -43,6 +44,8 @@ def _cost(report: "QuantizeReport") -> list[str]:
 def _score(report: "QuantizeReport") -> list[str]:
     from tombola.train.tasks.table import TASKS
 
+    if report.contract.task == "generate":
+        return ["What it costs is told by `tombola evaluate` of both files, with --pictures."]
     if report.score_before is None or report.score_after is None or report.difference is None:
         return ["The score was not measured: give --pictures with their --annotations to know what it costs."]
     score = TASKS[report.contract.task].score

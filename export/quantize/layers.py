@@ -60,7 +60,8 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool
     inside = [node for body in inner for node in body.node if reader.is_product(node)]
     steps = [node for node in inside if reader.layer(node) not in leave_out]
     layers = dict.fromkeys(map(reader.layer, [*chosen, *steps]))
-    others = dict.fromkeys(reader.layer(node) for node in (*reader.layers, *inside))
+    transposed = [node for node in graph.node if node.op_type == "ConvTranspose"]
+    others = dict.fromkeys(reader.layer(node) for node in (*reader.layers, *transposed, *inside))
     return Plan(
         frozenset(names),
         frozenset(node.name for node in steps),

@@ -1,8 +1,10 @@
-"""Real pictures, between whose extremes a network's activations lie."""
+"""Real pictures, or latents, between whose extremes a network's activations lie."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tombola.errors import ExportError
 from tombola.runtime.contract.contract import Contract
@@ -16,30 +18,48 @@ from tombola.train.evaluate import Named, Split, open_set
 
 # More of them change nothing that could be measured; with a handful, chance decides.
 WANTED, FEWEST = 64, 8
+DRAWN = 512  # of latents, which cost nothing
 
 Source = Path | Named | Split
 
 
-def calibration_feeds(source: Source, contract: Contract, count: int = WANTED) -> list[Arrays]:
-    """The inputs of `count` pictures, evenly spread over the source, as the file's graph gets them.
+def calibration_feeds(source: Source | None, contract: Contract, count: int = WANTED) -> list[Arrays]:
+    """The inputs of `count` pictures, evenly spread over the source, as the file's graph gets them; of a
+    generator latents of DRAWN, of all classes in turn.
 
     source: a folder, .tar, idx file or CIFAR batches, labelled or not; or a labelled set. Raises ExportError
-    for a file that takes no picture, or fewer than FEWEST pictures; DataError and PictureError for what
+    for a file that takes no picture, none or fewer than FEWEST pictures; DataError and PictureError for what
     cannot be read.
     """
-    if not any(spec.name == "image" for spec in contract.signature.inputs):
+    names = [spec.name for spec in contract.signature.inputs]
+    if names[:1] == ["latents"]:
+        return _drawn_feeds(contract)
+    if "image" not in names:
         raise ExportError(
             f"int8 needs pictures, and a model of the task {contract.task} takes none; leave it float"
         )
-    names, read = _open(source, contract)
-    if len(names) < FEWEST:
+    if source is None:
         raise ExportError(
-            f"{_said(source)} has {len(names)} pictures, and int8 is fitted to {FEWEST} at least, better "
+            "int8 is fitted to pictures such as the network was trained on; name a folder of 64 or more"
+        )
+    stored, read = _open(source, contract)
+    if len(stored) < FEWEST:
+        raise ExportError(
+            f"{_said(source)} has {len(stored)} pictures, and int8 is fitted to {FEWEST} at least, better "
             f"{WANTED}: such as the network was trained on"
         )
-    count = min(count, len(names))
-    pictures = (read(names[place * len(names) // count]) for place in range(count))
+    count = min(count, len(stored))
+    pictures = (read(stored[place * len(stored) // count]) for place in range(count))
     return [{**contract.example_feeds(one.size_hw), "image": one.image_rgb_u8} for one in pictures]
+
+
+def _drawn_feeds(contract: Contract) -> list[Arrays]:
+    feeds, rng = contract.example_feeds((1, 1)), np.random.default_rng(0)
+    latents = rng.standard_normal((DRAWN, 1, contract.sides["latent_size"]), np.float32)
+    if "label" not in feeds:
+        return [{**feeds, "latents": one} for one in latents]
+    labels = np.arange(DRAWN).reshape(-1, 1) % len(contract.labels)
+    return [{**feeds, "latents": one, "label": label} for one, label in zip(latents, labels, strict=True)]
 
 
 def _open(source: Source, contract: Contract) -> tuple[Sequence[Any], Callable[[Any], Picture]]:

@@ -86,8 +86,9 @@ def quantize_file(
 
     What is before and after the network stays as it is, and so do names, options and labels; the file has
     probes of its own. pictures: such as the network was trained on, 8 or better 64 and more, to fit int8 to;
-    float16 needs none. held_out: labelled pictures that tell what it costs; then layers that cost too much
-    stay in float, which takes up to five minutes. processor: what int8 is for; None is this machine's.
+    float16 needs none, nor does a generator, which is fitted to drawn latents. held_out: labelled pictures
+    that tell what it costs; then layers that cost too much stay in float, which takes up to five minutes.
+    processor: what int8 is for; None is this machine's.
     force: write it even if it is not faster here.
 
     Raises ExportError for a file that is quantised already or has nothing to quantise, and unless it is
@@ -100,9 +101,9 @@ def quantize_file(
     processor = processor or this_processor()
     loops = precision == "int8"
     network = plan(model.graph, loops=loops)
+    transposed = any(node.op_type == "ConvTranspose" for node in model.graph.node)
+    reason = ", for a transposed convolution has no form in bytes" if transposed and loops else ""
     if not network.layers:
-        kinds = {node.op_type for node in model.graph.node}
-        reason = ", for a transposed convolution has no form in bytes" if "ConvTranspose" in kinds else ""
         raise ExportError(f"{source} has no layer that would gain by {precision}{reason}; run it as it is")
     rectify_behind_pool(model.graph, {node.name for node in model.graph.node} - network.nodes)
     make, feeds = _maker(model, precision, checked.contract, pictures, processor)
@@ -122,7 +123,9 @@ def quantize_file(
         made, left_out, score_after = chosen.made, chosen.left_out, chosen.scores
     check(made)
 
-    question = feeds[0] if feeds else checked.contract.example_feeds(FRAME_HW)
+    question = checked.contract.example_feeds(FRAME_HW)
+    if feeds and "latents" not in question:  # a generator is asked for a sheet
+        question = feeds[0]
     before, after = _race(checked.content, made, question, device)
     report = QuantizeReport(
         path=output,
@@ -143,7 +146,7 @@ def quantize_file(
         else difference_interval(score_after, score_before),
     )
     if not force and (report.speed.ratio <= 1 or (precision == "fp16" and after.device == "cpu")):
-        raise ExportError(_slow(report))
+        raise ExportError(_slow(report, reason))
     contract = _contract(checked, made, processor, report)
     onnx.helper.set_model_props(made, contract.to_metadata())
     nbytes = write_model(output, made.SerializeToString(deterministic=True))
@@ -178,10 +181,6 @@ def _maker(
             return made
 
         return make_half, ()
-    if pictures is None:
-        raise ExportError(
-            "int8 is fitted to pictures such as the network was trained on; name a folder of 64 or more"
-        )
     feeds = calibration_feeds(pictures, contract)
     ranges = measure_ranges(model, feeds)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -208,9 +207,9 @@ def _race(
     return one, other
 
 
-def _slow(report: QuantizeReport) -> str:
+def _slow(report: QuantizeReport, reason: str) -> str:
     device = report.after.device
-    why = "is for GPUs" if report.precision == "fp16" and device == "cpu" else "is not faster here"
+    why = "is for GPUs" if report.precision == "fp16" and device == "cpu" else f"is not faster here{reason}"
     return (
         f"{report.precision} {why}: on this machine ({device}) "
         f"{report.after.latency_p50_ms:.2f} ms against {report.before.latency_p50_ms:.2f} ms of the float "

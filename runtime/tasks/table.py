@@ -42,6 +42,9 @@ class Task:
     example_feeds: Callable[[tuple[int, int], Signature], Arrays]
 
 
+SHEET = 64  # pictures of a generator that are asked for at once
+
+
 def noise_picture(size_hw: tuple[int, int], _: Signature | None = None) -> Arrays:
     """Feeds of a task that takes one picture and nothing else: noise, the same at every call."""
     return {"image": np.random.default_rng(0).integers(0, 256, (*size_hw, 3), np.uint8)}
@@ -65,8 +68,8 @@ def noise_latents(size_hw: tuple[int, int], signature: Signature) -> Arrays:
     rng = np.random.default_rng(0)
     return {
         **noise_picture(size_hw),
-        "latents": rng.standard_normal((64, int(shape[1])), np.float32),
-        "label": np.zeros(64, np.int64),
+        "latents": rng.standard_normal((SHEET, int(shape[1])), np.float32),
+        "label": np.zeros(SHEET, np.int64),
         "encode": np.array(0, np.int64),
         "missing": np.zeros(size_hw, np.uint8),
     }

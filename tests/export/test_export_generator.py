@@ -1,5 +1,6 @@
 """Generators through the exporter: one file that decodes, and encodes where its `encode` says so."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ from tombola.errors import ExportError, ModelError
 from tombola.export.export import export_network
 from tombola.export.graph.walk import bodies
 from tombola.export.parity.question import drawn_picture
+from tombola.export.quantize import quantize
+from tombola.export.quantize.quantize import quantize_file
 from tombola.export.tasks.generate.asking import asking_of
 from tombola.export.tasks.generate.exportable import exportable_generator
+from tombola.runtime.session.bench import BenchResult
 from tombola.runtime.session.profile import profile_nodes
 from tombola.runtime.verify import verify
+from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.gan import GanSettings
 from tombola.train.networks.generate.gaussian_mrf import GaussianMrfSettings
 from tombola.train.networks.generate.generators import (
@@ -49,6 +54,7 @@ LEVELS_FIELD = GaussianMrfSettings(kind="gaussian_mrf")
 PPCA = LinearGaussianSettings(kind="linear_gaussian", latents=3)
 GAN = GanSettings(kind="gan", latents=3, widths=(8, 4), critic_widths=(4, 8))
 LABELS = ("a", "b")
+BENCHED = BenchResult(Path(), 1, "cpu", 1, (2.0,) * 50, 100.0, 0.1, 1, 1)
 
 
 def network_of(settings: NetworkSettings) -> Generator:
@@ -137,3 +143,29 @@ def test_a_class_needs_a_name(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="knows 2 classes, but 1 labels"):
         exportable_generator(network_of(GAN), PICTURE.as_input(), ("a",))
     assert not list(tmp_path.iterdir())
+
+
+def test_in_bytes_a_dense_decoder_is_fitted_to_latents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two layers of it; the last, which gives the levels, stays in float."""
+    monkeypatch.setattr(quantize, "_race", lambda *_: (BENCHED, replace(BENCHED, latencies_ms=(1.0,) * 50)))
+    settings = AutoencoderSettings(kind="autoencoder", latents=16, body="dense", widths=(48, 32))
+    report = export_network(
+        exportable_generator(network_of(settings), PICTURE.as_input(), ()), tmp_path / "made.onnx"
+    )
+    small = quantize_file(report.path, tmp_path / "small.onnx", "int8")
+    assert small.layers[:2] == ("decoder.layers.0.0", "decoder.layers.1.0")
+    assert small.left == ("decoder.last",)
+    assert small.pictures == 512
+    assert verify(small.path, "cpu").ok
+    whole, fewer = (tombola.load(path, "cpu", task="generate") for path in (report.path, small.path))
+    made, wanted = (model.sample(20, seed=3).images_u8.astype(int) for model in (fewer, whole))
+    assert 0 < np.abs(made - wanted).mean() < 3
+
+
+def test_a_transposed_convolution_stays_in_float_and_is_told(tmp_path: Path) -> None:
+    exported = exportable_generator(network_of(GAN), PICTURE.as_input(), LABELS)
+    report = export_network(exported, tmp_path / "made.onnx")
+    with pytest.raises(ExportError, match="a transposed convolution has no form in bytes"):
+        quantize_file(report.path, tmp_path / "small.onnx", "int8")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tombola.train.networks.axis import Channels, Part, layout_of
 from tombola.train.networks.layers.convolution import ConvBatchNorm
+from tombola.train.networks.layers.transposed import KERNEL, PADDING, STRIDE, Transposed
 from tombola.train.prune.dead import hook_readers
 
 # Name of an axis -> how many channels it has.
@@ -18,7 +19,7 @@ Widths = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or a matrix, and what it reads for one picture.
+    """A convolution, transposed or not, or a matrix, and what it reads for one answer.
 
     reads, writes: the parts of its channels; a depthwise layer reads what it writes. kernel_hw, stride_hw,
     and pads as top, left, bottom, right; 1 and 0 of a matrix. inputs: (rows, height, width) of each call;
@@ -33,6 +34,7 @@ class Layer:
     stride_hw: tuple[int, int]
     pads: tuple[int, int, int, int]
     inputs: tuple[tuple[int, int, int], ...]
+    transposed: bool = False
 
     def channels(self, widths: Widths) -> tuple[int, int]:
         """How many it reads and writes."""
@@ -49,11 +51,13 @@ class Layer:
         return written * (height * width * (1 if self.depthwise else read) + 1)
 
     def macs(self, widths: Widths) -> int:
-        """Multiply-accumulates."""
+        """Multiply-accumulates; a transposed kernel is applied to each cell that is read."""
         top, left, bottom, right = self.pads
         (kernel_h, kernel_w), (stride_h, stride_w) = self.kernel_hw, self.stride_hw
         cells = sum(
-            rows
+            rows * height * width
+            if self.transposed
+            else rows
             * ((height + top + bottom - kernel_h) // stride_h + 1)
             * ((width + left + right - kernel_w) // stride_w + 1)
             for rows, height, width in self.inputs
@@ -106,7 +110,7 @@ def macs_cost(layers: tuple[Layer, ...]) -> Cost:
 
 
 def layers_of(network: nn.Module, ask: Callable[[], object]) -> tuple[Layer, ...]:
-    """The layers of a network in eval mode that run when `ask` has it answer for a picture."""
+    """The layers of a network in eval mode that run when `ask` has it answer."""
     inputs: dict[str, list[tuple[int, int, int]]] = {}
 
     def look(layer: str, given: Tensor) -> None:
@@ -135,6 +139,8 @@ def _layer(network: nn.Module, name: str, inputs: tuple[tuple[int, int, int], ..
         if isinstance(around, ConvBatchNorm) and around.uneven:
             left, right, top, bottom = around.uneven
             pads = (top, left, bottom, right)
+    if isinstance(module, Transposed):
+        kernel_hw, stride_hw, pads = (KERNEL, KERNEL), (STRIDE, STRIDE), (PADDING,) * 4
     return Layer(
         name,
         reads=layout_of(written if read is None else read),
@@ -144,4 +150,5 @@ def _layer(network: nn.Module, name: str, inputs: tuple[tuple[int, int, int], ..
         stride_hw=stride_hw,
         pads=pads,
         inputs=inputs,
+        transposed=isinstance(module, Transposed),
     )

@@ -10,9 +10,13 @@ from torch import Tensor, nn
 from tombola.train.networks.axis import Axis, Member, Vanished
 from tombola.train.networks.classify.highway import HighwayLayer
 from tombola.train.networks.detect.faster_rcnn import FasterRCNN
+from tombola.train.networks.generate.autoencoder import Autoencoder
+from tombola.train.networks.generate.gan import Gan
+from tombola.train.networks.generate.vae import Vae
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import LinearBatchNorm
 from tombola.train.networks.layers.norm import LayerNorm, MapNorm, VectorNorm
+from tombola.train.networks.layers.transposed import Transposed, TransposedBatchNorm
 from tombola.train.prune.shrink import Kept, entries_of, free_axes, is_reader, vanishing
 
 # What an entry may change by, of 1 + its size, and still be called the same: sums of float64.
@@ -137,6 +141,8 @@ def has_place(network: nn.Module, layer: str, *, padded: bool = False) -> bool:
     """Whether the layer's bias, or the norm behind it, can take a constant that it reads exactly; `padded`:
     or one that it writes."""
     module, around = network.get_submodule(layer), network.get_submodule(layer.rpartition(".")[0])
+    if isinstance(module, Transposed):
+        return padded and isinstance(around, TransposedBatchNorm)  # fewer cells reach its border
     if isinstance(module, nn.Conv2d) and not padded:
         uneven = isinstance(around, ConvBatchNorm) and around.uneven is not None
         if uneven or any(side != 0 for side in module.padding):
@@ -147,9 +153,9 @@ def has_place(network: nn.Module, layer: str, *, padded: bool = False) -> bool:
 def add_constant(network: nn.Module, layer: str, shift: Tensor) -> None:
     """Add shift [outputs] to what the layer answers, in its bias or the norm behind it."""
     module, around = network.get_submodule(layer), network.get_submodule(layer.rpartition(".")[0])
-    if isinstance(module.bias, Tensor):
-        module.bias += shift
-    elif isinstance(around, ConvBatchNorm | LinearBatchNorm):
+    if isinstance(bias := getattr(module, "bias", None), Tensor):
+        bias += shift
+    elif isinstance(around, ConvBatchNorm | LinearBatchNorm | TransposedBatchNorm):
         assert around.norm.running_mean is not None
         around.norm.running_mean -= shift
     else:
@@ -228,8 +234,8 @@ def _input_ranges(
 
 @contextmanager
 def hook_readers(network: nn.Module, look: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
-    """Within, `look` gets the name of each convolution and linear layer of a network in eval mode and what it
-    reads, before it does; a tensor that it returns is read instead."""
+    """Within, `look` gets the name of each convolution, transposed or not, and linear layer of a network in
+    eval mode and what it reads, before it does; a tensor that it returns is read instead."""
 
     def hook(layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]:
         def before(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
@@ -240,11 +246,13 @@ def hook_readers(network: nn.Module, look: Callable[[str, Tensor], Tensor | None
 
     hooks = []
     for name, module in network.named_modules():
-        # In eval mode these two compute with their layers' weights and do not call the layers.
-        inner = {ConvBatchNorm: "conv", LinearBatchNorm: "linear"}.get(type(module))
+        # In eval mode these compute with their layers' weights and do not call the layers.
+        inner = {ConvBatchNorm: "conv", LinearBatchNorm: "linear", TransposedBatchNorm: "conv"}.get(
+            type(module)
+        )
         if inner is not None:
             hooks.append(module.register_forward_pre_hook(hook(f"{name}.{inner}")))
-        elif isinstance(module, nn.Conv2d | nn.Linear):
+        elif isinstance(module, nn.Conv2d | nn.Linear | Transposed):
             hooks.append(module.register_forward_pre_hook(hook(name)))
     try:
         yield
@@ -255,7 +263,9 @@ def hook_readers(network: nn.Module, look: Callable[[str, Tensor], Tensor | None
 
 def answer_all(network: nn.Module, pictures: Tensor) -> Tensor:
     """Run every layer on pictures [B, channels, H, W]; all answers in one row. A detector judges boxes of
-    fixed places in each picture."""
+    fixed places in each picture, a generator makes pictures of latents beside."""
+    if isinstance(network, Vae | Gan | Autoencoder):
+        return _encode_and_make(network, pictures)
     if not isinstance(network, FasterRCNN):
         answer: Tensor = network(pictures)
         return answer.flatten()
@@ -267,3 +277,18 @@ def answer_all(network: nn.Module, pictures: Tensor) -> Tensor:
     proposed = () if network.proposals is None else network.proposals(maps)[:2]
     judged = network.roi_head(maps, boxes_xyxy, picture_index)[1:]
     return torch.cat([one.flatten() for one in (*proposed, *judged)])
+
+
+def _encode_and_make(network: Vae | Gan | Autoencoder, pictures: Tensor) -> Tensor:
+    """The pictures' numbers are latents, too; there is a row for each class at least."""
+    count = max(len(pictures), network.n_labels)
+    labels = torch.arange(count) % network.n_labels if network.n_labels else None
+    numbers = pictures.flatten()[torch.arange(count * network.latent_size) % pictures.numel()]
+    latents, seen = numbers.view(count, -1), pictures[torch.arange(count) % len(pictures)]
+    if isinstance(network, Autoencoder):
+        answers = [network.code(seen), network.levels(latents)]
+    elif isinstance(network, Vae):
+        answers = [*network.posterior(seen, labels), network.decode(latents, labels)]
+    else:
+        answers = [network.decode(latents, labels)]
+    return torch.cat([one.flatten() for one in answers])

@@ -15,7 +15,7 @@ from tombola.train.metrics.score import Score
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import open_task
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import Task, TurnsTask
 
 # Means over this many pictures move no more.
 PICTURES = 1024
@@ -27,7 +27,8 @@ def reestimate(network: nn.Module, task: Task) -> int:
 
     Those that the task keeps fixed stay: the weights around them were trained for what they are.
     """
-    task.prepare(network, Moment(0, 0, 1))
+    moment = answering_turn(task)
+    task.prepare(network, moment)
     norms = [
         module
         for module in network.modules()
@@ -42,11 +43,16 @@ def reestimate(network: nn.Module, task: Task) -> int:
     if norms:
         with torch.no_grad():
             for batch in plain_batches(task, PICTURES):
-                task.losses(network, batch, Moment(0, 0, 1))
+                task.losses(network, batch, moment)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
     return len(norms)
+
+
+def answering_turn(task: Task) -> Moment:
+    """The first step; where parts learn in turns, that of those which answer: they are last."""
+    return Moment(0, 0, 1, turn=task.turns - 1 if isinstance(task, TurnsTask) else 0)
 
 
 def plain_batches(task: Task, pictures: int) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from tombola.train.prune.weights.rewind import Start
 from tombola.train.prune.weights.settings import FINE_TUNING, Rewind
 from tombola.train.recipe.recipe import TrainingSettings
 from tombola.train.run.folder import RunFolder
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import MomentsTask, Task
 
 
 def retrain(
@@ -42,6 +42,15 @@ def check_finished(dense: RunFolder, settings: TrainingSettings, score: Score) -
         raise TrainingError(
             f"{dense.path} has trained {done} of {epochs} epochs; a ticket is searched in a finished run: go "
             "on with tombola train --resume"
+        )
+
+
+def check_learns(dense: RunFolder, task: Task) -> None:
+    """TrainingError for a network that is fitted in closed form: there is nothing to rewind."""
+    if isinstance(task, MomentsTask) and task.by_moments:
+        raise TrainingError(
+            f"the network of {dense.path} is fitted to the pictures at once, and does not train again; only "
+            "what learns step by step is pruned"
         )
 
 

@@ -18,16 +18,16 @@ from tombola.train.prune.budget import best_channels, cut_to, ever_narrower, los
 from tombola.train.prune.channel_scores import ChannelScores, ScoreName, choose_channels, score_channels
 from tombola.train.prune.cost import Cost
 from tombola.train.prune.least_squares import PICTURES, least_squares_scores, measure, refit
-from tombola.train.prune.reestimate import plain_batches, reestimate, score_of
-from tombola.train.prune.retrain import check_finished, reached, retrain
-from tombola.train.prune.shrink import Kept, kept_widths, sliced, vanishing
+from tombola.train.prune.reestimate import answering_turn, plain_batches, reestimate, score_of
+from tombola.train.prune.retrain import check_finished, check_learns, reached, retrain
+from tombola.train.prune.shrink import Kept, free_axes, kept_widths, sliced, vanishing
 from tombola.train.prune.weights.mask import MASK, Mask
+from tombola.train.prune.weights.prunable import answering
 from tombola.train.prune.weights.rewind import Start, find_start
 from tombola.train.prune.weights.settings import Rewind, keep_settings
 from tombola.train.recipe.recipe import TaughtRecipe
 from tombola.train.recipe.text_file import read_text
 from tombola.train.run.folder import RunFolder, write_atomic
-from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import TASKS, load_recipe, open_task
 from tombola.train.tasks.task import Task
 
@@ -164,7 +164,10 @@ def _cut(
 ) -> Facts:
     """Cut, judge, and write down what the narrow network begins with."""
     task = open_task(dense.recipe_path, changes)
+    check_learns(dense, task)
     wide = task.build_network(start=False)
+    if not free_axes(wide):
+        raise TrainingError(f"the network of {dense.path} has no channels that could go; prune its weights")
     dense.load(wide, "last")
     dense_score = score_of(wide.eval(), task)
     if dense_score is None:
@@ -237,7 +240,7 @@ def _gradients(network: nn.Module, task: Task) -> dict[str, Tensor]:
     """The summed gradient of the loss over training pictures, by parameter, in eval mode."""
     network.eval().zero_grad()
     for batch in plain_batches(task, TAYLOR_PICTURES):
-        loss = torch.stack(list(task.losses(network, batch, Moment(0, 0, 1)).values())).sum()
+        loss = torch.stack(list(task.losses(network, batch, answering_turn(task)).values())).sum()
         loss.backward()
     return {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
 
@@ -257,7 +260,7 @@ def _start(
 
 
 def _parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in answering(network).values())
 
 
 def _lineage(cut: Cut, run: Path, settings: CutSettings) -> dict[str, Any]:

@@ -50,13 +50,13 @@ class Critic(nn.Module):
     The label comes in as a product with the features (Miyato & Koyama 2018, equation 3).
     """
 
-    def __init__(self, shape: PictureShape, widths: Sequence[int], n_labels: int, axes: Axes) -> None:
+    def __init__(self, shape: PictureShape, widths: Sequence[int], n_labels: int) -> None:
         super().__init__()
         height, width = shape.shrunk(len(widths) - 1)
         reads = Axis("picture", shape.channels, pinned=True)
         self.layers = nn.Sequential()
         for index, channels in enumerate(widths):
-            writes = axes.new(f"critic.{index}", channels)
+            writes = Axis(f"critic.{index}", channels, pinned=True)  # it is in no file: nothing is gained
             halves = index < len(widths) - 1
             layer = SpectralConv(reads, writes, 4 if halves else 3, stride=2 if halves else 1, padding=1)
             self.layers += nn.Sequential(layer, nn.LeakyReLU(SLOPE))
@@ -78,6 +78,7 @@ class Gan(nn.Module):
     """Generator and critic. Pictures are float [n, c, h, w] of 0..1, labels int64 [n], None without them."""
 
     encodes = False
+    only_teaches = ("critic",)
 
     def __init__(self, settings: GanSettings, shape: PictureShape, n_labels: int, axes: Axes) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ class Gan(nn.Module):
         latents = layout_of(Axis("latents", settings.latents, pinned=True))
         told = layout_of(Axis("labels", self.n_labels, pinned=True)) if self.n_labels else ()
         self.generator = ConvDecoder((*latents, *told), shape, settings.widths, axes)
-        self.critic = Critic(shape, settings.critic_widths, self.n_labels, axes)
+        self.critic = Critic(shape, settings.critic_widths, self.n_labels)
 
     def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Pictures of 0..1, float [n, c, h, w]."""

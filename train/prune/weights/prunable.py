@@ -13,7 +13,7 @@ def prunable(network: nn.Module, *, leave_out: Sequence[str] = (), biases: bool 
     """Name -> tensor of the trainable kernels and matrices of `network`, in its order.
 
     leave_out: names of layers or patterns ("stem*", "classes", "neck.lateral.0"); a layer's name stands for
-    all of its tensors. biases: they too. Norms are never pruned.
+    all of its tensors. biases: they too. Norms are never pruned, nor are parts that only teach the others.
     RecipeError for a pattern that matches nothing, naming near ones.
     """
     layers = {
@@ -23,12 +23,20 @@ def prunable(network: nn.Module, *, leave_out: Sequence[str] = (), biases: bool 
         for parameter_name, parameter in module.named_parameters(recurse=False)
         if parameter.requires_grad and (parameter.ndim > 1 or biases)
     }
+    layers = {name: layer for name, layer in layers.items() if name in answering(network)}
     for pattern in leave_out:
         check_named(pattern, layers, {name.rpartition(".")[0] for name in layers}, "layer")
         layers = {name: layer for name, layer in layers.items() if not is_named(name, pattern)}
     if not layers:
         raise RecipeError("nothing is left to prune; leave out fewer layers")
     return dict(layers)
+
+
+def answering(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that answers come from: all but those of parts that only teach the others, as the critic
+    of a GAN does; those are in no file, and rewound with the rest they keep all of their weights."""
+    parts = tuple(f"{part}." for part in getattr(network, "only_teaches", ()))
+    return {name: one for name, one in network.named_parameters() if not name.startswith(parts)}
 
 
 def check_named(pattern: str, names: Iterable[str], known: Iterable[str], kind: str) -> None:

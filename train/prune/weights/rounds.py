@@ -12,7 +12,7 @@ import torch
 from tombola.errors import TrainingError
 from tombola.train.drawing.tickets import draw_tickets
 from tombola.train.metrics.score import Score
-from tombola.train.prune.retrain import dense_score, reached, retrain
+from tombola.train.prune.retrain import check_learns, dense_score, reached, retrain
 from tombola.train.prune.weights.mask import MASK, Mask
 from tombola.train.prune.weights.next_mask import next_mask
 from tombola.train.prune.weights.rewind import Start, find_start
@@ -71,6 +71,7 @@ def find_tickets(
     folder = folder or run.with_name(f"{run.name}-tickets")
     keep_settings(folder, settings, run)
     task = open_task(dense.recipe_path)
+    check_learns(dense, task)
     wanted, dense_steps = dense_score(dense, task)
     rounds: list[Round] = []
     before = dense

@@ -39,7 +39,7 @@ class AutoencoderObjective(AllAtOnce):
         losses = {"reconstruction": (levels - images).square().sum((1, 2, 3)).mean()}
         if self.settings.sparse:
             losses["sparse"] = self.settings.sparse * code.abs().sum(1).mean()
-        if self.settings.contractive:
+        if self.settings.contractive and torch.is_grad_enabled():
             losses["contractive"] = self.settings.contractive * squared_jacobian(code, seen, direction).mean()
         return losses
 

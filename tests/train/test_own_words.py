@@ -10,7 +10,8 @@ import tombola.train.tasks.caption.task as caption_task
 from tests.toy_captions import write_toy
 from tombola.errors import RecipeError
 from tombola.train.networks.caption.search import BANNED, END
-from tombola.train.tasks.caption.task import CaptionTask, partly_own
+from tombola.train.tasks.caption.task import CaptionTask
+from tombola.train.tasks.caption.words_before import partly_own
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import open_task
 

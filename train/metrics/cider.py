@@ -39,13 +39,13 @@ class CiderD:
 
     def scores(self, captions: Sequence[Words]) -> NDArray[np.float64]:
         """float64 [pictures], 0 … 10, of one caption a picture; their mean is CIDEr-D."""
-        vectors = map(self._vector, captions)
-        return np.array(
-            [
-                SCALE * sum(_likeness(vector, one) for one in own) / len(own)
-                for vector, own in zip(vectors, self._references, strict=True)
-            ]
-        )
+        pictures = range(len(self._references))
+        return np.array([self.score(*pair) for pair in zip(captions, pictures, strict=True)])
+
+    def score(self, caption: Words, picture: int) -> float:
+        """0 … 10: a caption against the references of one picture."""
+        vector, own = self._vector(caption), self._references[picture]
+        return SCALE * sum(_likeness(vector, one) for one in own) / len(own)
 
     def _vector(self, words: Words) -> _Vector:
         weights = [

@@ -58,11 +58,15 @@ class CaptionLoss(Section):
     """Cross-entropy of each next word against (1 - label_smoothing) of it and the rest spread over all words;
     and attention · the mean over cells of (1 - the sum of the cell's weights)², so that each cell is looked
     at once (Xu et al. 2015, section 4.2.1). own_words: the share of the words before a word that are what the
-    network itself would have said there, at the end of training; it rises from 0 (Bengio et al. 2015)."""
+    network itself would have said there, at the end of training; it rises from 0 (Bengio et al. 2015).
+    self_critical: the share of the loss that is CIDEr-D's: of captions that the network draws, as many a
+    picture as people said but two at least, the better ones become more probable (Rennie et al. 2017). It is
+    for a network that says sentences already (start.weights), at a tenth of the rate."""
 
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     attention: float = Field(default=1.0, ge=0)
     own_words: float = Field(default=0.0, ge=0, le=1)
+    self_critical: float = Field(default=0.0, ge=0, le=1)
 
 
 class CaptionAnswer(Section):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -14,19 +15,21 @@ from torch.utils.data import Dataset
 from tombola.errors import DataError, RecipeError
 from tombola.train.data.captions import formats
 from tombola.train.data.captions.caption_set import Caption, CaptionSet, merge
-from tombola.train.data.captions.vocabulary import END, SIGNS, START, Vocabulary, count_words
+from tombola.train.data.captions.vocabulary import SIGNS, Vocabulary, count_words
 from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.captions import score_captions
 from tombola.train.metrics.score import Score
 from tombola.train.networks.caption.captioner import Captioner, build_captioner
-from tombola.train.networks.caption.search import BANNED, Found, Options, search
+from tombola.train.networks.caption.search import Found, Options, search
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
 from tombola.train.tasks.caption.batches import NOTHING, Batch, CaptionExamples, Example, collate
 from tombola.train.tasks.caption.maps import MapMemory
 from tombola.train.tasks.caption.recipe import CaptionAnswer, CaptionRecipe, CaptionSource
+from tombola.train.tasks.caption.self_critical import Critic
+from tombola.train.tasks.caption.words_before import partly_own, words_before
 from tombola.train.tasks.classify.batches import Request, plan_epoch
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.shares import check_layers
@@ -61,6 +64,10 @@ class CaptionTask:
         self.picture_input = recipe.picture.as_input()
         self._train_maps, self._valid_maps = MapMemory(), MapMemory()
 
+    @cached_property
+    def _critic(self) -> Critic:
+        return Critic(self.train_data.references, self.vocabulary)
+
     def check_test(self) -> None:
         data = self.recipe.data
         named = [name for source in data.test for name in (source.pictures, source.captions)]
@@ -72,10 +79,11 @@ class CaptionTask:
                 "the decoder's dropout would drop other units in each process; use one, or "
                 "network.decoder.dropout = 0"
             )
-        if self.recipe.loss.own_words > 0:
-            raise RecipeError(
-                "loss.own_words would draw other words in each process; use one, or set it to 0"
-            )
+        for key in ("own_words", "self_critical"):
+            if getattr(self.recipe.loss, key) > 0:
+                raise RecipeError(
+                    f"loss.{key} would draw other words in each process; use one, or set it to 0"
+                )
         check_layers(self.build_network(start=False), batch_norm='start.freeze = "encoder.last"')
 
     def recipe_toml(self) -> str:
@@ -118,8 +126,20 @@ class CaptionTask:
         return collate(examples, self.recipe.picture.size)
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:
-        settings = self.recipe.loss
-        maps, before = self._maps(network, batch), _words_before(batch.tokens)
+        maps, parts = self._maps(network, batch), {}
+        if (share := self.recipe.loss.self_critical) < 1:
+            told = self._told(network, maps, batch, moment)
+            parts = {name: (1 - share) * part for name, part in told.items()}
+        if share > 0:
+            longest = self.recipe.answer.max_length
+            parts["self_critical"] = share * self._critic.loss(
+                network, maps, batch.indices.tolist(), max(2, batch.tokens.shape[1]), longest
+            )
+        return parts
+
+    def _told(self, network: nn.Module, maps: Tensor, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """The losses of what people said, each word after true ones or in part the network's own."""
+        settings, before = self.recipe.loss, words_before(batch.tokens)
         if (share := settings.own_words * moment.step / moment.total_steps) > 0:
             before = partly_own(network, maps, before, share)
         logits, weights = network(maps, before)
@@ -154,7 +174,8 @@ class CaptionTask:
         return self._train_maps.get(indices).to(batch.tokens.device)
 
     def expected_losses(self) -> Mapping[str, float]:
-        return {"cross_entropy": math.log(len(self.vocabulary))}
+        told = 1 - self.recipe.loss.self_critical
+        return {"cross_entropy": told * math.log(len(self.vocabulary))} if told else {}
 
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
@@ -185,7 +206,7 @@ class CaptionTask:
         return Batch(batch.indices, batch.images_rgb_u8, batch.unknown, batch.tokens.roll(1, 0))
 
     def right_share(self, network: nn.Module, batch: Batch) -> float:
-        logits, _ = network(self._maps(network, batch), _words_before(batch.tokens))
+        logits, _ = network(self._maps(network, batch), words_before(batch.tokens))
         said = batch.tokens != NOTHING
         return float((logits.argmax(-1) == batch.tokens)[said].float().mean())
 
@@ -309,21 +330,3 @@ def _encoder(network: nn.Module) -> nn.Module:
 def _is_frozen(network: nn.Module) -> bool:
     """Whether the encoder's maps stay what they are."""
     return not any(parameter.requires_grad for parameter in _encoder(network).parameters())
-
-
-def partly_own(network: nn.Module, maps: Tensor, before: Tensor, share: float) -> Tensor:
-    """Words before int64 [P, N, T], of which a share, drawn by chance, are drawn from what the network says
-    there; all of them at once and after true words (Mihaylova & Martins 2019). START stays."""
-    with torch.no_grad():
-        logits, _ = network(maps, before[..., :-1])
-    logits[..., [END, *BANNED]] = -torch.inf  # what no word is said after
-    own = logits.float().softmax(-1).flatten(0, 2).multinomial(1).view_as(before[..., 1:])
-    is_own = torch.rand(own.shape, device=own.device) < share
-    return torch.cat([before[..., :1], torch.where(is_own, own, before[..., 1:])], -1)
-
-
-def _words_before(tokens: Tensor) -> Tensor:
-    """Targets int64 [P, N, T] -> what stands before each of them: START, then all but the last."""
-    before = torch.full_like(tokens, START)
-    before[..., 1:] = tokens[..., :-1]
-    return before.masked_fill(before == NOTHING, END)

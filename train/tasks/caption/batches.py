@@ -22,33 +22,36 @@ NOTHING = -100
 
 @dataclass(frozen=True)
 class Example:
-    """Picture `index`, uint8 [h, w, 3] as large as the network's or None where its map is known; and its
-    captions as tokens."""
+    """Picture `index`, uint8 [h, w, 3] as large as the network's or None where its map is known; which of all
+    looks it is; and its captions as tokens."""
 
     index: int
+    look: int
     image_rgb_u8: NDArray[np.uint8] | None
     tokens: list[list[int]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """indices: int64 [P], which pictures. images_rgb_u8: uint8 [M, 3, h, w], of those whose maps are not
-    known, in their order; unknown: int64 [M], their places in the batch. tokens: int64 [P, N, T], NOTHING
-    behind the end."""
+    """indices: int64 [P], which pictures; looks: int64 [P], which of all looks. images_rgb_u8: uint8
+    [M, 3, h, w], of those whose maps are not known, in their order; unknown: int64 [M], their places in the
+    batch. tokens: int64 [P, N, T], NOTHING behind the end."""
 
     indices: Tensor
+    looks: Tensor
     images_rgb_u8: Tensor
     unknown: Tensor
     tokens: Tensor
 
     def to(self, device: torch.device, **_: Any) -> "Batch":
         """The batch on another device."""
-        parts = (self.indices, self.images_rgb_u8, self.unknown, self.tokens)
+        parts = (self.indices, self.looks, self.images_rgb_u8, self.unknown, self.tokens)
         return Batch(*(part.to(device) for part in parts))
 
 
 class CaptionExamples(Dataset[Example]):
-    """Request -> Example; the work of a loader process. known: pictures whose maps need no picture."""
+    """Request -> Example; the work of a loader process. looks: how many changed versions of a picture there
+    are, 0 new ones each time; known: looks whose maps need no picture."""
 
     def __init__(
         self,
@@ -57,26 +60,37 @@ class CaptionExamples(Dataset[Example]):
         longest: int,
         size_hw: tuple[int, int],
         settings: WarpSettings | None,
+        looks: int,
         known: Container[int],
     ) -> None:
         self.data, self.vocabulary, self.longest = data, vocabulary, longest
-        self.size_hw, self.settings, self.known = size_hw, settings, known
+        self.size_hw, self.settings = size_hw, settings
+        self.looks, self.known = looks, known
 
     def __getitem__(self, request: Request) -> Example:
         cv2.setNumThreads(0)
-        image = None
-        if request.index not in self.known:
+        look, image = self._look(request), None
+        if look not in self.known:
             image = fit_picture(
                 self.data.read(request.index),
                 self.size_hw,
                 fit="stretch",
                 settings=self.settings,
-                rng=np.random.default_rng(request.seed),
+                rng=np.random.default_rng(look if self.looks and look >= 0 else request.seed),
             )
         captions = self.data.records[request.index].captions
         return Example(
-            request.index, image, [self.vocabulary.encode(caption, self.longest) for caption in captions]
+            request.index,
+            look,
+            image,
+            [self.vocabulary.encode(caption, self.longest) for caption in captions],
         )
+
+    def _look(self, request: Request) -> int:
+        """Below 0 an unchanged picture."""
+        if self.settings is None:
+            return -1 - request.index
+        return request.index * self.looks + request.seed % max(self.looks, 1)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -95,6 +109,7 @@ def collate(examples: Sequence[Example], size_hw: tuple[int, int]) -> Batch:
     stacked = np.stack(images) if images else np.zeros((0, *size_hw, 3), np.uint8)
     return Batch(
         torch.tensor([example.index for example in examples]),
+        torch.tensor([example.look for example in examples]),
         torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))),
         torch.tensor(unknown, dtype=torch.int64),
         torch.from_numpy(tokens),

@@ -30,12 +30,15 @@ class CaptionData(DataSettings):
 
     format: "karpathy" (Karpathy's JSON), "coco-captions", "flickr-tokens" (Flickr8k.token.txt) or "csv" (file
     and caption, a row a caption); the first alone has splits. least_count: a word that training captions say
-    less often is unknown. classes: the words, the place is the token; training fills them in. root: the
-    folder that all paths are meant from. rights: whose the pictures are.
+    less often is unknown. looks: with a frozen encoder, how many versions of a picture [augment] makes, whose
+    maps are computed once and kept in memory; 0 makes a new one each time. classes: the words, the place is
+    the token; training fills them in. root: the folder that all paths are meant from. rights: whose the
+    pictures are.
     """
 
     format: FormatName = "karpathy"
     least_count: int = Field(default=5, ge=1)
+    looks: int = Field(default=0, ge=0, le=100)
     train: tuple[CaptionSource, ...] = Field(min_length=1)
     valid: tuple[CaptionSource, ...] = ()
     test: tuple[CaptionSource, ...] = ()

@@ -63,6 +63,7 @@ class CaptionTask:
         self.valid_data = load_split(recipe, "valid") if recipe.data.valid else None
         self.picture_input = recipe.picture.as_input()
         self._train_maps, self._valid_maps = MapMemory(), MapMemory()
+        self._looks = 1 if recipe.augment == type(recipe.augment)() else recipe.data.looks
 
     @cached_property
     def _critic(self) -> Critic:
@@ -98,6 +99,11 @@ class CaptionTask:
         if start and not self.widths:
             start_network(network, self.recipe, self.vocabulary.words, LAYERS)
         freeze(network, self.recipe)
+        if self.recipe.data.looks and not _is_frozen(network):
+            raise RecipeError(
+                'data.looks keeps the maps of a frozen encoder; freeze it (start.freeze = "encoder.last"), '
+                "or set data.looks to 0"
+            )
         return network
 
     def prepare(self, network: nn.Module, moment: Moment) -> None:  # noqa: ARG002  # the same at any
@@ -119,6 +125,7 @@ class CaptionTask:
             self.recipe.answer.max_length,
             self.recipe.picture.size,
             self.recipe.augment if augmented else None,
+            self._looks,
             self._train_maps,
         )
 
@@ -165,13 +172,13 @@ class CaptionTask:
         encoder = _encoder(network)
         seen = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
         seen = seen.contiguous(memory_format=torch.channels_last)
-        if not _is_frozen(network) or self.recipe.augment != type(self.recipe.augment)():
+        if not self._looks or not _is_frozen(network):
             return encoder(seen)  # type: ignore[no-any-return]
-        indices: list[int] = batch.indices.tolist()
+        looks: list[int] = batch.looks.tolist()
         if len(batch.unknown):
             with torch.no_grad():
-                self._train_maps.keep([indices[place] for place in batch.unknown.tolist()], encoder(seen))
-        return self._train_maps.get(indices).to(batch.tokens.device)
+                self._train_maps.keep([looks[place] for place in batch.unknown.tolist()], encoder(seen))
+        return self._train_maps.get(looks).to(batch.tokens.device)
 
     def expected_losses(self) -> Mapping[str, float]:
         told = 1 - self.recipe.loss.self_critical
@@ -203,7 +210,7 @@ class CaptionTask:
         return bool((batch.tokens == batch.tokens[:1]).all())
 
     def mismatched(self, batch: Batch) -> Batch:
-        return Batch(batch.indices, batch.images_rgb_u8, batch.unknown, batch.tokens.roll(1, 0))
+        return Batch(batch.indices, batch.looks, batch.images_rgb_u8, batch.unknown, batch.tokens.roll(1, 0))
 
     def right_share(self, network: nn.Module, batch: Batch) -> float:
         logits, _ = network(self._maps(network, batch), words_before(batch.tokens))

@@ -56,7 +56,7 @@ def test_words_are_drawn_as_often_as_they_are_probable() -> None:
 
 
 def test_a_caption_that_stops_early_is_worth_less_than_one_that_ends() -> None:
-    references = [[("a", "cat", "runs")] * 2, [("a", "dog")] * 2]
+    references: list[list[tuple[str, ...]]] = [[("a", "cat", "runs")] * 2, [("a", "dog")] * 2]
     critic = Critic(references, Vocabulary(WORDS))
     scores = critic.scores(
         torch.tensor(

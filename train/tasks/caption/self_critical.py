@@ -60,7 +60,7 @@ def draw(network: Any, maps: Tensor, n: int, longest: int) -> Tensor:
         state = inner.decoder.start(memory, n, longest)
         last = torch.full((len(maps), n), START, device=maps.device)
         ended = torch.zeros_like(last, dtype=torch.bool)
-        tokens = []
+        tokens: list[Tensor] = []
         while len(tokens) < longest and not ended.all():
             logits, state, _ = inner.decoder.step(last, state, memory)
             chances = _allowed(logits).softmax(-1).flatten(0, 1)

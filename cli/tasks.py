@@ -55,7 +55,7 @@ TASKS = {
         ("tombola.cli.ask.classify", "classify"),
         "fashion-mnist-classifier.onnx",
         ("tombola.cli.evaluate.evaluate_classify", "report_classifier"),
-        ("idx", "cifar", "folder"),
+        ("idx", "cifar", "folder", "clips"),
         ("tombola.cli.data.look", "labels"),
         ("tombola.cli.data.look", "are_labels"),
         ("tombola.cli.data.look", "labels_of_recipe"),
@@ -93,9 +93,6 @@ def fetch(place: Place) -> Any:
 def ask_command(contract: "Contract", model: Path) -> str:
     """What asks a model file of this contract."""
     file = quote(str(model))
-    asked = (
-        f"photo.jpg --model {file} --save out"
-        if contract.signature.inputs[0].name == "image"
-        else f"--model {file} -o made.png"
-    )
-    return f"tombola {contract.task} {asked}"
+    asked = {"image": f"photo.jpg --model {file} --save out", "frames": f"clip.gif --model {file}"}
+    first = contract.signature.inputs[0].name
+    return f"tombola {contract.task} {asked.get(first, f'--model {file} -o made.png')}"

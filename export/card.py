@@ -21,6 +21,7 @@ def make_card(
     input_size_hw: tuple[int, int] | None,
     input_sides: str | None = None,
     input_fit: str = "",
+    input_frames: int | None = None,
 ) -> dict[str, Any]:
     """JSON-ready facts of a model file.
 
@@ -34,6 +35,7 @@ def make_card(
         **({} if input_size_hw is None else {"input_size_hw": list(input_size_hw)}),
         **({} if input_sides is None else {"input_sides": input_sides}),
         **({"input_fit": input_fit} if input_fit else {}),
+        **({} if input_frames is None else {"input_frames": input_frames}),
         "parity": {"of": STORED, **parity},
         **(
             {}

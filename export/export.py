@@ -76,7 +76,8 @@ def export_network(
     parity = check_parity(module, open_session(model), task, asking, defaults, questions)
     lost = None
     if half:
-        lost = rounding(module, exportable.wrap(trained).eval(), task, asking, defaults, questions)
+        more = exportable.more_outputs
+        lost = rounding(module, exportable.wrap(trained).eval(), task, asking, defaults, questions, more)
     parts = sizes(model.graph)
     contract = replace(
         promised,
@@ -88,6 +89,7 @@ def export_network(
             input_size_hw=exportable.input_size_hw,
             input_sides=exportable.input_sides,
             input_fit=exportable.input_fit,
+            input_frames=exportable.input_frames,
         ),
         probes=make_probes(model, task, asking, photos),
     )

@@ -25,6 +25,7 @@ class Exportable:
     input_sides: of which sides it depends that the graph halves a picture first; None where it does not.
     input_fit: whether the network sees the part in the middle ("crop") or all ("stretch"), where it tells
              where it looked; else "".
+    input_frames: how many frames of a clip it looks at; None where it takes none.
     example: the inputs that the exporter traces with.
     more_inputs: which of its task's signature's the file must be fed; more_outputs: which it answers; sides:
              its numbers for those of the signature.
@@ -42,6 +43,7 @@ class Exportable:
     input_size_hw: tuple[int, int] | None = None
     input_sides: Sides | None = None
     input_fit: str = ""
+    input_frames: int | None = None
     more_inputs: Sequence[str] = ()
     more_outputs: Sequence[str] = ()
     sides: Mapping[str, int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from tombola.export.writing import check_model_place, packed_name
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.train.evaluate import Named, Split
 from tombola.train.networks.axis import widths
+from tombola.train.networks.classify.clip import ClipNetwork
 from tombola.train.prune.dead import bury_dead
 from tombola.train.prune.shrink import in_blocks, shrink
 from tombola.train.prune.weights.mask import MASK
@@ -27,7 +28,7 @@ from tombola.train.tasks.table import TASKS, load_network, load_recipe
 # Weights are learned from pictures, whose rights bind whoever uses them.
 USE = "these weights may be used for what the rights of all pictures behind them allow (data, lineage)"
 
-# Tasks whose networks answer at once, so that what is dead in them can be told.
+# Tasks whose networks answer at once, so that what is dead in them can be told; not those of clips.
 _BURIED = ("classify", "detect", "generate")
 
 
@@ -55,7 +56,8 @@ def export_run(
     Raises what `load_network`, `read_rgb` and `export_network` raise.
     """
     network, recipe = load_network(run, weights, changes)
-    if (run / MASK).exists() and recipe.task in _BURIED and widths(network):
+    can_bury = recipe.task in _BURIED and not isinstance(network, ClipNetwork)
+    if (run / MASK).exists() and can_bury and widths(network):
         network = without_dead(network, recipe)
     row = EXPORTS[recipe.task]
     output = _place(output, recipe, packed=packed)

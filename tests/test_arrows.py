@@ -11,7 +11,7 @@ ROOMS = ("train", "export", "runtime", "cli")
 FOUR = {
     "cli": {"train", "export", "runtime", ""},
     "export": {"train", "runtime", ""},
-    "train": {"runtime.pictures", ""},
+    "train": {"runtime.pictures", "runtime.clips", ""},
     "runtime": set[str](),
 }
 # What all may import: how to fail, and how to tell where long work stands.

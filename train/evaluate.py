@@ -19,12 +19,13 @@ from tombola.train.data.labels import classify_formats
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.metrics.bootstrap import Interval, interval, picture_counts
 from tombola.train.metrics.captions import CaptionScores, score_captions
-from tombola.train.metrics.classification import ClassificationScores, score_classification
+from tombola.train.metrics.classification import ClassificationScores, score_classification, score_clips
 from tombola.train.regions.proposals_file import with_proposals
 from tombola.train.run.device import choose_device
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.caption import task as caption
 from tombola.train.tasks.classify import task as classify
+from tombola.train.tasks.classify.clip_task import clip_answers, clip_labels
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.scoring import DetectorScores, score_detector
 from tombola.train.tasks.generate.exhibits import sample_latents, to_pictures
@@ -104,8 +105,9 @@ def evaluate_model(
     tell: Tell = silent,
 ) -> Scores:
     """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for
-    detect; probabilities float32 [classes] for classify; words for caption. Where the pictures have
-    proposals, it is given them as well: proposals_xyxy float32 [k, 4] in the picture's pixels.
+    detect; probabilities float32 [classes] for classify, of a clip's path a ClipAnswer; words for caption.
+    Where the pictures have proposals, it is given them as well: proposals_xyxy float32 [k, 4] in the
+    picture's pixels.
 
     classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
     of a loaded model. Raises DataError and RecipeError.
@@ -114,7 +116,7 @@ def evaluate_model(
     answers = []
     for index in range(len(data)):
         given = data.records[index].proposals_xyxy if isinstance(data, DetectionSet) else None
-        answers.append(answer(data.picture(index, shrink), *([] if given is None else [given])))
+        answers.append(answer(_question(data, index, shrink), *([] if given is None else [given])))
         tell(index + 1, len(data))
     return _WAYS[task].score(answers, data)
 
@@ -200,6 +202,12 @@ def open_set(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
     return way.split(recipe, pictures.name, classes).fold(pictures.folds)
 
 
+def _question(data: Any, index: int, shrink: Shrink | None) -> Any:
+    """What a model is asked: a picture; of clips where one lies, which it reads itself."""
+    is_clip = isinstance(data, ClassificationSet) and data.steps is not None
+    return data.clip_path(index) if is_clip else data.picture(index, shrink)
+
+
 def _load_boxes(named: Named, classes: Sequence[str]) -> DetectionSet:
     if named.labels is None:
         raise DataError(f"the boxes of {named.pictures} are not said; give their annotations too")
@@ -228,12 +236,20 @@ def _score_words(captions: Sequence[Sequence[str]], data: CaptionSet) -> Caption
     return score_captions(captions, data.references)
 
 
-def _score_labels(probabilities: Sequence[Any], data: ClassificationSet) -> ClassificationScores:
-    return score_classification(np.asarray(probabilities), data.labels, data.classes)
+def _answer_labels(network: Any, recipe: Any, data: ClassificationSet, tell: Tell) -> Sequence[Any]:
+    if data.steps is None:
+        return list(classify.answers(network, recipe, data, tell))
+    return clip_answers(network, recipe, data, tell)
+
+
+def _score_labels(answers: Sequence[Any], data: ClassificationSet) -> ClassificationScores:
+    if data.steps is None:
+        return score_classification(np.asarray(answers), data.labels, data.classes)
+    return score_clips([one.probabilities for one in answers], clip_labels(data, answers), data.classes)
 
 
 _WAYS = {
     "detect": _Way(_load_boxes, detect.load_split, detect.answers, score_detector),
-    "classify": _Way(_load_labels, classify.load_split, classify.answers, _score_labels),
+    "classify": _Way(_load_labels, classify.load_split, _answer_labels, _score_labels),
     "caption": _Way(_load_captions, _split_captions, caption.answers, _score_words),
 }

@@ -20,7 +20,7 @@ from tombola.cli.options import Device
 from tombola.cli.polite import complain
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
-from tombola.errors import OutputError, PictureError
+from tombola.errors import ModelError, OutputError, PictureError
 from tombola.terminal_line import TerminalLine
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tombola.runtime.load import Task
     from tombola.runtime.model import Model
     from tombola.runtime.moving.read_ahead import ReadAhead
-    from tombola.runtime.moving.sources import Source
+    from tombola.runtime.moving.sources import Expansion, Source
 
 NAMES_SHOWN = 5
 
@@ -80,14 +80,21 @@ def answer_sources(
         from tombola.runtime.moving.read_ahead import ReadAhead
         from tombola.runtime.pictures.picture import MAX_PIXELS
 
-        files, failed = _expand(sources)
+        found, failed = _expand(sources)
         done = 0
-        if files:
+        if found:
             limit = MAX_PIXELS if max_pixels is None else max_pixels
             file = check_model(model_or_shipped(model, task), task=task)
+            takes_clips = "frames" in file.contract.more_inputs
+            if takes_clips and save is not None:
+                raise ModelError(
+                    "--save: the model looks at whole clips, on which it draws nothing; leave it out."
+                )
+            files = _files(found, takes_clips=takes_clips)
             # OpenCV is imported and the first picture read while onnxruntime opens the model.
             shrink = None if whole or save is not None else file.contract.shrink
-            pictures = ReadAhead([file for file in files if file.kind != "video"], limit, shrink)
+            read_ahead = [file for file in files if file.kind in ("picture", "stdin")]
+            pictures = ReadAhead(read_ahead, limit, shrink)
             paths = [file.path for file in files]
             job = _Job(
                 asked=ask(file.open(device.value, threads), paths),
@@ -109,14 +116,14 @@ def answer_sources(
         raise typer.Exit(1)
 
 
-def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
-    """The files that the sources stand for, each once, and how many sources stand for none.
+def _expand(sources: Sequence[str]) -> tuple[dict[str, "Expansion"], int]:
+    """What each source stands for, and how many stand for nothing.
 
-    What a folder or pattern holds beside them is named on stderr.
+    What a folder or pattern holds beside is named on stderr.
     """
     from tombola.runtime.moving.sources import expand
 
-    files: list[Source] = []
+    expansions: dict[str, Expansion] = {}
     failed = 0
     for source in sources:
         try:
@@ -125,10 +132,20 @@ def _expand(sources: Sequence[str]) -> tuple[list["Source"], int]:
             complain(error)
             failed += 1
             continue
-        files += found.sources
+        expansions[source] = found
         if found.passed_over:
             note(f"{source}: passed over {_listed(found.passed_over)}")
-    return list(dict.fromkeys(files)), failed
+    return expansions, failed
+
+
+def _files(expansions: dict[str, "Expansion"], *, takes_clips: bool) -> list["Source"]:
+    """The files that the sources stand for, each once."""
+    files = (
+        file
+        for name, found in expansions.items()
+        for file in (found.as_clips(name) if takes_clips else found.sources)
+    )
+    return list(dict.fromkeys(files))
 
 
 def _listed(paths: Sequence[Path]) -> str:
@@ -145,7 +162,9 @@ def _listed(paths: Sequence[Path]) -> str:
 def _try_one(job: _Job[AnswerT], file: "Source") -> bool:
     """Whether it could be done; if not, the reason is on stderr."""
     try:
-        if file.kind == "video":
+        if file.kind == "clip":
+            _one_clip(job, file.path)
+        elif file.kind == "video":
             _one_video(job, file.path)
         else:
             _one_picture(job, file)
@@ -184,8 +203,23 @@ def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
     typer.echo("\n".join([_headline(path, answer.size_hw, what, speed, saved), *lines]))
 
 
+def _one_clip(job: _Job[AnswerT], path: Path) -> None:
+    if str(path) == "-":
+        raise PictureError("-: a clip cannot come on stdin; save it to a file and name that.")
+    started = perf_counter()
+    answer = job.asked.answer(path, path)
+    latency_ms = (perf_counter() - started) * 1000
+    if job.form == "json":
+        typer.echo(_json_line(job, path, answer, {}))
+    else:
+        speed = f"{latency_ms:.0f} ms on {job.asked.model.device}, reading included"
+        headline = _headline(path, answer.size_hw, job.asked.telling.headline(answer), speed, None)
+        typer.echo("\n".join([headline, *job.asked.telling.lines(answer, job.columns)]))
+
+
 def _one_video(job: _Job[AnswerT], path: Path) -> None:
-    from tombola.runtime.moving.video import Video, annotate_video
+    from tombola.runtime.clips.video import Video
+    from tombola.runtime.moving.video import annotate_video
     from tombola.runtime.moving.video_writer import CODECS, plays_in_browsers
 
     started = perf_counter()

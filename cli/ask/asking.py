@@ -85,10 +85,10 @@ class Beside(Protocol[ToldT]):
 class Asked(Generic[AnswerT]):
     """A loaded model, the question that the command's options make of it, and how to tell the answer.
 
-    answer: of a picture, or a frame, and the path that it came from.
+    answer: of a picture, a frame, or where a clip lies; and the path that it came from.
     """
 
     model: "Model"
-    answer: "Callable[[NDArray[np.uint8] | Picture, Path], AnswerT]"
+    answer: "Callable[[NDArray[np.uint8] | Picture | Path, Path], AnswerT]"
     telling: Telling[AnswerT]
     besides: Sequence[Beside[AnswerT]] = ()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tombola.runtime.pictures.picture import Picture
     from tombola.runtime.tasks.classify.answer import Classification
     from tombola.runtime.tasks.classify.model import Classifier
 
@@ -52,25 +53,34 @@ def classify(
     """Say what pictures and videos show.
 
     Prints the most probable classes of each picture; of a video, how many frames each class was the
-    best of. Writes nothing unless --save or --attention names a folder; where a model looked, those tell
-    alone that were trained to. A source that cannot be read is named on stderr, the others are done, and
-    the exit code is 1.
+    best of. A model that looks at clips is given each animated picture, video or folder of frames as a
+    whole, and names it, or each of its frames. Writes nothing unless --save or --attention names a folder;
+    where a model looked, those tell alone that were trained to. A source that cannot be read is named on
+    stderr, the others are done, and the exit code is 1.
 
     \b
     Example:
       tombola classify photo.jpg
       tombola classify photo.jpg --top 1 --save out
       tombola classify photos/ clip.mp4 --top 5 --json
+      tombola classify clip.gif --model clips.onnx
     """
 
     def ask(classifier: "Classifier", paths: list[Path]) -> Asked["Classification"]:
+        from tombola.runtime.pictures.picture import MAX_PIXELS
+
         if attention is not None and "attention" not in classifier.contract.more_outputs:
             raise ModelError(
                 "--attention: the model does not tell where it looks; train one with "
                 'network.pooling = "attention", or leave the option out.'
             )
         besides = [] if attention is None else [AttentionFolder(attention, paths, _looked)]
-        return Asked(classifier, lambda picture, _: classifier(picture), ClassifyTelling(top), besides)
+        limit = MAX_PIXELS if max_pixels is None else max_pixels
+
+        def answer(source: "NDArray[np.uint8] | Picture | Path", _: Path) -> "Classification":
+            return classifier(source, max_pixels=limit)
+
+        return Asked(classifier, answer, ClassifyTelling(top), besides)
 
     answer_sources(
         sources,

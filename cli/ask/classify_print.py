@@ -1,9 +1,10 @@
 """What `tombola classify` tells of classes: tables for people, JSON for programs."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tombola.cli.table import GAP, table
+from tombola.cli.table import GAP, counted, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +20,20 @@ class ClassifyTelling:
     top: int
 
     def headline(self, classification: "Classification") -> str:
-        """The best class and its probability."""
-        return f"{classification.name} {classification.probability:.3f}"
+        """The best class and its probability; of a clip how many frames were looked at."""
+        best = f"{classification.name} {classification.probability:.3f}"
+        seen = classification.places
+        return best if seen is None else f"{best} over {counted(len(seen), 'frame')}"
 
     def lines(self, classification: "Classification", columns: int | None) -> list[str]:
-        """A row for each class, best first."""
+        """A row for each class, best first; of a clip whose frames have names, one for each stretch of
+        frames of one name."""
+        if classification.places is not None and classification.frames:
+            rows = [
+                (f"{places[0]} to {places[-1]}" if len(places) > 1 else str(places[0]), name)
+                for name, places in _stretches(classification)
+            ]
+            return table(("frames", "name"), rows, "<<", indent=GAP, columns=columns)
         if self.top == 1:
             return []
         rows = [(one.name, f"{one.probability:.3f}") for one in classification.top(self.top)]
@@ -44,6 +54,13 @@ class ClassifyTelling:
     def tally(self) -> "ClassifyTally":
         """An empty count."""
         return ClassifyTally()
+
+
+def _stretches(classification: "Classification") -> list[tuple[str, list[int]]]:
+    """Names of frames that follow each other, and which frames they are of."""
+    assert classification.places is not None
+    named = zip((frame.name for frame in classification.frames), classification.places.tolist(), strict=True)
+    return [(name, [place for _, place in own]) for name, own in groupby(named, key=lambda pair: pair[0])]
 
 
 class ClassifyTally:

@@ -93,8 +93,10 @@ def check_parity(
             try:
                 comparisons.append(compare(module, session, task, question, options, asking.share))
             except ExportError:
+                more = _names(session)
                 if not (
-                    asking.breaks_ties and _is_undecided(module, TASKS[task], question, options, asking.share)
+                    asking.breaks_ties
+                    and _is_undecided(module, TASKS[task], question, options, asking.share, more)
                 ):
                     raise
                 undecided += 1
@@ -121,7 +123,7 @@ def compare(
     """
     yardstick = TASKS[task].yardstick
     found = answer(session, task, question, options)
-    wanted = _torch_answer(module, TASKS[task], question, options)
+    wanted = _torch_answer(module, TASKS[task], question, options, _names(session))
     differences = yardstick.differences(found, wanted, share)
     if differences is None or not all(one.is_small for one in differences):
         apart = (
@@ -144,10 +146,12 @@ def rounding(
     asking: Asking,
     defaults: Options,
     questions: Sequence[Question],
+    more_outputs: Sequence[str] = (),
 ) -> Parity:
     """How far the network with rounded weights is from the one that was trained, both in PyTorch.
 
-    A measurement, no gate. `undecided` counts the answers in which a choice tipped: another number of boxes.
+    more_outputs: those of the task's that both answer. A measurement, no gate. `undecided` counts the answers
+    in which a choice tipped: another number of boxes.
     """
     yardstick = TASKS[task].yardstick
     comparisons = []
@@ -156,10 +160,10 @@ def rounding(
         if sum(array.size for array in question.feeds.values()) > _MOST_NUMBERS:
             continue
         for options in asking.options(defaults):
-            wanted = _torch_answer(trained, TASKS[task], question, options)
-            differences = yardstick.differences(
-                _torch_answer(rounded, TASKS[task], question, options), wanted
+            wanted, found = (
+                _torch_answer(one, TASKS[task], question, options, more_outputs) for one in (trained, rounded)
             )
+            differences = yardstick.differences(found, wanted)
             if differences is None:
                 tipped += 1
                 continue
@@ -172,32 +176,44 @@ def answer(
     session: ort.InferenceSession, task: str, question: Question, options: Options
 ) -> dict[str, NDArray[Any]]:
     """What the file says to one question: output name -> array."""
-    names = [output.name for output in session.get_outputs()]
+    names = _names(session)
     values = session.run(names, {**question.feeds, **TASKS[task].signature.option_feeds(options)})
     return dict(zip(names, values, strict=True))
 
 
-def _torch_answer(module: nn.Module, task: Task, question: Question, options: Options) -> Arrays:
-    signature = task.signature.with_more(question.feeds)
+def _names(session: ort.InferenceSession) -> list[str]:
+    """What the file answers."""
+    return [output.name for output in session.get_outputs()]
+
+
+def _torch_answer(
+    module: nn.Module, task: Task, question: Question, options: Options, more_outputs: Sequence[str]
+) -> Arrays:
+    signature = task.signature.with_more(question.feeds, more_outputs)
     feeds = {**question.feeds, **signature.option_feeds(options)}
     fed = [torch.from_numpy(feeds[spec.name]) for spec in (*signature.inputs, *signature.optional_inputs)]
     with torch.no_grad():
         values = module(*fed)
-    # Not all files of a task answer what stands last.
-    outputs = (*signature.outputs, *signature.more_outputs)
-    return {spec.name: np.asarray(value) for spec, value in zip(outputs, values, strict=False)}
+    return {spec.name: np.asarray(value) for spec, value in zip(signature.outputs, values, strict=True)}
 
 
-def _is_undecided(module: nn.Module, task: Task, question: Question, options: Options, share: float) -> bool:
+def _is_undecided(
+    module: nn.Module,
+    task: Task,
+    question: Question,
+    options: Options,
+    share: float,
+    more_outputs: Sequence[str],
+) -> bool:
     """Whether PyTorch's own answer changes when all weights move by a few roundings."""
-    wanted = _torch_answer(module, task, question, options)
+    wanted = _torch_answer(module, task, question, options, more_outputs)
     for seed in range(_NUDGES):
         nudged = copy.deepcopy(module)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for weight in nudged.parameters():
                 weight.mul_(1 + _NUDGE * torch.randn(weight.shape, generator=generator))
-        found = _torch_answer(nudged, task, question, options)
+        found = _torch_answer(nudged, task, question, options, more_outputs)
         differences = task.yardstick.differences(found, wanted, share)
         if differences is None or not all(one.is_small for one in differences):
             return True

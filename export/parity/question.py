@@ -35,15 +35,21 @@ class Question:
     feeds: Arrays
 
     @property
+    def _is_seen(self) -> bool:
+        return "image" in self.feeds or "frames" in self.feeds
+
+    @property
     def size_hw(self) -> tuple[int, ...]:
-        """Height and width of the picture; of a task without one, the sides of the first input."""
-        if "image" in self.feeds:
-            height, width = self.feeds["image"].shape[:2]
+        """Height and width of the picture, or the frames; of a task without, the sides of the first input."""
+        if self._is_seen:
+            height, width = (self.feeds["image"] if "image" in self.feeds else self.feeds["frames"][0]).shape[
+                :2
+            ]
             return height, width
         return next(iter(self.feeds.values())).shape
 
     def __str__(self) -> str:
-        unit = " px" if "image" in self.feeds else ""
+        unit = " px" if self._is_seen else ""
         return f"the {self.name} {'picture' if unit else 'input'} of {size_text(self.size_hw)}{unit}"
 
 

@@ -11,6 +11,7 @@ from tombola.export.tasks.caption import exportable as caption
 from tombola.export.tasks.caption.asking import CaptionAsking
 from tombola.export.tasks.classify import answers as classify_answers
 from tombola.export.tasks.classify import exportable as classify
+from tombola.export.tasks.classify.asking import ClipAsking
 from tombola.export.tasks.detect import answers as detect_answers
 from tombola.export.tasks.detect import exportable as detect
 from tombola.export.tasks.detect.asking import DetectAsking
@@ -50,7 +51,7 @@ EXPORTS = {
         "classifier.onnx",
         classify.of_recipe,
         classify.photos_of,
-        lambda _: PictureAsking(),
+        lambda contract: ClipAsking() if contract.more_inputs else PictureAsking(),
         classify_answers.answers,
     ),
     "generate": ExportTask("generator.onnx", generate.of_recipe, generate.photos_of, asking_of),

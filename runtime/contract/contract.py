@@ -25,6 +25,7 @@ MAX_CARD_DEPTH = 32
 # What a file may say that it takes and gives beyond what all of its task do.
 MORE = ("more_inputs", "more_outputs")
 MOST_SIDE = 1_000_000
+MOST_FRAMES = 4096
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -82,6 +83,7 @@ class Contract:
               are at least twice `input_size_hw`, so whoever feeds it may do that before (see `Shrink`);
               `input_fit` "crop" or "stretch": whether the network sees the part in the middle that has the
               shape of its picture, or all;
+              `input_frames` how many frames of a clip the network looks at, where it looks at clips;
               `probe_tolerance` >= 1 widens what `verify` allows, for files whose answers differ a little
               between processors (int8).
     probes:   questions and expected answers for `tombola verify`.
@@ -271,6 +273,11 @@ def _check_card(card: Mapping[str, Any]) -> None:
     if card.get("input_fit", "crop") not in ("crop", "stretch"):
         raise ModelError(
             f"tombola.card: input_fit must be 'crop' or 'stretch', but is {card['input_fit']!r}."
+        )
+    frames = card.get("input_frames", 1)
+    if not isinstance(frames, int) or isinstance(frames, bool) or not 1 <= frames <= MOST_FRAMES:
+        raise ModelError(
+            f"tombola.card: input_frames must be a whole number from 1 to {MOST_FRAMES:,}, but is {frames!r}."
         )
     tolerance = card.get("probe_tolerance", 1)
     if not _is_finite(tolerance) or tolerance < 1:

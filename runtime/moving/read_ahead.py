@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from threading import Thread
 
 from tombola.errors import PictureError
-from tombola.runtime.moving.container import container_of
+from tombola.runtime.clips.container import container_of
 from tombola.runtime.moving.sources import Source
 from tombola.runtime.pictures.picture import Picture, read_picture
 from tombola.runtime.pictures.shrink import Shrink

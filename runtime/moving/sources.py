@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from tombola.errors import PictureError
-from tombola.runtime.moving.container import container
+from tombola.runtime.clips.container import container
+from tombola.runtime.clips.folders import is_frames
 from tombola.runtime.pictures.suffixes import PICTURE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
@@ -22,10 +23,11 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Source:
-    """One file to look at, and whether it is a picture or a video; or the picture that comes on stdin."""
+    """One file to look at, and whether it is a picture or a video; or the picture that comes on stdin. A
+    "clip" is looked at as a whole: a file, or a folder of frames."""
 
     path: Path
-    kind: Literal["picture", "video", "stdin"]
+    kind: Literal["picture", "video", "stdin", "clip"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Expansion:
 
     sources: list[Source]
     passed_over: list[Path]
+
+    def as_clips(self, name: str) -> list[Source]:
+        """The same for a model that looks at clips; `name` is what was expanded. A folder of frames is one
+        clip."""
+        folder = Path(name)
+        if folder.is_dir() and is_frames(folder):
+            return [Source(folder, "clip")]
+        return [Source(one.path, "clip") for one in self.sources]
 
 
 def expand(source: str | os.PathLike[str]) -> Expansion:

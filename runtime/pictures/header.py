@@ -100,6 +100,11 @@ def _png(data: bytes) -> PictureHeader:
     return PictureHeader("PNG", (height, width), is_whole=False)
 
 
+def is_animated_webp(head: bytes) -> bool:
+    """Whether a file that begins with `head`, of which 21 bytes are enough, is a WebP of several frames."""
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & 2)
+
+
 def _webp(data: bytes) -> PictureHeader:
     (riff_bytes,) = struct.unpack_from("<I", data, 4)
     is_whole = len(data) >= riff_bytes + 8

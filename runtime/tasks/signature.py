@@ -21,6 +21,7 @@ class TensorSpec:
     A dimension is an int, or a name where it varies; `shape` is None where a file does not state it. The
     dimension named "classes" is as long as the labels are.
     least, most: the range of an optional input's value, both included.
+    instead_of: of an input that only some files have, the one that these do not have for it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class TensorSpec:
     shape: tuple[int | str, ...] | None
     least: float = -math.inf
     most: float = math.inf
+    instead_of: str = ""
 
     def __str__(self) -> str:
         dims = "any shape" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
@@ -74,7 +76,9 @@ class Signature:
         are named."""
         fed = tuple(spec for spec in self.more_inputs if spec.name in inputs)
         answered = tuple(spec for spec in self.more_outputs if spec.name in outputs)
-        return replace(self, inputs=(*self.inputs, *fed), outputs=(*self.outputs, *answered))
+        replaced = {spec.instead_of for spec in fed}
+        kept = tuple(spec for spec in self.inputs if spec.name not in replaced)
+        return replace(self, inputs=(*kept, *fed), outputs=(*self.outputs, *answered))
 
     def option(self, name: str) -> TensorSpec:
         """The optional input `name`; ModelError where the task has no such option."""
@@ -99,6 +103,8 @@ class Signature:
 
 # What every task that looks at pictures takes.
 IMAGE = TensorSpec("image", "uint8", ("height", "width", 3))
+# What the files of those tasks take that look at clips: frames in their order.
+FRAMES = TensorSpec("frames", "uint8", ("n", "height", "width", 3), instead_of="image")
 
 
 def check_tensors(

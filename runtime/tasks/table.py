@@ -50,6 +50,12 @@ def noise_picture(size_hw: tuple[int, int], _: Signature | None = None) -> Array
     return {"image": np.random.default_rng(0).integers(0, 256, (*size_hw, 3), np.uint8)}
 
 
+def noise_picture_and_clip(size_hw: tuple[int, int], _: Signature) -> Arrays:
+    """Feeds of a classifier: noise, and eight frames of it."""
+    frames = np.random.default_rng(0).integers(0, 256, (8, *size_hw, 3), np.uint8)
+    return {**noise_picture(size_hw), "frames": frames}
+
+
 def noise_and_boxes(size_hw: tuple[int, int], _: Signature) -> Arrays:
     """Feeds of a detector: noise and, for files that are given proposals, some boxes in it."""
     rng = np.random.default_rng(0)
@@ -77,7 +83,7 @@ def noise_latents(size_hw: tuple[int, int], signature: Signature) -> Arrays:
 
 TASKS = {
     "detect": Task(DETECT, check_detections, Detector, DetectYardstick(), noise_and_boxes),
-    "classify": Task(CLASSIFY, check_probabilities, Classifier, ClassifyYardstick(), noise_picture),
+    "classify": Task(CLASSIFY, check_probabilities, Classifier, ClassifyYardstick(), noise_picture_and_clip),
     "generate": Task(GENERATE, check_pictures, Generator, GenerateYardstick(), noise_latents),
     "caption": Task(CAPTION, check_captions, Captioner, CaptionYardstick(), noise_picture),
 }

@@ -243,7 +243,7 @@ class Terminated(FakeCamera):
 def test_what_was_recorded_is_kept(
     tombola: Tombola, monkeypatch: pytest.MonkeyPatch, kind: type[FakeCamera], fault: str, suffix: str
 ) -> None:
-    from tombola.runtime.moving.video import Video
+    from tombola.runtime.clips.video import Video
 
     clock = [0.0]
 

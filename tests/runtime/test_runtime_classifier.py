@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 import tombola
 from tombola.errors import ModelError, PictureError
+from tombola.runtime.clips.video import Video
 from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import inspect_model, load
-from tombola.runtime.moving.video import Video, annotate_video
+from tombola.runtime.moving.video import annotate_video
 from tombola.runtime.session.bench import bench
 from tombola.runtime.tasks.caption.model import Captioner
 from tombola.runtime.tasks.classify.answer import Classification

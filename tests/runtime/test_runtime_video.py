@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tombola.errors import OutputError, PictureError
+from tombola.runtime.clips.video import Video
 from tombola.runtime.moving.recording import record
-from tombola.runtime.moving.video import Video, annotate_video
+from tombola.runtime.moving.video import annotate_video
 from tombola.runtime.moving.video_writer import CODECS, write_video
 from tombola.runtime.tasks.detect.answer import Detections
 from tombola.runtime.tasks.detect.model import Detector

@@ -11,8 +11,8 @@ from tombola.errors import RecipeError
 from tombola.train.networks.axis import Axes, Axis, members
 from tombola.train.networks.caption.attention import Attention
 from tombola.train.networks.caption.captioner import CaptionerSettings, build_captioner
-from tombola.train.networks.caption.cells import CELLS, CellName, GruCell, LstmCell, RnnCell
 from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
+from tombola.train.networks.layers.cells import CELLS, CellName, GruCell, LstmCell, RnnCell
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """How good a classifier is: the share of labels it finds, and what it takes for what."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,14 @@ class ClassificationScores:
     classes    names by label
     confusions int64 [classes, classes], pictures by what they are (row) and what they are taken for (column)
     top5       share of the pictures, 0..1, whose label is among the five most probable ones
-    right      bool [pictures], whether the most probable label is the right one
+    right      bool [pictures], whether the most probable label is the right one; of clips whose frames have
+               labels the share of these, 0..1
     """
 
     classes: tuple[str, ...]
     confusions: NDArray[np.int64]
     top5: float
-    right: NDArray[np.bool_]
+    right: NDArray[np.bool_] | NDArray[np.float64]
 
     @property
     def pictures(self) -> int:
@@ -96,6 +97,16 @@ def score_classification(
         top5=float(among.mean()),
         right=order[:, 0] == labels,
     )
+
+
+def score_clips(
+    probabilities: Sequence[NDArray[np.floating]], labels: Sequence[NDArray[np.int64]], classes: Sequence[str]
+) -> ClassificationScores:
+    """Score clips of which each has rows [rows, classes] and as many labels: one, or one for each frame.
+    `right` is the share of each clip's frames, for those of one clip are no chance draws. Errors as above."""
+    scores = score_classification(np.concatenate(probabilities), np.concatenate(labels), classes)
+    ends = np.cumsum([len(own) for own in labels])[:-1]
+    return replace(scores, right=np.array([part.mean() for part in np.split(scores.right, ends)]))
 
 
 def count_confusions(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tombola.train.networks.caption.cells import CellName
+from tombola.train.networks.layers.cells import CellName
 from tombola.train.studies.descend import descend
 
 SYMBOLS, UNITS, BATCH, JUDGED = 4, 32, 32, 500

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tombola.train.drawing.spreads import draw_spreads
 from tombola.train.networks.caption.attention import AttentionName
-from tombola.train.networks.caption.cells import CellName
+from tombola.train.networks.layers.cells import CellName
 from tombola.train.run.folder import write_atomic
 from tombola.train.studies import bottleneck, memory_by_lag
 

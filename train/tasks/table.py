@@ -7,12 +7,14 @@ from typing import Any
 
 from tombola.errors import RecipeError
 from tombola.train.metrics.score import Score
+from tombola.train.networks.classify.clip import ClipSettings
 from tombola.train.recipe.faults import brief
 from tombola.train.recipe.recipe import Recipe, read_toml, validate
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.caption import task as caption
 from tombola.train.tasks.caption.recipe import CaptionRecipe
 from tombola.train.tasks.classify import task as classify
+from tombola.train.tasks.classify.clip_task import ClipTask
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
 from tombola.train.tasks.detect import task as detect
 from tombola.train.tasks.detect.recipe import DetectRecipe
@@ -33,9 +35,15 @@ class Row:
     score: Score
 
 
+def _classify_task(recipe: ClassifyRecipe, widths: Mapping[str, int] | None = None) -> classify.ClassifyTask:
+    """Of pictures or of clips, as the network is."""
+    is_of_clips = isinstance(recipe.network, ClipSettings)
+    return ClipTask(recipe, widths) if is_of_clips else classify.ClassifyTask(recipe, widths)
+
+
 TASKS = {
     "detect": Row(DetectRecipe, detect.DetectTask, detect.build, detect.DetectTask.score),
-    "classify": Row(ClassifyRecipe, classify.ClassifyTask, classify.build, classify.ClassifyTask.score),
+    "classify": Row(ClassifyRecipe, _classify_task, classify.build, classify.ClassifyTask.score),
     "generate": Row(GenerateRecipe, generate.GenerateTask, generate.build, generate.GenerateTask.score),
     "caption": Row(CaptionRecipe, caption.CaptionTask, caption.build, caption.CaptionTask.score),
 }

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import torch
 
 from tombola.export.exportable import Exportable, check_width
-from tombola.export.parity.photos import some_photos
+from tombola.export.parity.photos import PictureSet, some_photos
 from tombola.export.parity.question import Photo, PictureAsking
-from tombola.export.tasks.classify.wrap import ClassifyPicture, LookAtPicture
+from tombola.export.tasks.classify.asking import ClipAsking
+from tombola.export.tasks.classify.wrap import ClassifyPicture, LookAtPicture, NameClip
+from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.networks.classify.backbone_classifier import BackboneClassifier
 from tombola.train.networks.classify.classifiers import Classifier
+from tombola.train.networks.classify.clip import ClipNetwork
 from tombola.train.networks.classify.patches import Patches
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
@@ -44,11 +47,55 @@ def exportable_classifier(
     )
 
 
-def of_recipe(network: Classifier, recipe: ClassifyRecipe) -> Exportable:
+def exportable_clips(
+    network: ClipNetwork, picture_input: ClassifierInput, labels: Sequence[str], most_frames: int
+) -> Exportable:
+    """A trained classifier of clips; `most_frames` of a clip are to be fed. Else as above."""
+    height, width = picture_input.size_hw
+    check_width(network.head.out_features, labels)
+    return Exportable(
+        task="classify",
+        network=network,
+        wrap=lambda folded: NameClip(folded, picture_input),
+        asking=ClipAsking(),
+        example=(torch.zeros((5, 2 * height + 37, 2 * width + 11, 3), dtype=torch.uint8),),
+        labels=labels,
+        input_size_hw=picture_input.shrink.wanted_hw,
+        input_sides=picture_input.shrink.sides,
+        input_frames=most_frames,
+        more_inputs=("frames",),
+        more_outputs=("frame_probabilities",) if network.of_frames else (),
+        parity_sizes_hw=((height, width), (height, 3 * width), (3 * height, width)),
+    )
+
+
+def of_recipe(network: Classifier | ClipNetwork, recipe: ClassifyRecipe) -> Exportable:
     """The network of a run, as its recipe has it."""
-    return exportable_classifier(network, recipe.picture.as_input(), recipe.data.classes)
+    picture, classes = recipe.picture, recipe.data.classes
+    if isinstance(network, ClipNetwork):
+        return exportable_clips(network, picture.as_input(), classes, picture.frames)
+    return exportable_classifier(network, picture.as_input(), classes)
 
 
 def photos_of(recipe: ClassifyRecipe) -> list[Photo]:
-    """A few pictures that the run did not train on."""
-    return some_photos(lambda split: load_split(recipe, split, recipe.data.classes))
+    """A few pictures or clips that the run did not train on."""
+
+    def load(split: str) -> PictureSet:
+        data = load_split(recipe, split, recipe.data.classes)
+        return data if data.steps is None else _Clips(data, recipe)
+
+    return some_photos(load)
+
+
+class _Clips:
+    """Clips by number, as their frames."""
+
+    def __init__(self, data: ClassificationSet, recipe: ClassifyRecipe) -> None:
+        self.data, self.recipe = data, recipe
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def read(self, index: int) -> Photo:
+        picture = self.recipe.picture
+        return self.data.clip(index, picture.frames, picture.as_input().shrink).frames_rgb_u8

@@ -18,10 +18,14 @@ class Prediction:
     label: int
     name: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; the probability to 0.000001."""
+        return {"name": self.name, "label": self.label, "probability": round(self.probability, 6)}
+
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """How probable each class is for one picture. The array is read-only.
+    """How probable each class is for one picture, or one clip. The arrays are read-only.
 
     probabilities: float32 [classes], 0..1, adding up to 1.
     labels:        the class names, in the same order.
@@ -29,6 +33,9 @@ class Classification:
     attention:     float32 [rows, columns], how much each cell of the part `seen` mattered, their sum 1; None
                    of models that do not tell.
     seen:          top, left, height and width in pixels of what the network saw of the picture.
+    frame_probabilities: float32 [n, classes], the same for each frame that was looked at, of models that name
+                   frames; else None. probabilities are their mean.
+    places:        int64 [n], which frames of the clip were looked at, from 0; None of pictures.
     """
 
     probabilities: NDArray[np.float32]
@@ -36,11 +43,13 @@ class Classification:
     size_hw: tuple[int, int]
     attention: NDArray[np.float32] | None = None
     seen: tuple[int, int, int, int] | None = None
+    frame_probabilities: NDArray[np.float32] | None = None
+    places: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        self.probabilities.setflags(write=False)
-        if self.attention is not None:
-            self.attention.setflags(write=False)
+        for array in (self.probabilities, self.attention, self.frame_probabilities, self.places):
+            if array is not None:
+                array.setflags(write=False)
 
     def __len__(self) -> int:
         """How many classes there are."""
@@ -91,18 +100,26 @@ class Classification:
             Prediction(float(self.probabilities[label]), label, self.labels[label]) for label in order
         )
 
+    @property
+    def frames(self) -> "tuple[Classification, ...]":
+        """What each frame shows, of models that name frames; else none."""
+        rows = () if self.frame_probabilities is None else self.frame_probabilities
+        return tuple(Classification(row, self.labels, self.size_hw) for row in rows)
+
     def to_dict(self, k: int | None = None) -> dict[str, Any]:
-        """JSON-ready: size_hw, and name, label and probability (to 0.000001) of the `k` best classes.
+        """JSON-ready: size_hw, and name, label and probability (to 0.000001) of the `k` best classes; of
+        models that name frames the best class of each frame too.
 
         None is all classes; best first.
         """
-        return {
+        told: dict[str, Any] = {
             "size_hw": list(self.size_hw),
-            "classes": [
-                {"name": one.name, "label": one.label, "probability": round(one.probability, 6)}
-                for one in self.top(len(self.labels) if k is None else k)
-            ],
+            "classes": [one.to_dict() for one in self.top(len(self.labels) if k is None else k)],
         }
+        if self.places is not None and self.frame_probabilities is not None:
+            rows = zip(self.places.tolist(), self.frames, strict=True)
+            told["frames"] = [{"frame": place, **one.best.to_dict()} for place, one in rows]
+        return told
 
     def draw(self, image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a copy of the picture, uint8 [height, width, 3] RGB, the best class in its top left corner.

@@ -11,8 +11,8 @@ ATTENTION_TOLERANCE = 1e-2
 
 
 class ClassifyYardstick:
-    """Every probability within 1e-3; by class and not by rank, so that a tie may be broken otherwise.
-    Attention, where there is one, within 1e-2."""
+    """Every probability within 1e-3, those of frames too; by class and not by rank, so that a tie may be
+    broken otherwise. Attention, where there is one, within 1e-2."""
 
     counted = "probabilities"
 
@@ -34,6 +34,11 @@ class ClassifyYardstick:
             return None
         largest = float(np.abs(one - other).max(initial=0.0))
         allowed = factor * PROBABILITY_TOLERANCE
+        if "frame_probabilities" in wanted:
+            rows, others = found["frame_probabilities"], wanted["frame_probabilities"]
+            if rows.shape != others.shape:
+                return None
+            largest = max(largest, float(np.abs(rows - others).max(initial=0.0)))
         probabilities = Difference("probability_difference", "probabilities", largest, allowed)
         if "attention" not in wanted:
             return (probabilities,)

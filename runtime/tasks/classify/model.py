@@ -1,6 +1,6 @@
-"""A loaded classifier: pictures in, probabilities out."""
+"""A loaded classifier: pictures or clips in, probabilities out."""
 
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tombola.runtime.model import Model
 from tombola.runtime.pictures.picture import MAX_PIXELS, Picture, PictureSource, read_picture
@@ -8,13 +8,19 @@ from tombola.runtime.tasks.classify.answer import Classification
 from tombola.runtime.tasks.classify.signature import check_probabilities
 from tombola.runtime.tasks.difference import Arrays
 
+if TYPE_CHECKING:
+    from tombola.runtime.clips.clip import Clip, ClipSource
+
+MOST_FRAMES = 32  # of files whose card does not say
+
 
 class Classifier(Model):
-    """Says which of `labels` a picture shows. Make one with `tombola.load`."""
+    """Says which of `labels` a picture shows, or a clip where the file looks at clips. Make one with
+    `tombola.load`."""
 
     @overload
     def __call__(
-        self, source: PictureSource, *, bgr: bool = ..., max_pixels: int = ...
+        self, source: "PictureSource | Clip", *, bgr: bool = ..., max_pixels: int = ...
     ) -> Classification: ...
 
     @overload
@@ -24,28 +30,60 @@ class Classifier(Model):
 
     def __call__(
         self,
-        source: PictureSource | list[Any] | tuple[Any, ...],
+        source: "PictureSource | Clip | list[Any] | tuple[Any, ...]",
         *,
         bgr: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Classification | list[Classification]:
-        """Classify one picture, or each of a list.
+        """Classify one picture or clip, or each of a list.
 
         source: a path, the bytes of a picture file, an array uint8 [height, width, 3] or a picture of
-        Pillow's; or a list of these.
+        Pillow's; where the file looks at clips (`takes_clips`) the path of an animated picture, a video or a
+        folder of frames, or an array uint8 [n, height, width, 3]; or a list of these.
         bgr:    arrays are BGR (OpenCV's order) instead of RGB.
         max_pixels: refuse picture files with more.
 
         Raises PictureError (the picture) and ModelError (an answer that is not one probability a class).
         """
 
-        def classify(one: PictureSource) -> Classification:
+        def classify(one: Any) -> Classification:
+            if self.takes_clips:
+                return self._name_clip(self.read_clip(one, bgr=bgr, max_pixels=max_pixels))
             return self._answer(read_picture(one, self.shrink, bgr=bgr, max_pixels=max_pixels))
 
         return [classify(one) for one in source] if isinstance(source, list | tuple) else classify(source)
 
+    @property
+    def takes_clips(self) -> bool:
+        """Whether the file looks at clips, and not at pictures."""
+        return "frames" in self.contract.more_inputs
+
+    def read_clip(self, source: "ClipSource", *, bgr: bool = False, max_pixels: int = MAX_PIXELS) -> "Clip":
+        """The clip with as many frames as the network looks at, each halved as it asks; see `read_clip`."""
+        from tombola.runtime.clips.clip import read_clip  # here, because OpenCV takes its time to load
+
+        most = self.contract.card.get("input_frames", MOST_FRAMES)
+        return read_clip(source, most, self.shrink, bgr=bgr, max_pixels=max_pixels)
+
     def answer(self, feeds: Arrays) -> Classification:
+        if self.takes_clips:
+            return self._name_clip(self.read_clip(feeds["frames"]))
         return self._answer(read_picture(feeds["image"], self.shrink))
+
+    def prepared(self, feeds: Arrays) -> Arrays:
+        return (
+            {"frames": self.read_clip(feeds["frames"]).frames_rgb_u8}
+            if self.takes_clips
+            else super().prepared(feeds)
+        )
+
+    def _name_clip(self, clip: "Clip") -> Classification:
+        found = self.outputs({"frames": clip.frames_rgb_u8})
+        check_probabilities(found, len(self.labels))
+        rows = found.get("frame_probabilities")
+        return Classification(
+            found["probabilities"], self.labels, clip.size_hw, frame_probabilities=rows, places=clip.places
+        )
 
     def _answer(self, picture: Picture) -> Classification:
         found = self.outputs({"image": picture.image_rgb_u8})

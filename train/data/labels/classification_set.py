@@ -1,15 +1,19 @@
-"""Pictures with one label each."""
+"""Pictures with one label each, or clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.runtime.clips.clip import Clip, read_clip
 from tombola.runtime.pictures.picture import Picture
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.fold import kept_ranks
+from tombola.train.data.labels.steps import Steps
 from tombola.train.data.pictures.pixels import JoinedPixels, Pixels
 
 
@@ -22,6 +26,7 @@ class ClassificationSet:
     names     n names for messages: a file name, or a file and the place in it, "images.gz[17]"
     pixels    where the pictures are read from
     places    int64 [n], each picture's number in `pixels`
+    steps     of clips, n: which class each shows at which frame, `labels` being the last; None of pictures
     """
 
     classes: tuple[str, ...]
@@ -29,6 +34,7 @@ class ClassificationSet:
     names: tuple[str, ...]
     pixels: Pixels
     places: NDArray[np.int64]
+    steps: tuple[Steps, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,6 +51,14 @@ class ClassificationSet:
         as `read`."""
         return self.pixels.picture(int(self.places[index]), shrink)
 
+    def clip_path(self, index: int) -> Path:
+        """Where clip `index` lies."""
+        return Path(self.pixels.origin(int(self.places[index])))
+
+    def clip(self, index: int, most_frames: int, shrink: Shrink | None = None) -> Clip:
+        """Return clip `index`; see `read_clip`. PictureError if it cannot be read."""
+        return read_clip(self.clip_path(index), most_frames, shrink)
+
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "ClassificationSet":
         """Return the set of these pictures, in this order. IndexError if one is not there."""
         kept = np.asarray(indices, np.int64)
@@ -53,6 +67,7 @@ class ClassificationSet:
             labels=self.labels[kept],
             names=tuple(self.names[index] for index in kept),
             places=self.places[kept],
+            steps=None if self.steps is None else tuple(self.steps[index] for index in kept),
         )
 
     def fold(self, folds: Sequence[str]) -> "ClassificationSet":
@@ -89,4 +104,5 @@ def merge(sets: Sequence[ClassificationSet]) -> ClassificationSet:
         names=tuple(name for one in sets for name in one.names),
         pixels=JoinedPixels([one.pixels for one in sets]),
         places=np.concatenate([one.places + start for one, start in zip(sets, starts, strict=True)]),
+        steps=None if sets[0].steps is None else tuple(chain.from_iterable(one.steps or () for one in sets)),
     )

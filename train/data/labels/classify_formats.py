@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from tombola.errors import DataError
-from tombola.train.data.labels import cifar, class_folders, idx
+from tombola.train.data.labels import cifar, class_folders, clips, idx
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.data.labels.labelled import LabelledPictures, to_classification_set
 
-FormatName = Literal["idx", "cifar", "folder"]
+FormatName = Literal["idx", "cifar", "folder", "clips"]
 
 PICKLE_START = b"\x80"
 
@@ -24,7 +24,7 @@ def read(
 
     DataError if nothing of that format is there.
     """
-    readers = {"idx": idx.read, "cifar": cifar.read, "folder": class_folders.read}
+    readers = {"idx": idx.read, "cifar": cifar.read, "folder": class_folders.read, "clips": clips.read}
     name = format_name or guess_format(pictures)
     if name not in readers:
         raise DataError(f"format {name!r} is not known; use one of {', '.join(readers)}")
@@ -37,7 +37,8 @@ def load(
     classes: Sequence[str] | None = None,
     format_name: str | None = None,
 ) -> ClassificationSet:
-    """Load what training uses: idx pictures and labels, CIFAR batches, or a folder with a folder per class.
+    """Load what training uses: idx pictures and labels, CIFAR batches, a folder with a folder per class, or
+    clips, which are never guessed: a class's GIFs may be pictures too.
 
     `classes` says which classes there are and in which order; it is needed for none of the formats, but idx
     has no names of its own. DataError names the first faults.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tombola.errors import DataError
 from tombola.train.data.finding import Finding, Kind, raise_first
 from tombola.train.data.labels.classification_set import ClassificationSet
+from tombola.train.data.labels.steps import Steps
 from tombola.train.data.pictures.pixels import Pixels
 from tombola.train.data.text import listed, quoted
 
@@ -33,6 +34,7 @@ class LabelledPictures:
     names: tuple[str, ...]
     pixels: Pixels
     findings: tuple[Finding, ...]
+    steps: tuple[Steps, ...] | None = None
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
@@ -111,4 +113,5 @@ def to_classification_set(labelled: LabelledPictures) -> ClassificationSet:
         names=labelled.names,
         pixels=labelled.pixels,
         places=np.arange(len(labelled.labels)),
+        steps=labelled.steps,
     )

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from tombola.train.networks.axis import Axes, Axis
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.backbones.mobilenet import last_convolution
-from tombola.train.networks.caption.cells import State
 from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
 from tombola.train.networks.caption.transformer import TransformerDecoder, TransformerSettings
+from tombola.train.networks.layers.cells import State
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.initialise import initialise
 from tombola.train.recipe.recipe import Section

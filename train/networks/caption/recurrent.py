@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from tombola.train.networks.axis import Axes, Axis, Part
 from tombola.train.networks.caption.attention import Attention, AttentionName
-from tombola.train.networks.caption.cells import CELLS, CellName, State
 from tombola.train.networks.classify.mlp import DropoutShare
+from tombola.train.networks.layers.cells import CELLS, CellName, State
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.recipe.recipe import Section
 

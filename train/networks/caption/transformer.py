@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.axis import Axes, Axis
-from tombola.train.networks.caption.cells import State
 from tombola.train.networks.classify.mlp import DropoutShare
+from tombola.train.networks.layers.cells import State
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.networks.layers.multi_head import MultiHeadAttention
 from tombola.train.networks.layers.norm import LayerNorm

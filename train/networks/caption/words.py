@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tombola.train.networks.axis import Axes, Axis, Part
-from tombola.train.networks.caption.cells import CELLS, CellName, GruCell, LstmCell, RnnCell
+from tombola.train.networks.layers.cells import CELLS, Cell, CellName
 from tombola.train.networks.layers.dense_layer import Linear
 
 
@@ -32,7 +32,7 @@ class WordsEncoder(nn.Module):
         return torch.cat([torch.stack(forth, 1), torch.stack(back, 1)], -1)
 
 
-def _states(cell: RnnCell | LstmCell | GruCell, words: tuple[Tensor, ...]) -> list[Tensor]:
+def _states(cell: Cell, words: tuple[Tensor, ...]) -> list[Tensor]:
     """The state h after each word, from zeros on."""
     zeros = words[0].new_zeros(len(words[0]), cell.hidden.in_features)
     state = (zeros,) * cell.states

@@ -83,7 +83,8 @@ class Cnn(nn.Module):
             features = hidden
         if settings.dropout and not settings.dense:
             self.dense.append(nn.Dropout(settings.dropout))
-        self.head = Linear(features, Axis("logits", n_classes, pinned=True))
+        self.writes = Axis("logits", n_classes, pinned=True)
+        self.head = Linear(features, self.writes)
         initialise(self, settings.initialisation)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -49,10 +49,15 @@ class ClassifierInput(nn.Module):
 
     def forward(self, image_rgb_u8: Tensor) -> Tensor:
         """uint8 [H, W, 3] of any size -> float32 [1, channels, h, w]."""
+        return self.normalise(self.canvas(image_rgb_u8).permute(2, 0, 1)[None])
+
+    def canvas(self, image_rgb_u8: Tensor) -> Tensor:
+        """uint8 [H, W, 3] of any size -> uint8 [h, w, 3]."""
         image, _ = halve_u8(image_rgb_u8, *self.size_hw, "both")
         if self.fit == "crop":
             image = part_u8(image, *middle(image.shape[0], image.shape[1], self.size_hw))
-        return self.normalise(resize_u8(image, *self.size_hw).permute(2, 0, 1)[None])
+        canvas: Tensor = resize_u8(image, *self.size_hw)
+        return canvas
 
     def normalise(self, images_rgb_u8: Tensor) -> Tensor:
         """uint8 [B, 3, h, w] -> float32 [B, channels, h, w]."""

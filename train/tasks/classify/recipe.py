@@ -5,7 +5,9 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from tombola.train.data.augment.warp import WarpSettings
+from tombola.train.data.labels import classify_formats
 from tombola.train.networks.classify.classifiers import NetworkSettings
+from tombola.train.networks.classify.clip import ClipSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import (
     DataSettings,
@@ -35,12 +37,13 @@ class ClassifySource(Section):
 class ClassifyData(DataSettings):
     """Where the pictures are. `valid` chooses the best weights; `test` is touched by `evaluate` alone.
 
-    format: "idx" (MNIST's idx-ubyte files), "cifar" (CIFAR's python batches), "folder" (a folder a class).
+    format: "idx" (MNIST's idx-ubyte files), "cifar" (CIFAR's python batches), "folder" (a folder a class),
+    "clips" (a folder of clips a class; or clips in a folder, and `labels` a table of clip, frame and label).
     classes: names in the order of the labels; a folder's are the names of its subfolders without it.
     root: the folder that all paths are meant from. rights: whose the pictures are.
     """
 
-    format: Literal["idx", "cifar", "folder"] = "folder"
+    format: classify_formats.FormatName = "folder"
     train: tuple[ClassifySource, ...] = Field(min_length=1)
     valid: tuple[ClassifySource, ...] = ()
     test: tuple[ClassifySource, ...] = ()
@@ -58,11 +61,13 @@ class ClassifyPicture(PictureSettings):
     on 0..255, one number a channel.
 
     fit "crop" takes the largest part around the centre, "stretch" the whole picture whatever its shape.
+    frames: of a clip, at most so many, evenly spread.
     """
 
     size: tuple[Side, Side] = (224, 224)
     channels: Literal[1, 3] = 3
     fit: Fit = "crop"
+    frames: int = Field(default=16, ge=1, le=4096)
     mean: tuple[Level, ...] = (127.0, 127.0, 127.0)
     scale: tuple[Scale, ...] = (1 / 64, 1 / 64, 1 / 64)
 
@@ -98,6 +103,17 @@ class ClassifyRecipe(TaughtRecipe):
     name: RunName = "classifier"
     data: ClassifyData
     picture: ClassifyPicture = ClassifyPicture()
-    network: NetworkSettings
+    network: Annotated[NetworkSettings | ClipSettings, Field(discriminator="kind")]
     augment: WarpSettings = WarpSettings()
     loss: ClassifyLoss = ClassifyLoss()
+
+    @model_validator(mode="after")
+    def _clips_for_clips(self) -> "ClassifyRecipe":
+        if (self.data.format == "clips") != isinstance(self.network, ClipSettings):
+            raise ValueError(
+                f'network.kind = "{self.network.kind}" cannot learn from data.format = "{self.data.format}"; '
+                'kind = "clip" and format = "clips" belong together'
+            )
+        if isinstance(self.network, ClipSettings) and self.distill.teacher is not None:
+            raise ValueError("distill.teacher is for networks of pictures; leave it out for clips")
+        return self

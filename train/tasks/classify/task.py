@@ -19,6 +19,7 @@ from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.score import Score
 from tombola.train.networks.classify.classifiers import Classifier, build_classifier
+from tombola.train.networks.classify.clip import ClipNetwork, ClipSettings, build_clip_network
 from tombola.train.networks.layers.soft_labels import soft_label_distance
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
@@ -111,9 +112,9 @@ class ClassifyTask:
         return collate(examples)
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
-        return self._label_loss(network(self._seen(batch)), batch)
+        return self._label_loss(self._logits(network, batch), batch)
 
-    def _label_loss(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def _label_loss(self, logits: Tensor, batch: Any) -> dict[str, Tensor]:
         smoothing = self.recipe.loss.label_smoothing
         return {"cross_entropy": F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
 
@@ -145,7 +146,7 @@ class ClassifyTask:
     def evaluate(self, network: nn.Module, tell: Tell = silent) -> dict[str, float]:
         if self.valid_data is None:
             return {}
-        probabilities, labels = answers(network, self.recipe, self.valid_data, tell), self.valid_data.labels
+        probabilities, labels = self._answers(network, self.valid_data, tell)
         likelihoods = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, None)
         return {
             self.score.name: float((probabilities.argmax(axis=1) == labels).mean()),
@@ -176,7 +177,7 @@ class ClassifyTask:
         return Batch(batch.images_rgb_u8, batch.labels.roll(1))
 
     def right_share(self, network: nn.Module, batch: Batch) -> float:
-        return float((network(self._seen(batch)).argmax(dim=1) == batch.labels).float().mean())
+        return float((self._logits(network, batch).argmax(dim=1) == batch.labels).float().mean())
 
     def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
         requests = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
@@ -192,18 +193,32 @@ class ClassifyTask:
             return ()
         return classify_exhibits(self.valid_data, answers(network, self.recipe, self.valid_data, tell))
 
+    def _answers(
+        self, network: nn.Module, data: ClassificationSet, tell: Tell
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Probabilities float32 [n, classes], and the labels int64 [n] that they are held to."""
+        return answers(network, self.recipe, data, tell), data.labels
+
+    def _logits(self, network: nn.Module, batch: Any) -> Tensor:
+        """A row for each of the batch's labels."""
+        logits: Tensor = network(self._seen(batch))
+        return logits
+
     def _seen(self, batch: Batch) -> Tensor:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def build(recipe: ClassifyRecipe, n_classes: int, widths: Mapping[str, int] | None = None) -> Classifier:
+def build(
+    recipe: ClassifyRecipe, n_classes: int, widths: Mapping[str, int] | None = None
+) -> Classifier | ClipNetwork:
     """The network of the recipe with fresh weights; `widths` by the name of an axis stand in for the
     recipe's. Raises TrainingError for widths of another network."""
     picture = recipe.picture
-    return build_classifier(
-        recipe.network, channels=picture.channels, size_hw=picture.size, n_classes=n_classes, widths=widths
-    )
+    sizes: dict[str, Any] = {"channels": picture.channels, "size_hw": picture.size, "n_classes": n_classes}
+    if isinstance(recipe.network, ClipSettings):
+        return build_clip_network(recipe.network, **sizes, widths=widths)
+    return build_classifier(recipe.network, **sizes, widths=widths)
 
 
 def load_split(recipe: OfLabelled, split: str, classes: Sequence[str] | None = None) -> ClassificationSet:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tombola.train.networks.axis import Axis, Channels, Part
 from tombola.train.networks.layers.dense_layer import Linear
 
-CellName = Literal["rnn", "lstm", "gru"]
+CellName = Literal["rnn", "lstm", "gru", "gru_reset_first"]
 State = tuple[Tensor, ...]
 
 
@@ -75,4 +75,32 @@ class GruCell(nn.Module):
         return ((1 - update) * candidate + update * hidden,)
 
 
-CELLS: dict[CellName, type[RnnCell | LstmCell | GruCell]] = {"rnn": RnnCell, "lstm": LstmCell, "gru": GruCell}
+class GruResetFirstCell(nn.Module):
+    """As GruCell, but n = tanh(U x + b + W (r ⊙ h) + b'): reset before the product, as Cho et al. 2014 first
+    wrote it (ONNX's linear_before_reset = 0). `candidate` has W and b' of n."""
+
+    states = 1
+
+    def __init__(self, reads: Channels, units: Axis) -> None:
+        super().__init__()
+        self.input = Linear(reads, (Part(units),) * 3)
+        self.hidden = Linear(units, (Part(units),) * 2)
+        self.candidate = Linear(units, units)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        """x float [..., reads], h [..., units]."""
+        (hidden,) = state
+        r, z, n = self.input(x).chunk(3, -1)
+        hidden_r, hidden_z = self.hidden(hidden).chunk(2, -1)
+        update = torch.sigmoid(z + hidden_z)
+        candidate = torch.tanh(n + self.candidate(torch.sigmoid(r + hidden_r) * hidden))
+        return ((1 - update) * candidate + update * hidden,)
+
+
+Cell = RnnCell | LstmCell | GruCell | GruResetFirstCell
+CELLS: dict[CellName, type[Cell]] = {
+    "rnn": RnnCell,
+    "lstm": LstmCell,
+    "gru": GruCell,
+    "gru_reset_first": GruResetFirstCell,
+}

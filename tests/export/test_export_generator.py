@@ -53,6 +53,9 @@ FIELD = MrfSettings(kind="mrf", reach=1, samples_after=4)
 LEVELS_FIELD = GaussianMrfSettings(kind="gaussian_mrf")
 PPCA = LinearGaussianSettings(kind="linear_gaussian", latents=3)
 GAN = GanSettings(kind="gan", latents=3, widths=(8, 4), critic_widths=(4, 8))
+ROWS = AutoencoderSettings(kind="autoencoder", latents=3, body="recurrent", widths=(5, 4))
+TIED = AutoencoderSettings(kind="autoencoder", latents=3, body="dense", widths=(6,), tied=True)
+PREDICTIVE = AutoencoderSettings(kind="autoencoder", latents=3, body="linear", sparse=0.1, predictive=1.0)
 LABELS = ("a", "b")
 BENCHED = BenchResult(Path(), 1, "cpu", 1, (2.0,) * 50, 100.0, 0.1, 1, 1)
 
@@ -76,8 +79,20 @@ def network_of(settings: NetworkSettings) -> Generator:
 
 @pytest.mark.parametrize(
     "settings",
-    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM, FIELD, LEVELS_FIELD, PPCA],
-    ids=["vae", "plain vae", "gan", "rbm", "rbm of levels", "field", "field of levels", "ppca"],
+    [VAE, PLAIN_VAE, GAN, RBM, LEVELS_RBM, FIELD, LEVELS_FIELD, PPCA, ROWS, TIED, PREDICTIVE],
+    ids=[
+        "vae",
+        "plain vae",
+        "gan",
+        "rbm",
+        "rbm of levels",
+        "field",
+        "field of levels",
+        "ppca",
+        "rows",
+        "tied",
+        "predictive",
+    ],
 )
 def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path) -> None:
     network = network_of(settings)
@@ -86,7 +101,11 @@ def test_a_file_answers_as_its_network(settings: NetworkSettings, tmp_path: Path
     model = tombola.load(report.path, "cpu", task="generate")
     assert verify(report.path, "cpu").ok
     label = np.array([1, 0, 1]) if network.n_labels else None
+    again = tombola.load(report.path, "cpu", task="generate").sample(
+        3, seed=5, label=None if label is None else label.tolist()
+    )
     made = model.sample(3, seed=5, label=None if label is None else label.tolist())
+    assert np.array_equal(made.images_u8, again.images_u8)
     told = None if label is None else torch.from_numpy(label)
     with torch.no_grad():
         expected = network.decode(torch.from_numpy(made.latents.copy()), told).numpy()

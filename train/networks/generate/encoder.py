@@ -32,19 +32,26 @@ class ConvEncoder(nn.Module):
 
 
 class DenseEncoder(nn.Module):
-    """Fully connected layers: float [B, c, h, w] -> [B, features]."""
+    """Fully connected layers: float [B, c, h, w] -> [B, features]. pinned: none of their units may go."""
 
     features: Channels
 
     def __init__(
-        self, shape: PictureShape, widths: Sequence[int], activation: ActivationName, axes: Axes
+        self,
+        shape: PictureShape,
+        widths: Sequence[int],
+        activation: ActivationName,
+        axes: Axes,
+        *,
+        pinned: bool = False,
     ) -> None:
         super().__init__()
         picture = Axis("picture", shape.channels, pinned=True)
         self.layers = nn.Sequential()
         self.features = flattened(picture, shape.height * shape.width)
         for index, units in enumerate(widths):
-            writes = axes.new(f"encoder.{index}", units)
+            name = f"encoder.{index}"
+            writes = Axis(name, units, pinned=True) if pinned else axes.new(name, units)
             self.layers.append(
                 dense_layer(self.features, writes, activation=activation, batch_norm=False, dropout=0.0)
             )

@@ -9,6 +9,7 @@ from tombola.train.metrics.likeness import psnr_db, ssim
 from tombola.train.networks.generate.autoencoder import AutoencoderSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.tasks.generate.objective import AllAtOnce
+from tombola.train.tasks.generate.sparse_code import sparse_code
 from tombola.train.tasks.moment import Moment
 
 
@@ -35,8 +36,10 @@ class AutoencoderObjective(AllAtOnce):
     ) -> Mapping[str, Tensor]:
         seen, direction = self._spoilt(images, noise)
         seen.requires_grad_(self.settings.contractive > 0)
+        if self.settings.predictive:
+            return self._predictive_losses(network, seen, images)
         code, levels = network(seen)
-        losses = {"reconstruction": (levels - images).square().sum((1, 2, 3)).mean()}
+        losses = {"reconstruction": squared_error(levels, images).mean()}
         if self.settings.sparse:
             losses["sparse"] = self.settings.sparse * code.abs().sum(1).mean()
         if self.settings.contractive and torch.is_grad_enabled():
@@ -52,9 +55,24 @@ class AutoencoderObjective(AllAtOnce):
     ) -> Mapping[str, Tensor]:
         _, levels = network(self._spoilt(images, noise)[0])
         return {
-            "loss": (levels - images).square().sum((1, 2, 3)),
+            "loss": squared_error(levels, images),
             "psnr_db": psnr_db(levels, images),
             "ssim": ssim(levels, images),
+        }
+
+    def _predictive_losses(self, network: nn.Module, seen: Tensor, images: Tensor) -> Mapping[str, Tensor]:
+        sparse, predictive = self.settings.sparse, self.settings.predictive
+
+        def infer(code: Tensor, patterns: Tensor, mean: Tensor) -> Tensor:
+            with torch.autocast(images.device.type, enabled=False):
+                rest = images.flatten(1) - mean
+                return sparse_code(rest, patterns, code.float(), sparse=sparse, predictive=predictive)
+
+        code, levels, found = network(seen, infer)
+        return {
+            "reconstruction": squared_error(levels, images).mean(),
+            "sparse": sparse * found.abs().sum(1).mean(),
+            "prediction": predictive * (found - code).square().sum(1).mean(),
         }
 
     def _spoilt(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,6 +85,11 @@ class AutoencoderObjective(AllAtOnce):
         if self.settings.noise:
             seen = seen + self.settings.noise * add.view_as(images)
         return seen, direction
+
+
+def squared_error(levels: Tensor, images: Tensor) -> Tensor:
+    """float [B] of pictures [B, c, h, w]."""
+    return (levels - images).square().sum((1, 2, 3))
 
 
 def squared_jacobian(code: Tensor, images: Tensor, direction: Tensor) -> Tensor:

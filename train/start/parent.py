@@ -32,6 +32,7 @@ class Parent:
 
     keeps_last: whether the last layers are taken over too, for they tell the very same classes apart.
     of_body: whether the weights are those of the body alone.
+    of_encoder: whether they are a generator's, whose encoder is the network but for its last layers.
     seen: mean and scale of the pictures that they learned from; empty if nothing says it.
     rights: whose those pictures are; "" if nothing says it.
     model: the file read, if it is an exported model.
@@ -40,6 +41,7 @@ class Parent:
     file: Path
     keeps_last: bool = False
     of_body: bool = False
+    of_encoder: bool = False
     seen: Mapping[str, Sequence[float]] = field(default_factory=dict)
     rights: str = ""
     model: ModelFile | None = None
@@ -64,7 +66,7 @@ def start_network(
     elif parent is not None:
         fresh = () if parent.keeps_last else layers.last
         if parent.model is None:
-            load_start(network, parent.file, fresh=fresh)
+            load_start(network, parent.file, fresh=fresh, part="encoder" if parent.of_encoder else "")
         else:
             load_model_file(network, parent.model, fresh=fresh, norms_learn=norms_learn)
         check_seen_alike(recipe, parent.seen, parent.file)
@@ -121,8 +123,12 @@ def find_parent(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> Par
         if model.task != recipe.task:
             raise TrainingError(f"start.weights: {file} is for {model.task}, the recipe for {recipe.task}")
         return Parent(file, model.classes == classes, seen=model.seen, rights=model.rights, model=model)
-    before = _recipe_behind(file, recipe)
-    if before is not None:
+    table = _recipe_behind(file)
+    if table.get("task") == "generate" != recipe.task:
+        seen = {key: table["picture"][key] for key in ("mean", "scale")}
+        return Parent(file, of_encoder=True, seen=seen, rights=table["data"].get("rights", ""))
+    if table.get("task") == recipe.task:
+        before = validate(type(recipe), table, RunFolder(file.parent).recipe_path)
         picture = before.picture
         return Parent(
             file,
@@ -135,15 +141,14 @@ def find_parent(recipe: Recipe, classes: tuple[str, ...], layers: Layers) -> Par
     return Parent(file, of_body=of_body)
 
 
-def _recipe_behind(weights: Path, recipe: Recipe) -> Recipe | None:
-    """The recipe of the training that wrote this file of weights; None if it is not a run folder of this task
+def _recipe_behind(weights: Path) -> dict[str, Any]:
+    """The resolved recipe of the training that wrote this file of weights; empty if it is not a run folder
     that it lies in."""
     run = RunFolder(weights.parent)
     # A recipe.toml alone may be anybody's, the new training's own too.
     if not (run.is_run and weights == run.weights_path(weights.stem)):
-        return None
-    table = read_toml(run.recipe_path)
-    return validate(type(recipe), table, run.recipe_path) if table.get("task") == recipe.task else None
+        return {}
+    return read_toml(run.recipe_path)
 
 
 def check_seen_alike(recipe: Recipe, seen: Mapping[str, Sequence[float]], file: Path) -> None:

@@ -38,17 +38,22 @@ def weights_file(path: Path) -> Path:
     )
 
 
-def load_start(network: nn.Module, file: Path, *, fresh: tuple[str, ...] = (), of_more: bool = False) -> None:
+def load_start(
+    network: nn.Module, file: Path, *, fresh: tuple[str, ...] = (), of_more: bool = False, part: str = ""
+) -> None:
     """Copy weights into a network.
 
     file: a .safetensors file, or a .pth or .pt file, which is read without running any code in it. Names are
     ours, torchvision's for ResNet, DenseNet and MobileNetV2, or lukemelas' for EfficientNet-Lite, behind any
     prefix that all have in common. fresh: prefixes of names that are not taken over. Every other tensor must
     fit. A file that holds more than the network is refused, for it is of another one, unless it is `of_more`:
-    of a network whose body this one is.
+    of a network whose body this one is. part: of the file's network alone it is taken, such as "encoder".
     Raises TrainingError that names the file, the tensor and its shapes.
     """
-    source = _without_prefix(read_tensors(file), {name for name, _ in network.named_children()})
+    tensors = read_tensors(file)
+    if part:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
+    source = _without_prefix(tensors, {name for name, _ in network.named_children()})
     names = own_names(source, network)
     given = {names[name]: tensor for name, tensor in source.items()}
     copy_weights(network, given, file, fresh=fresh, of_more=of_more)

@@ -136,7 +136,7 @@ def run_study(
     recipe = load_recipe(recipe_file, overrides)
     if not isinstance(recipe, GenerateRecipe) or not isinstance(recipe.network, RbmSettings):
         raise RecipeError(f'{recipe_file} is not of a Boltzmann machine; give one with network.kind = "rbm"')
-    train, held_out = GenerateTask(recipe).grey_pictures(MOST_PICTURES, MOST_JUDGED)
+    (train, _), (held_out, _) = GenerateTask(recipe).some_pictures(MOST_PICTURES, MOST_JUDGED)
     rows: list[Row] = []
     table: list[str] = []
     for row in study(train, held_out, rate=recipe.training.learning_rate, steps=steps, seeds=seeds):

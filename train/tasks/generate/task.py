@@ -109,7 +109,7 @@ class GenerateTask:
         torch.manual_seed(self.seed)
         network = build(self.recipe, len(self.classes), self.widths)
         if start and isinstance(network, Rbm):
-            network.begin(self._some_pictures(self.train_data, BEGUN_WITH))
+            network.begin(self._some(self.train_data, BEGUN_WITH)[0])
         if start and not self.widths:
             start_network(network, self.recipe, self.classes, LAYERS)
         freeze(network, self.recipe)
@@ -246,19 +246,20 @@ class GenerateTask:
         assert isinstance(network, Generator)
         return sample_row(network, self.seed)
 
-    def grey_pictures(self, train: int, valid: int) -> tuple[Tensor, Tensor]:
-        """Up to so many training pictures and so many for validation, float [B, c, h, w] of 0..1. DataError
-        where the recipe names none for validation."""
+    def some_pictures(self, train: int, valid: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Up to so many training pictures and so many for validation, float [B, c, h, w] of 0..1, and their
+        labels, int64 [B]. DataError where the recipe names none for validation."""
         if self.valid_data is None:
             raise DataError("the recipe names no pictures to judge by; give it data.valid")
-        return self._some_pictures(self.train_data, train), self._some_pictures(self.valid_data, valid)
+        return self._some(self.train_data, train), self._some(self.valid_data, valid)
 
-    def _some_pictures(self, data: ClassificationSet, most: int) -> Tensor:
-        """Pictures float [B, c, h, w] of 0..1, evenly taken."""
+    def _some(self, data: ClassificationSet, most: int) -> tuple[Tensor, Tensor]:
+        """Pictures and their labels, evenly taken."""
         picture = self.recipe.picture
         examples = GenerateExamples(ClassifyExamples(data, picture.size, picture.fit, None), 0)
         indices = evenly(range(len(data)), most)
-        return self._seen(collate([examples[Request(index, index)] for index in indices]))[0]
+        batch = collate([examples[Request(index, index)] for index in indices])
+        return self._seen(batch)[0], batch.labels
 
     def _judged(self, data: ClassificationSet) -> Iterator[tuple[int, Batch]]:
         """All pictures in order, as they are, with noise that is the same at every call."""

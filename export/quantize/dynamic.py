@@ -1,5 +1,5 @@
-"""What runs in a loop, quantised as it runs: products of stored weights in 8 bits with numbers whose limits
-are found anew at each step.
+"""What runs in a loop or for one, quantised as it runs: products of stored weights in 8 bits with numbers
+whose limits are found anew at each step.
 
 The steps of a decoder follow from each other: limits fitted to some captions would not hold for others.
 """
@@ -22,14 +22,15 @@ def to_dynamic_int8(
     weights: Mapping[str, NDArray[np.float32]],
     processor: Processor,
 ) -> None:
-    """Have those nodes, of loops and branches, compute in int8, in place.
+    """Have those nodes, of the graph, its loops and branches, compute in int8, in place.
 
     weights: all that the float model stores, by name. A scale for each output; its bias stays float32.
     """
     graph = model.graph
     made: set[str] = set()
-    for part in list(walk(graph))[1:]:
-        quantised: dict[str, list[str]] = {}
+    outside: dict[str, list[str]] = {}
+    for part in walk(graph):
+        quantised = outside if part is graph else dict(outside)
         done: list[onnx.NodeProto] = []
         for node in part.node:
             if node.name not in nodes:

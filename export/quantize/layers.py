@@ -28,9 +28,9 @@ FEWEST_OUTPUTS = 8  # of a product in a loop that gains by bytes
 
 @dataclass(frozen=True)
 class Plan:
-    """nodes: names of the nodes that compute in fewer bits. steps: of those that do so inside of loops.
-    layers: those of them with weights, by the names that these have without ".weight"; left: the other layers
-    of the network, in the graph's order."""
+    """nodes: names of the nodes that compute in fewer bits. steps: names of those, in loops and before, that
+    find their limits as they run. layers: those of both with weights, by the names that these have without
+    ".weight"; left: the other layers of the network, in the graph's order."""
 
     nodes: frozenset[str]
     steps: frozenset[str]
@@ -42,7 +42,8 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool
     """Of a graph whose weights are float32 and whose nodes have the names that export gives.
 
     leave_out: names of layers that stay in float, beside the stem and those whose numbers are the answer.
-    loops: products inside of loops and branches, too; else these stay as they are.
+    loops: products inside of loops and branches, and those whose numbers these see, too; else they stay as
+    they are.
     """
     reader = _Reader(graph)
     left = reader.stem() | {
@@ -57,7 +58,12 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool
             names.add(node.name)
             fewer.update(node.output)
     inner = list(walk(graph))[1:] if loops else []
-    inside = [node for body in inner for node in body.node if reader.is_product(node)]
+    looped_at = [node for node in reader.layers if loops and reader.is_looped_at(node)]
+    inside = [
+        node
+        for node in (*looped_at, *(node for body in inner for node in body.node))
+        if reader.is_product(node)
+    ]
     steps = [node for node in inside if reader.layer(node) not in leave_out]
     layers = dict.fromkeys(map(reader.layer, [*chosen, *steps]))
     transposed = [node for node in graph.node if node.op_type == "ConvTranspose"]

@@ -91,6 +91,23 @@ def test_the_states_are_nearly_the_same(leave_out: tuple[str, ...], most: float)
     assert np.corrcoef(byte_states.ravel(), float_states.ravel())[0, 1] > 0.999
 
 
+def test_what_a_loop_begins_with_finds_its_limits_as_well() -> None:
+    model = recurrent()
+    model.graph.node[0].output[0] = "looked_up"
+    begin = helper.make_node("MatMul", ["looked_up", "gate.weight"], ["first"], "net/begin_0")
+    model.graph.node.insert(1, begin)
+    model.graph.output.append(helper.make_tensor_value_info("first", TensorProto.FLOAT, [1, UNITS]))
+    expected = states(model)
+    assert "net/begin_0" not in plan(model.graph).steps
+    chosen = plan(model.graph, loops=True)
+    assert chosen.steps == {"net/begin_0", "net/cell_0", "net/gate_0"}
+    assert not chosen.nodes
+    to_dynamic_int8(model, chosen.steps, WEIGHTS, PROCESSORS["x64"])
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node].count("MatMulInteger") == 1
+    assert 0 < np.abs(states(model) - expected).max() < 0.06
+
+
 def test_what_is_stored() -> None:
     model = quantised(processor="x64-avx2")
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

@@ -160,6 +160,12 @@ def test_a_loss_of_a_network_that_knew_much_may_be_three_times_the_first() -> No
     assert [step for step in range(60, 99) if watch.after_step(step, 9.0)] == [60]
 
 
+def test_a_loss_that_goes_below_zero_cannot_explode() -> None:
+    watch = Watch(nn.Identity(), 0)
+    losses = [0.5, *[-9.0] * 20, *[7.0] * 60]
+    assert not [step for step, loss in enumerate(losses) if watch.after_step(step, loss)]
+
+
 def test_interrupted_and_resumed_tells_the_same() -> None:
     def network() -> nn.Sequential:
         dying = perceptron(nn.ReLU, 3)

@@ -143,6 +143,8 @@ class Watch:
         if self._first_loss is None:
             self._first_loss = self._smooth_loss = loss
         self._smooth_loss = SMOOTHING * self._smooth_loss + (1 - SMOOTHING) * loss
+        if self._smooth_loss < 0:  # a difference, such as a contrast: its first value is no scale
+            self._first_loss = self._smooth_loss
         if not self._smooth_loss > EXPLODED * self._first_loss > 0 or ("exploded", "") in self._told:
             return []
         # Weights that knew much begin with a loss so small that chance alone makes it three times as large.

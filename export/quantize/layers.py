@@ -42,13 +42,11 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool
     """Of a graph whose weights are float32 and whose nodes have the names that export gives.
 
     leave_out: names of layers that stay in float, beside the stem and those whose numbers are the answer.
-    loops: products inside of loops and branches, and those whose numbers these see, too; else they stay as
-    they are.
+    loops: products inside of loops and branches, and the last ones before, too; else they stay as they are.
     """
     reader = _Reader(graph)
-    left = reader.stem() | {
-        node.name for node in reader.layers if reader.is_last(node) or reader.is_looped_at(node)
-    }
+    stem = reader.stem()
+    left = stem | {node.name for node in reader.layers if reader.is_last(node) or reader.is_looped_at(node)}
     chosen = [node for node in reader.layers if node.name not in left and reader.layer(node) not in leave_out]
     names = {node.name for node in chosen}
     fewer = {output for node in chosen for output in node.output}
@@ -57,13 +55,9 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool
         if node.op_type in FOLLOWING and sources and all(name in fewer for name in sources):
             names.add(node.name)
             fewer.update(node.output)
-    inner = list(walk(graph))[1:] if loops else []
-    looped_at = [node for node in reader.layers if loops and reader.is_looped_at(node)]
-    inside = [
-        node
-        for node in (*looped_at, *(node for body in inner for node in body.node))
-        if reader.is_product(node)
-    ]
+    before = [node for node in reader.layers if node.name in left - stem and reader.leads_to_loop(node)]
+    within = [node for body in list(walk(graph))[1:] for node in body.node]
+    inside = [node for node in (*before, *within) if loops and reader.is_product(node)]
     steps = [node for node in inside if reader.layer(node) not in leave_out]
     layers = dict.fromkeys(map(reader.layer, [*chosen, *steps]))
     transposed = [node for node in graph.node if node.op_type == "ConvTranspose"]
@@ -143,6 +137,17 @@ class _Reader:
         """Whether a loop or branch sees the numbers of this one; onnxruntime would move their dequantisation
         into it, and crash."""
         return any(name in self.looped_at for name in self._onward(node))
+
+    def leads_to_loop(self, node: onnx.NodeProto) -> bool:
+        """Whether what a loop or branch sees depends on the numbers of this one."""
+        open_ends, seen = [*node.output], set[str]()
+        while open_ends:
+            if (name := open_ends.pop()) in self.looped_at:
+                return True
+            if name not in seen:
+                seen.add(name)
+                open_ends += (output for reader in self.readers[name] for output in reader.output)
+        return False
 
     def _next(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """The layers that read what the node gives, be it through activations, pools and sums."""

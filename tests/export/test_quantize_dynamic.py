@@ -94,8 +94,9 @@ def test_the_states_are_nearly_the_same(leave_out: tuple[str, ...], most: float)
 def test_what_a_loop_begins_with_finds_its_limits_as_well() -> None:
     model = recurrent()
     model.graph.node[0].output[0] = "looked_up"
-    begin = helper.make_node("MatMul", ["looked_up", "gate.weight"], ["first"], "net/begin_0")
+    begin = helper.make_node("MatMul", ["looked_up", "gate.weight"], ["begun"], "net/begin_0")
     model.graph.node.insert(1, begin)
+    model.graph.node.insert(2, helper.make_node("Split", ["begun"], ["first"], "net/Split_0", num_outputs=1))
     model.graph.output.append(helper.make_tensor_value_info("first", TensorProto.FLOAT, [1, UNITS]))
     expected = states(model)
     assert "net/begin_0" not in plan(model.graph).steps

@@ -58,6 +58,8 @@ def test_what_costs_most_and_is_missed_least_goes_first(macs: Cost) -> None:
     assert kept == {"a": [4, 5, 6, 7]}
     left_out = list(ever_narrower(curves, macs, block=4, leave_out=("a",)))
     assert {one["a"] for one in left_out} == {8}
+    idle = loss_curves("l1", {"a": torch.ones(8), "of an encoder": torch.ones(8)})
+    assert list(ever_narrower(idle, macs, block=4))[-1] == {"a": 4, "of an encoder": 8}
     *_, last = ever_narrower(curves, macs, block=3, vanishing=("b",))
     assert last == {"a": 3, "b": 0}
     assert macs.total(last) == macs.total({"a": 3, "b": 16}) - 3 * 16 - 16 * 10

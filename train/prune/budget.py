@@ -36,8 +36,9 @@ def ever_narrower(
     vanishing: Collection[str] = (),
 ) -> Iterator[dict[str, int]]:
     """Widths from all channels on: each time that axis loses its next block which loses least for what it
-    saves, down to one block of each; the vanishing ones down to nothing."""
-    free = not_left_out(curves, leave_out)
+    saves, down to one block of each; the vanishing ones down to nothing. An axis that costs nothing keeps
+    all, such as an encoder's where pictures are made alone."""
+    free = [name for name in not_left_out(curves, leave_out) if cost.counts(name)]
     widths = {name: len(curve) - 1 for name, curve in curves.items()}
     while True:
         yield dict(widths)

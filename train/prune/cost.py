@@ -85,6 +85,10 @@ class Cost:
         after = {**widths, axis: fewer}
         return sum(self._of(one, widths) - self._of(one, after) for one in self._at[axis])
 
+    def counts(self, axis: str) -> bool:
+        """Whether a layer that costs something reads or writes the axis."""
+        return axis in self._at
+
     def _of(self, layer: Layer, widths: Widths) -> float:
         return self.of(layer, widths) if all(layer.channels(widths)) else 0.0
 

@@ -13,13 +13,16 @@ def clips(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")],
     count: Annotated[int, typer.Option("--clips", min=24, help="For training; a half more beside.")] = 600,
     frames: Annotated[bool, typer.Option("--frames", help="With a label for each frame.")] = False,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="The frames of each clip in random order, as a control.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")] = 0,
 ) -> None:
     """Draw shapes that move, grow or shrink as animated GIFs, and write a recipe for them, DIR/clips.toml."""
     from tombola.train.studies.moving_shapes import write_set
 
     make_folder(out, "--out")
-    for line in write_set(out, count, seed, frames=frames):
+    for line in write_set(out, count, seed, frames=frames, shuffled=shuffled):
         typer.echo(line)
 
 

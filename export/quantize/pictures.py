@@ -36,7 +36,7 @@ def calibration_feeds(source: Source | None, contract: Contract, count: int = WA
         return _drawn_feeds(contract)
     if "image" not in names:
         raise ExportError(
-            f"int8 needs pictures, and a model of the task {contract.task} takes none; leave it float"
+            f"int8 needs pictures, and this model of the task {contract.task} takes none; leave it float"
         )
     if source is None:
         raise ExportError(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tombola.errors import DataError, RecipeError
+from tombola.runtime.clips.clip import read_clip
 from tombola.train.data.labels import classify_formats
 from tombola.train.evaluate import Split, evaluate_run
 from tombola.train.metrics.classification import ClassificationScores
@@ -46,6 +47,18 @@ def network_of(**settings: object) -> ClipNetwork:
         {"kind": "clip", "frame": TINY, "features": 6, "units": 5, **settings}
     )
     return build_clip_network(chosen, channels=3, size_hw=(8, 8), n_classes=4).eval()
+
+
+def test_a_shuffled_set_is_the_same_in_another_order(shapes: Path, tmp_path: Path) -> None:
+    list(write_set(tmp_path, 24, 0, shuffled=True))
+    names = classify_formats.load(tmp_path / "test", format_name="clips").names
+    moved = 0
+    for name in names:
+        ours, theirs = (read_clip(root / "test" / name, 99) for root in (shapes.parent, tmp_path))
+        both = [sorted(frame.tobytes() for frame in clip.frames_rgb_u8) for clip in (ours, theirs)]
+        assert len(both[0]) == len(both[1])
+        moved += not np.array_equal(ours.frames_rgb_u8, theirs.frames_rgb_u8)
+    assert moved == len(names) == 6
 
 
 def test_a_clip_backwards_is_of_another_class() -> None:
@@ -163,6 +176,8 @@ def test_a_whole_training_of_frames(turning: Path, tmp_path: Path) -> None:
     assert scores.confusions.sum() > 6 * 7
     task = open_task(turning, small)
     assert isinstance(task, ClipTask)
+    assert task.answer_widths(task.build_network()) == (7, 7)
+    assert task.unused_classes() == []  # though no clip ends with a still frame
     batch = task.collate([task.examples()[request] for request in task.plan_epoch(0)[0]])
     assert len(batch.labels) == len(batch.frames_rgb_u8) == batch.lengths.sum()
     losses = task.losses(task.build_network().train(), batch, Moment(0, 0, 1))

@@ -48,10 +48,13 @@ def draw_turning_clip(rng: np.random.Generator) -> tuple[Frames, list[str]]:
     return _draw(_path(motions, rng), rng), [STILL, *motions]
 
 
-def write_set(folder: Path, clips: int, seed: int, *, frames: bool) -> Iterator[str]:
+def write_set(
+    folder: Path, clips: int, seed: int, *, frames: bool = False, shuffled: bool = False
+) -> Iterator[str]:
     """Write `clips` clips for training and a quarter as many for validation and for the test each, and a
-    recipe for them; tells of each part. frames: with a label for each frame. Raises OSError."""
-    rng = np.random.default_rng(seed)
+    recipe for them; tells of each part. frames: with a label for each frame. shuffled: the same clips with
+    the frames of each in random order. Raises OSError."""
+    rng, order = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     names = list(MOTIONS)
     for split, count in (("train", clips), ("valid", clips // 4), ("test", clips // 4)):
         rows = []
@@ -59,11 +62,15 @@ def write_set(folder: Path, clips: int, seed: int, *, frames: bool) -> Iterator[
             motion = names[number % len(names)]
             if frames:
                 images, labels = draw_turning_clip(rng)
+                if shuffled:
+                    places = order.permutation(len(images))
+                    images, labels = images[places], [labels[at] for at in places]
                 place = folder / split / f"{number:05d}.gif"
                 starts = [at for at, label in enumerate(labels) if at == 0 or label != labels[at - 1]]
                 rows += [(place.name, at, labels[at]) for at in starts]
             else:
                 images = draw_clip(motion, rng)
+                images = order.permutation(images) if shuffled else images
                 place = folder / split / motion / f"{number:05d}.gif"
             place.parent.mkdir(parents=True, exist_ok=True)
             write_gif(place, images)

@@ -56,6 +56,10 @@ class ClipTask(ClassifyTask):
     def guessed_score(self) -> float | None:
         return None if self.of_frames else super().guessed_score()
 
+    def _known_labels(self) -> NDArray[np.int64]:
+        steps = self.train_data.steps or ()
+        return np.concatenate([one.labels for one in steps]) if self.of_frames else super()._known_labels()
+
     def shown(self, most: int) -> tuple[Sequence[Tile], Sequence[Tile]]:
         requests: list[Request] = sorted(chain.from_iterable(self.plan_epoch(0)), key=lambda one: one.index)
         plain, changed, examples = [], [], self.examples()

@@ -161,13 +161,17 @@ class ClassifyTask:
     def answer_widths(self, network: nn.Module) -> tuple[int, int]:
         head = network.get_submodule("head")
         assert isinstance(head, nn.Linear)
-        return head.out_features, len(np.unique(self.train_data.labels))
+        return head.out_features, len(np.unique(self._known_labels()))
+
+    def _known_labels(self) -> NDArray[np.int64]:
+        """All that training pictures have."""
+        return self.train_data.labels
 
     def expected_losses(self) -> Mapping[str, float]:
         return {"cross_entropy": math.log(len(self.classes))}
 
     def unused_classes(self) -> Sequence[str]:
-        counts = np.bincount(self.train_data.labels, minlength=len(self.classes))
+        counts = np.bincount(self._known_labels(), minlength=len(self.classes))
         return [name for name, count in zip(self.classes, counts.tolist(), strict=True) if count == 0]
 
     def same_labels(self, batch: Batch) -> bool:

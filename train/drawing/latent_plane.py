@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tombola.train.drawing.figure import INK, blank_figure, to_png
 
 SIDE_INCHES = 3.1
-DPI = 160
+DPI = 120
 FROM_MIDDLE = 2.5  # deviations to the edge of the made pictures
 
 

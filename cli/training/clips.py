@@ -18,7 +18,8 @@ def clips(
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")] = 0,
 ) -> None:
-    """Draw shapes that move, grow or shrink as animated GIFs, and write a recipe for them, DIR/clips.toml."""
+    """Draw shapes that move, grow or shrink as animated GIFs, with --frames as WebPs; and write a recipe for
+    them, DIR/clips.toml."""
     from tombola.train.studies.moving_shapes import write_set
 
     make_folder(out, "--out")

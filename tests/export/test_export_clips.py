@@ -23,7 +23,7 @@ from tombola.runtime.verify import verify
 from tombola.train.networks.classify.clip import ClipNetwork, ClipSettings, build_clip_network
 from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
-from tombola.train.studies.moving_shapes import write_gif
+from tombola.train.studies.moving_shapes import write_clip
 
 LABELS = ("falls", "rises", "stays")
 INPUT = ClassifierInput((16, 16), fit="crop", channels=3, mean=(127.0,) * 3, scale=(1 / 64,) * 3)
@@ -79,7 +79,7 @@ def test_a_file_names_frames_as_its_network(exported: tuple[ClipNetwork, ExportR
 def test_commands_give_it_clips(exported: tuple[ClipNetwork, ExportReport], tmp_path: Path) -> None:
     network, report = exported
     frames = drawn_clip((5, 40, 30))
-    write_gif(tmp_path / "clip.gif", frames)
+    write_clip(tmp_path / "clip.gif", frames)
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(frames):
         cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame[..., ::-1])

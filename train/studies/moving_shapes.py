@@ -26,6 +26,9 @@ STILL = "still"
 SIDE_PX = 32
 FEWEST, MOST = 8, 12  # frames of a clip
 FRAME_MS = 80
+LOSSLESS = 101  # of WebP; OpenCV's GIF dithers, in which the motion of one frame drowns
+# Pixels a frame, of which a radius changes by half: what turns round stays in the picture at a higher speed.
+SLOW, FAST = (1.0, 1.8), (2.0, 3.0)
 
 Frames = NDArray[np.uint8]
 
@@ -34,7 +37,7 @@ def draw_clip(motion: str, rng: np.random.Generator) -> Frames:
     """A clip of one of MOTIONS, uint8 [n, SIDE_PX, SIDE_PX, 3]; length, shape, colours, place and speed are
     random."""
     count = int(rng.integers(FEWEST, MOST + 1))
-    return _draw(_path([motion] * (count - 1), rng), rng)
+    return _draw(_path([motion] * (count - 1), SLOW, rng), rng)
 
 
 def draw_turning_clip(rng: np.random.Generator) -> tuple[Frames, list[str]]:
@@ -45,7 +48,7 @@ def draw_turning_clip(rng: np.random.Generator) -> tuple[Frames, list[str]]:
     turns = sorted(rng.choice(np.arange(2, count - 1), int(rng.integers(1, 3)), replace=False).tolist())
     first = int(rng.integers(2))
     motions = [pair[(first + sum(turn <= frame for turn in turns)) % 2] for frame in range(1, count)]
-    return _draw(_path(motions, rng), rng), [STILL, *motions]
+    return _draw(_path(motions, FAST, rng), rng), [STILL, *motions]
 
 
 def write_set(
@@ -65,7 +68,7 @@ def write_set(
                 if shuffled:
                     places = order.permutation(len(images))
                     images, labels = images[places], [labels[at] for at in places]
-                place = folder / split / f"{number:05d}.gif"
+                place = folder / split / f"{number:05d}.webp"
                 starts = [at for at, label in enumerate(labels) if at == 0 or label != labels[at - 1]]
                 rows += [(place.name, at, labels[at]) for at in starts]
             else:
@@ -73,7 +76,7 @@ def write_set(
                 images = order.permutation(images) if shuffled else images
                 place = folder / split / motion / f"{number:05d}.gif"
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_gif(place, images)
+            write_clip(place, images)
         if rows:
             write_atomic(folder / f"{split}.csv", _table(rows))
         yield f"{folder / split}: {count} clips"
@@ -82,21 +85,22 @@ def write_set(
     yield f"{recipe}: a recipe for them"
 
 
-def write_gif(path: Path, frames_rgb_u8: Frames) -> None:
-    """Write frames uint8 [n, h, w, 3] as an animated GIF."""
+def write_clip(path: Path, frames_rgb_u8: Frames) -> None:
+    """Write frames uint8 [n, h, w, 3] as an animated GIF, or WebP without loss, by the suffix of `path`."""
     animation = cv2.Animation()
     animation.frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in frames_rgb_u8]
     animation.durations = [FRAME_MS] * len(frames_rgb_u8)
-    cv2.imwriteanimation(str(path), animation)
+    cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS])
 
 
-def _path(motions: list[str], rng: np.random.Generator) -> NDArray[np.float64]:
+def _path(motions: list[str], speeds: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float64]:
     """Place (right, down) and radius at each frame, [n, 3], around the middle."""
-    speed = rng.uniform(1.0, 1.8)
+    speed = rng.uniform(*speeds)
     steps = np.array([[0, 0, 0], *(MOTIONS[motion] for motion in motions)]) * [speed, speed, speed / 2]
     path = np.cumsum(steps, axis=0)
     middle = [*rng.uniform(SIDE_PX / 2 - 4, SIDE_PX / 2 + 4, 2), rng.uniform(6.5, 8.5)]
     placed: NDArray[np.float64] = path - (path.max(0) + path.min(0)) / 2 + np.array(middle)
+    placed[:, 2] = placed[:, 2].clip(1.5)
     return placed
 
 

@@ -147,6 +147,7 @@ def test_players_and_chains_go_on_where_they_stopped(recipe: Path, family: tuple
         (("picture.mean=[3.0]",), r"levels of 0\.\.1"),
         ((*GAN, "training.optimizer=sgd"), "does not balance a GAN"),
         (("network.latents=0",), "latents"),
+        (("data.format=clips",), "a generator learns from single pictures"),
     ],
 )
 def test_recipes_that_cannot_be(recipe: Path, overrides: tuple[str, ...], said: str) -> None:

@@ -53,3 +53,9 @@ class GenerateRecipe(Recipe):
     picture: GeneratePicture = GeneratePicture()
     network: NetworkSettings
     augment: WarpSettings = WarpSettings()
+
+    @model_validator(mode="after")
+    def _of_pictures(self) -> "GenerateRecipe":
+        if self.data.format == "clips":
+            raise ValueError('format = "clips" is for classifiers; a generator learns from single pictures')
+        return self

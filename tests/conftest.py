@@ -36,8 +36,8 @@ colours (uint8[height, width, 3] image) => (float[classes] probabilities)
 
 @pytest.fixture(scope="session")
 def make_classifier() -> Callable[..., bytes]:
-    """make_classifier(labels=, card=, probes=, text=, more_outputs=): COLOUR_CLASSIFIER, or another graph, as
-    a file."""
+    """make_classifier(labels=, card=, probes=, text=, more_inputs=, more_outputs=): COLOUR_CLASSIFIER, or
+    another graph, as a file."""
 
     def make(
         *,
@@ -45,6 +45,7 @@ def make_classifier() -> Callable[..., bytes]:
         card: Mapping[str, Any] | None = None,
         probes: "tuple[Probe, ...]" = (),
         text: str = COLOUR_CLASSIFIER,
+        more_inputs: tuple[str, ...] = (),
         more_outputs: tuple[str, ...] = (),
     ) -> bytes:
         # Only some tests need it, and onnx is slow to import.
@@ -53,7 +54,9 @@ def make_classifier() -> Callable[..., bytes]:
         from tombola.runtime.contract.contract import Contract
 
         model = onnx.parser.parse_model(text)
-        contract = Contract("classify", labels, {}, card or {}, probes, more_outputs=more_outputs)
+        contract = Contract(
+            "classify", labels, {}, card or {}, probes, more_inputs=more_inputs, more_outputs=more_outputs
+        )
         onnx.helper.set_model_props(model, contract.to_metadata())
         return bytes(model.SerializeToString())
 

@@ -72,6 +72,7 @@ def workshop(
     place: Path,
     picture: Callable[..., Path],
     make_classifier: Callable[..., bytes],
+    classifier_text: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """A folder that holds whatever the examples name, with the slow parts of the library replaced."""
@@ -79,6 +80,11 @@ def workshop(
         Path(f"{name}.onnx").write_bytes(Path("model.onnx").read_bytes())
     Path("fashion-mnist-classifier.onnx").write_bytes(make_classifier())
     Path("classifier.onnx").write_bytes(make_classifier(labels=("cat", "dog", "person")))
+    clips = classifier_text.replace("uint8[height", "uint8[n, height").replace("3] image", "3] frames")
+    clips = clips.replace("(image,", "(frames,").replace(
+        "int64[2] corner_at = {0,", "int64[3] corner_at = {0, 0,"
+    )
+    Path("clips.onnx").write_bytes(make_classifier(text=clips, more_inputs=("frames",)))
     for name in ("generator", "fashion-mnist-generator"):
         Path(f"{name}.onnx").write_bytes(full_generator(labels=("coat", "bag", "boot")))
     for name in ("captioner", "flickr8k-captioner"):
@@ -90,6 +96,9 @@ def workshop(
     for _ in range(3):
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
+    animation = cv2.Animation()
+    animation.frames, animation.durations = [np.zeros((48, 64, 3), np.uint8)] * 3, [40] * 3
+    cv2.imwriteanimation("clip.gif", animation)
     content: dict[str, list[dict[str, Any]]] = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}],
         "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 100, 50]}],

@@ -25,7 +25,7 @@ def reference(task: str) -> str:
     what is needed has no default and is commented out. RecipeError for a task that is not known."""
     if task not in TASKS:
         raise RecipeError(f"task {task!r} is not known; choose {' or '.join(TASKS)}")
-    return "\n".join(_table(TASKS[task].recipe, "", "", set())) + "\n"
+    return "\n".join(_table(TASKS[task].recipe, "", "", {})) + "\n"
 
 
 def key_paths(task: str) -> list[str]:
@@ -62,17 +62,21 @@ def _default(value: Any) -> Any:
     return _NEEDED if value is PydanticUndefined else value
 
 
-def _table(settings: type, place: str, header: str, explained: set[type]) -> Iterator[str]:
+def _table(settings: type, place: str, header: str, explained: dict[type, str]) -> Iterator[str]:
     """The lines of one table and of those in it; each kind of table is explained once."""
     if settings in explained:
-        yield f"{header:<{COLUMN}} # has the same keys"
+        yield f"{header:<{COLUMN}} # has the keys of {explained[settings]}"
         return
-    explained.add(settings)
+    explained[settings] = header
     yield from (f"# {line}".rstrip() for line in (inspect.getdoc(settings) or "").splitlines())
     if header:
         yield header
     keys = keys_of(settings)
     for name, kind, default, constraints in keys:
+        if name == "kind":  # of several tables in one place
+            explained[settings] = (
+                f"{header} with {_line(name, kind, default, constraints).partition(' #')[0].rstrip()}"
+            )
         if not tables_in(kind):
             yield _line(name, kind, default, constraints)
     for name, kind, default, _ in keys:

@@ -33,7 +33,7 @@ class ClipSettings(Section):
     kind: Literal["clip"]
     frame: CnnSettings = CnnSettings(blocks=((16,), (32,)), dense=())
     features: int = Field(default=64, ge=1, le=4096)
-    cell: CellName | Literal["output"] = "gru"
+    cell: Literal[CellName, "output"] = "gru"
     layers: int = Field(default=1, ge=1, le=16)
     units: int = Field(default=64, ge=1, le=4096)
     bidirectional: bool = False

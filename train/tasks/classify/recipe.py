@@ -56,23 +56,21 @@ class OfLabelled(Protocol):
     def data(self) -> ClassifyData: ...
 
 
-class ClassifyPicture(PictureSettings):
+class LabelledPicture(PictureSettings):
     """What the network sees: size in pixels (height, width), 3 channels or 1 (grey), and (x - mean) * scale
     on 0..255, one number a channel.
 
     fit "crop" takes the largest part around the centre, "stretch" the whole picture whatever its shape.
-    frames: of a clip, at most so many, evenly spread.
     """
 
     size: tuple[Side, Side] = (224, 224)
     channels: Literal[1, 3] = 3
     fit: Fit = "crop"
-    frames: int = Field(default=16, ge=1, le=4096)
     mean: tuple[Level, ...] = (127.0, 127.0, 127.0)
     scale: tuple[Scale, ...] = (1 / 64, 1 / 64, 1 / 64)
 
     @model_validator(mode="after")
-    def _one_a_channel(self) -> "ClassifyPicture":
+    def _one_a_channel(self) -> "LabelledPicture":
         for name in ("mean", "scale"):
             values = getattr(self, name)
             if len(values) != self.channels:
@@ -86,6 +84,17 @@ class ClassifyPicture(PictureSettings):
         return ClassifierInput(
             self.size, fit=self.fit, channels=self.channels, mean=self.mean, scale=self.scale
         )
+
+
+class ClassifyPicture(LabelledPicture):
+    """What the network sees: size in pixels (height, width), 3 channels or 1 (grey), and (x - mean) * scale
+    on 0..255, one number a channel.
+
+    fit "crop" takes the largest part around the centre, "stretch" the whole picture whatever its shape.
+    frames: of a clip, at most so many, evenly spread.
+    """
+
+    frames: int = Field(default=16, ge=1, le=4096)
 
 
 class ClassifyLoss(Section):

@@ -8,10 +8,10 @@ from tombola.train.data.augment.warp import WarpSettings
 from tombola.train.networks.generate.generators import NetworkSettings
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.recipe.recipe import Level, Recipe, RunName, Scale
-from tombola.train.tasks.classify.recipe import ClassifyData, ClassifyPicture, Side
+from tombola.train.tasks.classify.recipe import ClassifyData, LabelledPicture, Side
 
 
-class GeneratePicture(ClassifyPicture):
+class GeneratePicture(LabelledPicture):
     """What is learned and made: size in pixels (height, width), 3 channels or 1 (grey), levels of 0..1, for
     which mean is 0 and scale 1/255, a number a channel.
 

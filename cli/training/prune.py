@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # What has a meaning in one of the ways to prune alone.
 MASKS_ALONE = ("sparsity", "rounds", "scope", "schedule", "half_rate", "biases")
 CHANNELS_ALONE = ("keep", "target_latency", "target_size", "target_macs", "max_drop", "block", "distill")
-STUDY_ALONE = ("seeds", "jobs")
+STUDY_ALONE = ("seeds", "jobs", "ray")
 RUN_ALONE = ("structured", "rewind", "step", "leave_out", "device")
 
 
@@ -162,7 +162,21 @@ def prune(
     seeds: Annotated[
         int, typer.Option("--seeds", min=2, metavar="N", help="At most so many seeds in a study.")
     ] = 5,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes of a study.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            metavar="N",
+            help="Processes of a study.",
+            show_default="1, with --ray all it has",
+        ),
+    ] = None,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="Run a study on the Ray cluster of RAY_ADDRESS, or on one started here."),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -195,6 +209,7 @@ def prune(
     Fashion-MNIST, rewound to the first weights and to those of an early step; --study channels for half and a
     quarter of the channels of the classifier that ships, by several scores, beside random ones, scratch and
     the dense network. These take many hours; fewer by --set training.epochs=2. A study goes on after a stop.
+    On a cluster (--ray) every machine needs Tombola, and DIR, the data and this folder at the same paths.
 
     \b
     Example:
@@ -226,7 +241,9 @@ def prune(
 
             assert study is not None
             folder = out or Path("runs") / f"study-{study.value}"
-            claims = run_study(study.value, folder, changes=changes or (), seeds=seeds, jobs=jobs, told=told)
+            claims = run_study(
+                study.value, folder, changes=changes or (), seeds=seeds, jobs=jobs, ray=ray, told=told
+            )
             typer.echo("\n".join([*claims, "", f"{folder}: report.md, study.csv, pictures"]))
             return
         if structured is not None:

@@ -117,6 +117,7 @@ def test_channels_replay_the_schedule_unless_told(tombola: Tombola, given: dict[
         (["--structured", "l1", "--target-latency", "0ms"], "is no amount above 0 in ms or s"),
         (["--structured", "l1", "--target-size", "1MiB", "--keep", "0.5"], "--keep tells what stays"),
         (["--jobs", "2"], "--jobs has no meaning without --study"),
+        (["--structured", "l1", "--ray"], "--ray has no meaning without --study"),
         (["--study", "lenet", "--rewind", "lrr"], "--rewind has no meaning with --study"),
     ],
 )
@@ -139,13 +140,19 @@ def test_statistics_anew(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_study_has_no_run(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    def run_study(study: Any, folder: Path, *, jobs: int, told: Callable[[str], None]) -> list[str]:
-        seen.update(folder=folder, jobs=jobs, seeds={arm.seeds for arm in study.arms}, changes=study.networks)
+    def run_study(
+        study: Any, folder: Path, *, jobs: int, ray: bool, told: Callable[[str], None]
+    ) -> list[str]:
+        seen.update(
+            folder=folder, jobs=jobs, ray=ray, seeds={arm.seeds for arm in study.arms}, changes=study.networks
+        )
         told("1/2  half way")
         return ["Tickets reach it: holds. 1 % against 2 %."]
 
     monkeypatch.setattr("tombola.train.studies.tickets.run_study.run_study", run_study)
-    result = tombola("prune", "--study", "lenet", "--set", "data.root=mnist", "--jobs", "2", "--seeds", "3")
+    result = tombola(
+        "prune", "--study", "lenet", "--set", "data.root=mnist", "--jobs", "2", "--seeds", "3", "--ray"
+    )
     assert (result.exit_code, result.stderr) == (0, "1/2  half way\n")
     assert result.stdout.splitlines() == [
         "Tickets reach it: holds. 1 % against 2 %.",
@@ -153,6 +160,6 @@ def test_a_study_has_no_run(tombola: Tombola, monkeypatch: pytest.MonkeyPatch) -
         "runs/study-lenet: report.md, study.csv, pictures",
     ]
     assert {changes[-1] for changes in seen.pop("changes").values()} == {"data.root=mnist"}
-    assert seen == {"folder": Path("runs/study-lenet"), "jobs": 2, "seeds": {3}}
+    assert seen == {"folder": Path("runs/study-lenet"), "jobs": 2, "ray": True, "seeds": {3}}
     assert "give a RUN to prune" in tombola("prune").output
     assert "give a RUN to prune" in tombola("prune", "runs/x", "--study", "lenet").output

@@ -2,9 +2,14 @@
 
 import math
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -110,9 +115,12 @@ def test_claims_follow_the_numbers() -> None:
     assert math.isnan(row("random", 0.5, [0.9]).above(dense).sd)
 
 
-def test_what_cannot_be_studied(tiny: ChannelStudy, tmp_path: Path) -> None:
+def test_what_cannot_be_studied(tiny: ChannelStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError):
         run_study(tiny.with_changes(["data.root=nothing"]), tmp_path / "a")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(TrainingError, match=r"needs ray\[tune\].*pip install 'tombola\[scale\]'"):
+        run_study(tiny, tmp_path / "a", ray=True)
     with pytest.raises(RecipeError, match="early_stopping_epochs = 0"):
         run_study(tiny.with_changes(["training.early_stopping_epochs=1"]), tmp_path / "a")
     assert not Contender(tiny, tmp_path, 0, "ticket", 0.5).is_ready()
@@ -128,3 +136,52 @@ def test_in_processes_it_comes_to_the_same_bits(tiny: ChannelStudy, finished: Pa
     assert mine.read_bytes() == theirs.read_bytes()
     with pytest.raises(TrainingError, match="other settings"):
         run_study(study.with_changes(["training.epochs=2"]), tmp_path / "s")
+
+
+class FakeRay(ModuleType):
+    """As much of Ray as a study uses, with a thread for a machine of the cluster."""
+
+    def __init__(self) -> None:
+        super().__init__("ray")
+        self.exceptions = SimpleNamespace(RayError=RuntimeError)
+        self.asked: list[dict[str, int]] = []
+
+    def init(self, **_: object) -> None:
+        self._threads = ThreadPoolExecutor()
+
+    def shutdown(self) -> None:
+        self._threads.shutdown()
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+    def remote(self, **asked: int) -> Callable[[Callable[..., str]], SimpleNamespace]:
+        self.asked.append(asked)
+        return lambda function: SimpleNamespace(remote=lambda *given: self._threads.submit(function, *given))
+
+    def wait(self, futures: list[Future[str]], timeout: float | None = None) -> tuple[list[Any], list[Any]]:
+        done, todo = wait_for(futures, timeout)
+        return list(done), list(todo)
+
+    def get(self, future: Future[str]) -> str:
+        return future.result()
+
+    def cancel(self, future: Future[str]) -> None:
+        future.cancel()
+
+
+@pytest.mark.slow
+def test_on_a_cluster_it_comes_to_the_same_bits(
+    tiny: ChannelStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    study, lines = replace(tiny, groups=(("dense",),)), list[str]()
+    run_study(study, tmp_path / "s", ray=True, told=lines.append)
+    assert lines[-1].startswith("1/1")
+    assert ray.asked == [{"num_cpus": 1, "max_retries": 0}]
+    mine, theirs = (folder / "seed-0" / "dense" / "last.safetensors" for folder in (tmp_path / "s", finished))
+    assert mine.read_bytes() == theirs.read_bytes()
+    monkeypatch.setattr(ray, "get", lambda _: "with exit code 1, what it printed says why")
+    with pytest.raises(TrainingError, match=r"seed-0/dense ended with exit code 1.*goes on from there"):
+        run_study(study, tmp_path / "t", ray=True)

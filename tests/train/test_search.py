@@ -313,7 +313,8 @@ def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeTune:
     for name, module in (("ray", ray), ("ray.tune", tune), ("ray.tune.schedulers", schedulers)):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("tombola.train.search.cluster.LOOK_SECONDS", 0.02)
-    monkeypatch.setattr("tombola.train.search.cluster.QUIET", {})
+    monkeypatch.setattr("tombola.train.search.cluster.TUNE_SETTINGS", {})
+    monkeypatch.setattr("tombola.train.run.ray_cluster.QUIET", {})
     return tune
 
 

@@ -11,19 +11,18 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from tombola.errors import DeviceError, TrainingError
+from tombola.errors import DeviceError
 from tombola.train.loop.loop import Interrupted
 from tombola.train.metrics.score import Score
 from tombola.train.run.folder import RunFolder
+from tombola.train.run.ray_cluster import import_ray, ray_cluster
 from tombola.train.search.outcome import Outcome, keep, kept, measured
 from tombola.train.search.point import Point
 from tombola.train.search.process import RECIPE, PointProcess
 
 LOOK_SECONDS = 0.5
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
+TUNE_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A point that never got a score reports none.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # Ctrl-C then comes here, as everywhere else.
@@ -47,43 +46,35 @@ def run_on_ray(
     `folder` must be at the same path on every machine. Raises TrainingError if Ray is not installed,
     DeviceError if CUDA is asked for and the cluster has no GPU, Interrupted after SIGINT.
     """
-    for name, value in QUIET.items():
+    for name, value in TUNE_SETTINGS.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-        from ray import tune
-    except ModuleNotFoundError:
-        raise TrainingError(
-            "--ray needs ray[tune], which is not installed: pip install 'tombola[scale]'; or leave --ray out"
-        ) from None
+    tune = import_ray("ray.tune")
     if not points:
         return
     folder, scheduler = folder.resolve(), _scheduler(folder, stop_early)
-    ray.init(logging_level="error", log_to_driver=False, ignore_reinit_error=True)
     try:
-        trial = tune.with_resources(
-            _trial(points, folder, device, score), _resources(ray.cluster_resources(), device)
-        )
-        tuner = tune.Tuner(
-            trial,
-            param_space={"index": tune.grid_search(list(range(len(points))))},
-            tune_config=tune.TuneConfig(
-                metric="score",
-                mode="max" if score.higher_is_better else "min",
-                max_concurrent_trials=jobs,
-                scheduler=scheduler,
-            ),
-            run_config=tune.RunConfig(name="tune", storage_path=str(folder / ".ray"), verbose=0),
-        )
-        # What Ray says of its own accord is no result.
-        with redirect_stdout(sys.stderr), _watching(points, folder, ended):
-            results = tuner.fit()
-            for result in results:
-                _close(points[result.config["index"]], folder, score, result.error)
+        with ray_cluster() as ray:
+            trial = tune.with_resources(
+                _trial(points, folder, device, score), _resources(ray.cluster_resources(), device)
+            )
+            tuner = tune.Tuner(
+                trial,
+                param_space={"index": tune.grid_search(list(range(len(points))))},
+                tune_config=tune.TuneConfig(
+                    metric="score",
+                    mode="max" if score.higher_is_better else "min",
+                    max_concurrent_trials=jobs,
+                    scheduler=scheduler,
+                ),
+                run_config=tune.RunConfig(name="tune", storage_path=str(folder / ".ray"), verbose=0),
+            )
+            # What Ray says of its own accord is no result.
+            with redirect_stdout(sys.stderr), _watching(points, folder, ended):
+                for result in tuner.fit():
+                    _close(points[result.config["index"]], folder, score, result.error)
     except KeyboardInterrupt:
         raise Interrupted("stopped; the points that ended are kept") from None
     finally:
-        ray.shutdown()
         shutil.rmtree(folder / ".ray", ignore_errors=True)
 
 

@@ -14,11 +14,18 @@ StudyName = Literal["lenet", "late", "channels"]
 
 
 def run_study(
-    name: StudyName, folder: Path, *, changes: Sequence[str], seeds: int, jobs: int, told: Told
+    name: StudyName,
+    folder: Path,
+    *,
+    changes: Sequence[str],
+    seeds: int,
+    jobs: int | None,
+    ray: bool,
+    told: Told,
 ) -> list[str]:
     """Train what is not done of the study and return its findings, a line each; see `run_study` of each."""
     if name == "channels":
         channels = CHANNELS.with_changes(changes).with_seeds(seeds)
-        return run_channels(channels, folder, jobs=jobs, told=told)
+        return run_channels(channels, folder, jobs=jobs, ray=ray, told=told)
     tickets = (LENET if name == "lenet" else LATE).with_changes(changes).with_seeds(seeds)
-    return run_tickets(tickets, folder, jobs=jobs, told=told)
+    return run_tickets(tickets, folder, jobs=jobs, ray=ray, told=told)

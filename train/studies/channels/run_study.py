@@ -14,10 +14,17 @@ from tombola.train.tasks.classify.task import load_split
 from tombola.train.tasks.table import load_recipe
 
 
-def run_study(study: ChannelStudy, folder: Path, *, jobs: int = 1, told: Told = lambda _: None) -> list[str]:
+def run_study(
+    study: ChannelStudy,
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    ray: bool = False,
+    told: Told = lambda _: None,
+) -> list[str]:
     """Train what is not done of the study, write its report, and return the report's findings, a line each.
 
-    jobs: processes at once, of one thread each. Given again after a stop of any kind it goes on with the
+    jobs, ray: as `train_parts` takes them. Given again after a stop of any kind it goes on with the
     contender that was at work, also with more seeds. Raises DataError, RecipeError and TrainingError,
     Interrupted after SIGINT.
     """
@@ -28,5 +35,5 @@ def run_study(study: ChannelStudy, folder: Path, *, jobs: int = 1, told: Told = 
         load_split(recipe, split)
     keep_settings(folder, replace(study, seeds=0), recipe.data.root)
     with lock_folder(folder):
-        train_parts(list(contenders(study, folder)), jobs=jobs, told=told)
+        train_parts(list(contenders(study, folder)), jobs=jobs, ray=ray, told=told)
         return write_report(study, folder)

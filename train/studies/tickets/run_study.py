@@ -38,10 +38,12 @@ class _ArmPart:
         train_arm(self.study, self.folder, self.arm)
 
 
-def run_study(study: Study, folder: Path, *, jobs: int = 1, told: Told = lambda _: None) -> list[str]:
+def run_study(
+    study: Study, folder: Path, *, jobs: int | None = None, ray: bool = False, told: Told = lambda _: None
+) -> list[str]:
     """Train what is not done of the study, write its report, and return the report's findings, a line each.
 
-    jobs: processes at once, of one thread each. Given again after a stop
+    jobs, ray: as `train_parts` takes them. Given again after a stop
     of any kind it goes on with the cell that was at work. Raises DataError, RecipeError and TrainingError,
     Interrupted after SIGINT.
     """
@@ -49,5 +51,5 @@ def run_study(study: Study, folder: Path, *, jobs: int = 1, told: Told = lambda 
         root = open_study_task(study, network).recipe.data.root
     keep_settings(folder, study, root)
     with lock_folder(folder):
-        train_parts([_ArmPart(study, folder, arm) for arm in study.arms], jobs=jobs, told=told)
+        train_parts([_ArmPart(study, folder, arm) for arm in study.arms], jobs=jobs, ray=ray, told=told)
         return write_report(study, folder)

@@ -9,10 +9,11 @@ from torch.nn import functional as F
 
 from tombola.errors import RecipeError
 from tombola.train.networks.axis import Axis
+from tombola.train.networks.backbones.resnet import Bottleneck
 from tombola.train.networks.layers.convolution import Conv, ConvBatchNorm
 from tombola.train.networks.layers.dense_layer import Linear
 from tombola.train.prune.budget import best_channels, cut_to, ever_narrower, loss_curves
-from tombola.train.prune.cost import Cost, layers_of
+from tombola.train.prune.cost import Cost, layers_of, macs_cost
 
 
 class Small(nn.Module):
@@ -63,6 +64,20 @@ def test_what_costs_most_and_is_missed_least_goes_first(macs: Cost) -> None:
     *_, last = ever_narrower(curves, macs, block=3, vanishing=("b",))
     assert last == {"a": 3, "b": 0}
     assert macs.total(last) == macs.total({"a": 3, "b": 16}) - 3 * 16 - 16 * 10
+
+
+def test_nothing_in_a_vanished_block_costs() -> None:
+    reads = Axis("reads", 4)
+    squeezed, hidden = (Axis(name, 2, may_vanish=True) for name in ("squeezed", "hidden"))
+    stem = ConvBatchNorm(Axis("picture", 3, pinned=True), reads, 1)
+    network = nn.Sequential(stem, Bottleneck(reads, reads, 1, squeezed=squeezed, hidden=hidden)).eval()
+    macs = macs_cost(layers_of(network, lambda: network(torch.zeros(1, 3, 10, 10))))
+    one_by_one, whole = 100 * (3 * 4) / 1e6, 100 * (3 * 4 + 4 * 2 + 9 * 2 * 2 + 2 * 4) / 1e6
+    assert macs.total({}) == pytest.approx(whole)
+    for gone in ({"hidden": 0}, {"squeezed": 0}, {"hidden": 0, "squeezed": 0}):
+        assert macs.total(gone) == pytest.approx(one_by_one)
+    assert macs.saved("hidden", 0, {}) == pytest.approx(whole - one_by_one)
+    assert macs.saved("squeezed", 0, {"hidden": 0}) == 0
 
 
 def test_what_is_lost_is_told_by_the_least_squares_themselves() -> None:

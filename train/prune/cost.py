@@ -8,10 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from tombola.train.networks.axis import Channels, Part, layout_of
+from tombola.train.networks.axis import Axis, Channels, Part, layout_of
 from tombola.train.networks.layers.convolution import ConvBatchNorm
 from tombola.train.networks.layers.transposed import KERNEL, PADDING, STRIDE, Transposed
 from tombola.train.prune.dead import hook_readers
+from tombola.train.prune.shrink import vanishing
 
 # Name of an axis -> how many channels it has.
 Widths = Mapping[str, int]
@@ -21,14 +22,15 @@ Widths = Mapping[str, int]
 class Layer:
     """A convolution, transposed or not, or a matrix, and what it reads for one answer.
 
-    reads, writes: the parts of its channels; a depthwise layer reads what it writes. kernel_hw, stride_hw,
-    and pads as top, left, bottom, right; 1 and 0 of a matrix. inputs: (rows, height, width) of each call;
-    1 × 1 of a matrix.
+    reads, writes: the parts of its channels; a depthwise layer reads what it writes. inside: the axes of the
+    residual block that it is a layer of, if that may vanish. kernel_hw, stride_hw, and pads as top, left,
+    bottom, right; 1 and 0 of a matrix. inputs: (rows, height, width) of each call; 1 × 1 of a matrix.
     """
 
     name: str
     reads: tuple[Part, ...]
     writes: tuple[Part, ...]
+    inside: tuple[Axis, ...]
     depthwise: bool
     kernel_hw: tuple[int, int]
     stride_hw: tuple[int, int]
@@ -43,6 +45,10 @@ class Layer:
             for parts in (self.reads, self.writes)
         )
         return read, written
+
+    def is_there(self, widths: Widths) -> bool:
+        """Whether it has channels to read and to write, and its block has not vanished."""
+        return all(self.channels(widths)) and all(widths.get(one.name, one.width) for one in self.inside)
 
     def weights(self, widths: Widths) -> int:
         """How many numbers it stores, a bias for each channel among them."""
@@ -68,8 +74,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Cost:
-    """unit: what it is counted in. fixed: what it is at any widths. of: what a layer adds at some; one that
-    has no channels to read or write adds nothing."""
+    """unit: what it is counted in. fixed: what it is at any widths. of: what a layer that is there adds."""
 
     unit: str
     fixed: float
@@ -90,7 +95,7 @@ class Cost:
         return axis in self._at
 
     def _of(self, layer: Layer, widths: Widths) -> float:
-        return self.of(layer, widths) if all(layer.channels(widths)) else 0.0
+        return self.of(layer, widths) if layer.is_there(widths) else 0.0
 
     def in_percent(self) -> "Cost":
         """The same in shares of what the network costs with all its channels."""
@@ -103,7 +108,8 @@ class Cost:
         """The layers that each axis runs through."""
         found: defaultdict[str, list[Layer]] = defaultdict(list)
         for layer in self.layers:
-            for name in {part.axis.name for part in (*layer.reads, *layer.writes)}:
+            parts = {part.axis.name for part in (*layer.reads, *layer.writes)}
+            for name in parts | {axis.name for axis in layer.inside}:
                 found[name].append(layer)
         return found
 
@@ -125,10 +131,21 @@ def layers_of(network: nn.Module, ask: Callable[[], object]) -> tuple[Layer, ...
 
     with torch.no_grad(), hook_readers(network, look):
         ask()
-    return tuple(_layer(network, name, tuple(seen)) for name, seen in inputs.items())
+    blocks = {path: inside for path, _, inside in vanishing(network)}
+    return tuple(
+        _layer(
+            network,
+            name,
+            next((inside for path, inside in blocks.items() if name.startswith(f"{path}.")), ()),
+            tuple(seen),
+        )
+        for name, seen in inputs.items()
+    )
 
 
-def _layer(network: nn.Module, name: str, inputs: tuple[tuple[int, int, int], ...]) -> Layer:
+def _layer(
+    network: nn.Module, name: str, inside: tuple[Axis, ...], inputs: tuple[tuple[int, int, int], ...]
+) -> Layer:
     module, around = network.get_submodule(name), network.get_submodule(name.rpartition(".")[0])
     layouts: Mapping[str, tuple[Channels | None, ...]] = module.layouts  # type: ignore[assignment]
     written, read = layouts["weight"][:2]
@@ -149,6 +166,7 @@ def _layer(network: nn.Module, name: str, inputs: tuple[tuple[int, int, int], ..
         name,
         reads=layout_of(written if read is None else read),
         writes=layout_of(written),
+        inside=inside,
         depthwise=read is None,
         kernel_hw=kernel_hw,
         stride_hw=stride_hw,

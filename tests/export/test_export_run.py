@@ -217,6 +217,7 @@ def test_a_photo_that_is_none_is_told_before_the_export(run: Path, tmp_path: Pat
     assert not (tmp_path / "m.onnx").exists()
 
 
+@pytest.mark.slow
 def test_one_map_pooling_and_boxes_by_class_export(
     make_network: Any, make_input: Any, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(study, "BATCH", 20)
 
 
+@pytest.mark.slow
 def test_both_arms_learn_and_the_stacked_begin_with_what_was_stacked(tmp_path: Path) -> None:
     torch.manual_seed(0)
     known, judged = stacking.Labelled(*bars(120)), stacking.Labelled(*bars(40))
@@ -92,6 +93,7 @@ def test_a_plane_shows_its_right_and_its_top_where_they_are(tmp_path: Path) -> N
     assert (tmp_path / "planes.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_both_kinds_are_trained_on_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codes, "WIDTHS", (12,))
     torch.manual_seed(0)

@@ -178,6 +178,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(toy_recipe: Path,
     assert whole == again
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_model_of_one(toy_recipe: Path, tmp_path: Path) -> None:
     # SGD: Adam's first steps divide rounding noise by itself.
     plain = ["training.optimizer='sgd'", "training.learning_rate=0.01", "training.epochs=1"]

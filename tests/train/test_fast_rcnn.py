@@ -56,6 +56,7 @@ def test_it_trains_and_is_scored(
         evaluate_run(run.path, named, device="cpu")
 
 
+@pytest.mark.slow
 def test_it_learns_the_toy(toy_recipe: Path, searched: tuple[str, ...]) -> None:
     recipe = load_recipe(toy_recipe, searched)
     task = DetectTask(recipe)

@@ -68,6 +68,7 @@ class StandIn(ModuleType):
         self.calls.append(("end", status))
 
 
+@pytest.mark.slow
 def test_mlflow_gets_one_run_for_a_training_that_goes_on(
     toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_healthy_recipe_has_no_fault(digits_recipe: Path, changes: tuple[str, 
     assert 1e-4 < result.range_test.suggested_rate < 0.2
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_found(digits_recipe: Path, digits_data: Path, tmp_path: Path) -> None:
     labels = gzip.decompress((digits_data / "labels.gz").read_bytes())
     shuffled = np.random.default_rng(1).permutation(np.frombuffer(labels, np.uint8, offset=8))

@@ -119,6 +119,7 @@ def test_a_killed_search_goes_on_to_the_same_bits(
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewind", ["thetak", "finetune"])
 def test_a_round_is_a_run_that_train_goes_on_with(
     dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewind: Rewind

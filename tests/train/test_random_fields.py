@@ -55,6 +55,7 @@ def test_the_gradient_of_the_pseudo_likelihood_is_none_at_the_truth() -> None:
     assert all(p.grad is not None and p.grad.abs().max() < 1e-6 for p in truth.parameters())
 
 
+@pytest.mark.slow
 def test_hidden_units_learn_a_parity_that_pairs_cannot() -> None:
     """Of three units with an even number on, any two are independent: a field of pairs knows nothing."""
     even = states(3)[states(3).sum(1) % 2 == 0]

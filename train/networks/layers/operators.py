@@ -34,12 +34,12 @@ def batched_nms(
     ranked_scores = scores.gather(1, order)
     alive = ranked_scores > score_threshold
     overlaps = pairwise_iou(ranked_boxes, ranked_boxes) > iou_threshold  # [C, N, N]
-    suppresses = (overlaps & alive[:, :, None] & alive[:, None, :]).triu(diagonal=1)
+    suppresses = (overlaps & alive[:, :, None] & alive[:, None, :]).triu(diagonal=1).float()
     # Greedy suppression is the fixed point of "kept = alive and not suppressed by a kept one": each sweep
     # settles at least one more rank of every class, and in practice the whole list after a handful of sweeps.
     kept = alive
     while True:
-        suppressed = torch.matmul(kept[:, None, :].float(), suppresses.float())[:, 0] > 0
+        suppressed = torch.matmul(kept[:, None, :].float(), suppresses)[:, 0] > 0
         settled = alive & ~suppressed
         if torch.equal(settled, kept):
             break

@@ -106,8 +106,16 @@ def test_pixels_know_their_origin(tmp_path: Path) -> None:
     # Red, green and blue planes one after the other: 12 … 15, 16 … 19, 20 … 23.
     assert both.picture(1).image_rgb_u8[0, 1].tolist() == [13, 17, 21]
     assert both.picture(2).image_rgb_u8[2, 3].tolist() == [30, 20, 10]
+    several = list(both.images_rgb_u8(np.array([2, 1, 0, 1])))
+    assert [image.tolist() for image in several] == [
+        both.picture(place).image_rgb_u8.tolist() for place in (2, 1, 0, 1)
+    ]
     with pytest.raises(DataError, match=r"gone\.png cannot be read"):
         both.picture(3)
+    some = both.images_rgb_u8(np.array([2, 3, 0]))
+    assert next(some).shape == (3, 4, 3)
+    with pytest.raises(DataError, match=r"gone\.png cannot be read"):
+        next(some)
     (tmp_path / "gone.png").write_text("text")
     with pytest.raises(PictureError, match=r"gone\.png: not a picture"):
         both.picture(3)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -11,6 +12,7 @@ from tombola.errors import RecipeError
 from tombola.train.evaluate import evaluate_generator
 from tombola.train.loop.learn.gradient_learner import GradientLearner
 from tombola.train.loop.learn.noise import seed_noise
+from tombola.train.loop.loader import load_batches
 from tombola.train.metrics.frechet import frechet_distance
 from tombola.train.tasks.generate.task import GenerateTask, coarse_features
 from tombola.train.tasks.moment import Moment
@@ -62,6 +64,22 @@ def test_a_vae_learns_and_its_report_shows_what_it_makes(recipe: Path, tmp_path:
     assert "after epochs 1, 2, a row each" in page
     assert [path.name for path in run.sample_rows().values()] == ["epoch-0001.png", "epoch-0002.png"]
     assert "Reconstructions" in page
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.5])
+def test_a_batch_read_at_once_is_that_of_its_requests(recipe: Path, flip: float) -> None:
+    """Each picture is that of the file, mirrored by its own seed, and each noise of its own seed too."""
+    task = open_task(recipe, (f"augment.flip={flip}", "picture.size=[28, 28]"))
+    assert isinstance(task, GenerateTask)
+    requests = task.plan_epoch(0)[0]
+    (batch,) = load_batches(task, [requests], workers=0)
+    for place, request in enumerate(requests):
+        mirrored = np.random.default_rng(request.seed).random() < flip
+        grey = task.train_data.read(request.index)[:, :: -1 if mirrored else 1, 0]
+        assert (batch.images_rgb_u8[place].numpy() == grey).all()
+        assert batch.labels[place] == task.train_data.labels[request.index]
+        noise = np.random.default_rng([request.seed, 1]).standard_normal(2, np.float32)
+        assert (batch.noise[place].numpy() == noise).all()
 
 
 def test_players_learn_in_turns(recipe: Path) -> None:

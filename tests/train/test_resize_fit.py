@@ -55,7 +55,7 @@ def test_a_classifier_is_trained_on_the_pixels_it_will_see(
     height: int, width: int, size_hw: tuple[int, int], fit: Fit
 ) -> None:
     image = noise(height, width)
-    trained_on = fit_picture(image, size_hw, fit=fit, settings=None, rng=np.random.default_rng(0))
+    trained_on = fit_picture(image, size_hw, fit=fit, settings=None, seed=0)
     np.testing.assert_array_equal(trained_on, seen_by_classifier(image, size_hw, fit))
 
 

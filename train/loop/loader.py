@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tombola.errors import TombolaError, TrainingError
-from tombola.train.tasks.task import Task
+from tombola.train.tasks.task import Task, several
 
 
 def load_batches(task: Task, plan: Sequence[list[Any]], *, workers: int) -> Iterator[Any]:
@@ -54,30 +54,29 @@ def _shared_memory_is_full(reason: str) -> str:
 
 
 class _ErrorsAsValues(Dataset[Any]):
-    """Examples, or the error that says why one cannot be had: raised in a worker it would come back as a
-    traceback in text."""
+    """A batch's examples, or the error that says why one cannot be had: raised in a worker it would come
+    back as a traceback in text."""
 
     def __init__(self, examples: Dataset[Any]) -> None:
         self.examples = examples
 
-    def __getitem__(self, request: Any) -> Any:
+    def __getitems__(self, requests: Sequence[Any]) -> list[Any] | TombolaError:
         try:
-            return self.examples[request]
+            return several(self.examples, requests)
         except TombolaError as error:
             return error
 
 
 class _CollateOrError:
-    """The task's batch, or the first error among its examples; shared: where other processes see it."""
+    """The task's batch, or the error in place of its examples; shared: where other processes see it."""
 
     def __init__(self, collate: Callable[[Sequence[Any]], Any], *, shared: bool) -> None:
         self.collate = collate
         self.shared = shared
 
-    def __call__(self, examples: Sequence[Any]) -> Any:
-        errors = [example for example in examples if isinstance(example, TombolaError)]
-        if errors:
-            return errors[0]
+    def __call__(self, examples: Sequence[Any] | TombolaError) -> Any:
+        if isinstance(examples, TombolaError):
+            return examples
         batch = self.collate(examples)
         try:
             # Later, in the queue's own thread, a failure would be printed and the batch never come.

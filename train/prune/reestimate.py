@@ -15,7 +15,7 @@ from tombola.train.metrics.score import Score
 from tombola.train.run.folder import RunFolder
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import open_task
-from tombola.train.tasks.task import Task, TurnsTask
+from tombola.train.tasks.task import Task, TurnsTask, several
 
 # Means over this many pictures move no more.
 PICTURES = 1024
@@ -59,7 +59,7 @@ def plain_batches(task: Task, pictures: int) -> Iterator[Any]:
     """Batches of at least `pictures` training pictures, or of all, without augmentation."""
     examples = task.examples(augmented=False)
     for requests in itertools.islice(task.plan_epoch(0), -(-pictures // task.settings.batch_size)):
-        yield task.collate([examples[request] for request in requests])
+        yield task.collate(several(examples, requests))
 
 
 @dataclass(frozen=True)

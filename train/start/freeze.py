@@ -49,6 +49,8 @@ def rest_frozen(network: nn.Module) -> None:
     """Put each part whose weights are all frozen into eval mode: its batch norms keep their statistics and
     its dropout is off. To be called after `network.train()`; a wrapper around the network does not matter.
     """
+    if all(parameter.requires_grad for parameter in network.parameters()):
+        return
     for module in network.modules():
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):

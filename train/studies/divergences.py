@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from tombola.errors import RecipeError
 from tombola.train.drawing.spreads import Point, draw_spreads
+from tombola.train.loop.learn.noise import seed_noise
 from tombola.train.networks.generate.rbm import Rbm, RbmSettings, draw
 from tombola.train.networks.generate.shape import PictureShape
 from tombola.train.run.folder import write_atomic
@@ -77,7 +78,7 @@ def _train(
     seconds, every = 0.0, max(1, steps // LOOKS)
     for step in range(steps):
         began = time.process_time()
-        torch.manual_seed(seed * 1_000_003 + step)
+        seed_noise(seed, step)
         images = train[torch.from_numpy(order.integers(0, len(train), BATCH))]
         noise = torch.randn(BATCH, shape.size)
         optimizer.zero_grad()

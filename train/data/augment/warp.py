@@ -56,6 +56,11 @@ class WarpSettings:
             raise RecipeError("augment: crop = 0 keeps nothing; give the smallest share of the area to keep")
 
     @property
+    def changes(self) -> bool:
+        """Whether anything does."""
+        return self.moves or self.colours or any((self.flip, self.flip_vertical, self.erase))
+
+    @property
     def moves(self) -> bool:
         """Whether anything but a mirror image changes where pixels are."""
         return self.crop < 1 or self.stretch > 0 or turns(self)
@@ -72,18 +77,20 @@ def fit_picture(
     *,
     fit: Fit,
     settings: WarpSettings | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> NDArray[np.uint8]:
     """Return the picture [h, w, 3] on a canvas of `size_hw` pixels, uint8 [size_hw, 3].
 
     fit       "crop" fills the canvas with the largest window in the middle that has its aspect ratio,
               "stretch" with the whole picture
     settings  None: nothing is random, and a picture that has the size already comes back as it is
+    seed      of all that is random
 
     The input is not changed; what is returned may share its memory where nothing was to change.
     """
-    if settings is None:
+    if settings is None or not settings.changes:
         return fill(image_rgb_u8, size_hw, fit)
+    rng = np.random.default_rng(seed)
     chance = rng.random(12).tolist()
     mirrored = chance[0] < settings.flip, chance[1] < settings.flip_vertical
     if settings.moves:

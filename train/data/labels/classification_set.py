@@ -1,6 +1,6 @@
 """Pictures with one label each, or clips."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -45,6 +45,10 @@ class ClassificationSet:
         DataError if its file is gone; PictureError if its bytes cannot be decoded.
         """
         return self.picture(index).image_rgb_u8
+
+    def read_several(self, indices: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+        """Yield these pictures in this order, each as `read` returns it, and in less time."""
+        return self.pixels.images_rgb_u8(self.places[list(indices)])
 
     def picture(self, index: int, shrink: Shrink | None = None) -> Picture:
         """Return picture `index` halved as `shrink` asks, with the pixels that the runtime would read; errors

@@ -18,6 +18,7 @@ from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.labels.labelled import LabelledPictures, check_classes
 from tombola.train.data.labels.steps import Steps
 from tombola.train.data.pictures.clutter import is_clutter
+from tombola.train.data.pictures.pixels import Pixels
 from tombola.train.data.text import composed, quoted, whole
 from tombola.train.recipe.text_file import read_text
 
@@ -25,7 +26,7 @@ MOST_BYTES = 100_000_000
 SHOWN_FRAMES = 4
 
 
-class ClipFiles:
+class ClipFiles(Pixels):
     """Clips in files and folders. What is shown of one as a picture is a few of its frames, side by side."""
 
     def __init__(self, paths: Sequence[Path]) -> None:

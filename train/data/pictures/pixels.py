@@ -1,7 +1,7 @@
 """Where a classification set's pixels lie: in one array, in picture files, or in several of these."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Protocol
 
@@ -21,6 +21,11 @@ class Pixels(Protocol):
     def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
         """Return picture `place`, halved as `shrink` asks; grey ones have three equal channels."""
 
+    def images_rgb_u8(self, places: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        """Yield these pictures, whole, [h, w, 3]; those of one array are taken out of it together, those of
+        files read one by one as they are asked for, since a batch of photos may not fit into memory."""
+        return (self.picture(place).image_rgb_u8 for place in places.tolist())
+
     def origin(self, place: int) -> str:
         """Return where picture `place` lies; no two pictures have it in common."""
 
@@ -36,14 +41,19 @@ class ArrayPixels:
         return len(self.images_u8)
 
     def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
-        image_u8 = self.images_u8[place]
-        return read_picture(image_u8 if image_u8.ndim == 2 else image_u8.transpose(1, 2, 0), shrink)
+        return read_picture(next(self.images_rgb_u8(np.array([place]))), shrink)
+
+    def images_rgb_u8(self, places: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        images_u8 = self.images_u8[places]
+        if images_u8.ndim == 3:
+            return iter(np.repeat(images_u8[..., None], 3, axis=3))
+        return iter(np.ascontiguousarray(images_u8.transpose(0, 2, 3, 1)))
 
     def origin(self, place: int) -> str:
         return f"{self.source}[{place}]"
 
 
-class FilePixels:
+class FilePixels(Pixels):
     """Pictures in files of a store that was opened at `source`; read and decoded when they are asked for."""
 
     def __init__(self, store: PictureStore, names: Sequence[str], source: str) -> None:
@@ -77,10 +87,21 @@ class JoinedPixels:
         part, own_place = self._part(place)
         return part.picture(own_place, shrink)
 
+    def images_rgb_u8(self, places: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        numbers = np.searchsorted(self._ends, places, side="right")
+        streams = {
+            number: self.parts[number].images_rgb_u8(places[numbers == number] - self._start(number))
+            for number in np.unique(numbers).tolist()
+        }
+        return (next(streams[number]) for number in numbers.tolist())
+
     def origin(self, place: int) -> str:
         part, own_place = self._part(place)
         return part.origin(own_place)
 
     def _part(self, place: int) -> tuple[Pixels, int]:
         number = bisect_right(self._ends, place)
-        return self.parts[number], place - (self._ends[number - 1] if number else 0)
+        return self.parts[number], place - self._start(number)
+
+    def _start(self, number: int) -> int:
+        return self._ends[number - 1] if number else 0

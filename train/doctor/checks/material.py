@@ -12,7 +12,7 @@ from tombola.errors import TrainingError
 from tombola.train.doctor.checks.trial import Trial
 from tombola.train.doctor.countdown import Countdown
 from tombola.train.tasks.moment import Moment
-from tombola.train.tasks.task import ExaminedTask, LabelledTask
+from tombola.train.tasks.task import ExaminedTask, LabelledTask, several
 
 HANDFUL = 8
 TRAINED = 1024
@@ -147,7 +147,7 @@ class Material:
 
     def _read(self, requests: list[Any], *, augmented: bool) -> Any:
         examples = self.task.examples(augmented=augmented)
-        batch = self.task.collate([examples[request] for request in requests])
+        batch = self.task.collate(several(examples, requests))
         return move_data_to_device(batch, self.device)
 
 

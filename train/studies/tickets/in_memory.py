@@ -9,6 +9,7 @@ from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.tasks.classify.batches import ClassifyExamples, Request, collate
 from tombola.train.tasks.classify.recipe import ClassifyRecipe
 from tombola.train.tasks.classify.task import ClassifyTask, load_split
+from tombola.train.tasks.task import several
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def in_memory(task: ClassifyTask) -> InMemory:
 
 def _split(recipe: ClassifyRecipe, data: ClassificationSet) -> Split:
     examples = ClassifyExamples(data, recipe.picture.size, recipe.picture.fit, None)
-    whole = collate([examples[Request(index, 0)] for index in range(len(data))])
+    whole = collate(several(examples, [Request(index, 0) for index in range(len(data))]))
     images = torch.cat(
         [recipe.picture.as_input().normalise(part).flatten(1) for part in whole.images_rgb_u8.split(1000)]
     )

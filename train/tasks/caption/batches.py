@@ -76,7 +76,7 @@ class CaptionExamples(Dataset[Example]):
                 self.size_hw,
                 fit="stretch",
                 settings=self.settings,
-                rng=np.random.default_rng(look if self.looks and look >= 0 else request.seed),
+                seed=look if self.looks and look >= 0 else request.seed,
             )
         captions = self.data.records[request.index].captions
         return Example(

@@ -61,15 +61,17 @@ class ClassifyExamples(Dataset[tuple[NDArray[np.uint8], int]]):
         self.settings = settings
 
     def __getitem__(self, request: Request) -> tuple[NDArray[np.uint8], int]:
+        return self.__getitems__([request])[0]
+
+    def __getitems__(self, requests: Sequence[Request]) -> list[tuple[NDArray[np.uint8], int]]:
         cv2.setNumThreads(0)
-        image_rgb_u8 = fit_picture(
-            self.data.read(request.index),
-            self.size_hw,
-            fit=self.fit,
-            settings=self.settings,
-            rng=np.random.default_rng(request.seed),
-        )
-        return image_rgb_u8, int(self.data.labels[request.index])
+        indices = [request.index for request in requests]
+        images = zip(self.data.read_several(indices), requests, strict=True)
+        canvases = [
+            fit_picture(image_rgb_u8, self.size_hw, fit=self.fit, settings=self.settings, seed=request.seed)
+            for image_rgb_u8, request in images
+        ]
+        return list(zip(canvases, self.data.labels[indices].tolist(), strict=True))
 
     def __len__(self) -> int:
         return len(self.data)

@@ -60,13 +60,7 @@ class ClipExamples(Dataset[ClipExample]):
         assert self.data.steps is not None
         clip = self.data.clip(request.index, self.most_frames, Shrink(self.size_hw, "both"))
         frames = [
-            fit_picture(
-                frame,
-                self.size_hw,
-                fit=self.fit,
-                settings=self.settings,
-                rng=np.random.default_rng(request.seed),
-            )
+            fit_picture(frame, self.size_hw, fit=self.fit, settings=self.settings, seed=request.seed)
             for frame in clip.frames_rgb_u8
         ]
         return ClipExample(np.stack(frames), self.data.steps[request.index].at(clip.places))

@@ -38,8 +38,16 @@ class GenerateExamples(Dataset[Example]):
         self.noise_size = noise_size
 
     def __getitem__(self, request: Request) -> Example:
-        rng = np.random.default_rng([request.seed, NOISE])
-        return (*self.labelled[request], rng.standard_normal(self.noise_size, np.float32))
+        return self.__getitems__([request])[0]
+
+    def __getitems__(self, requests: Sequence[Request]) -> list[Example]:
+        read = zip(self.labelled.__getitems__(requests), requests, strict=True)
+        return [(*labelled, self._noise(request.seed)) for labelled, request in read]
+
+    def _noise(self, seed: int) -> NDArray[np.float32]:
+        if not self.noise_size:
+            return np.empty(0, np.float32)
+        return np.random.default_rng([seed, NOISE]).standard_normal(self.noise_size, np.float32)
 
     def __len__(self) -> int:
         return len(self.labelled)

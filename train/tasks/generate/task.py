@@ -50,7 +50,7 @@ from tombola.train.tasks.generate.recipe import GenerateRecipe
 from tombola.train.tasks.generate.vae_objective import VaeObjective
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.shares import check_layers
-from tombola.train.tasks.task import Exhibit, Tell, evenly, silent
+from tombola.train.tasks.task import Exhibit, Tell, evenly, several, silent
 
 LAYERS = Layers(last=("none",))  # all layers are taken over: none depends on the classes' names
 
@@ -257,8 +257,8 @@ class GenerateTask:
         """Pictures and their labels, evenly taken."""
         picture = self.recipe.picture
         examples = GenerateExamples(ClassifyExamples(data, picture.size, picture.fit, None), 0)
-        indices = evenly(range(len(data)), most)
-        batch = collate([examples[Request(index, index)] for index in indices])
+        requests = [Request(index, index) for index in evenly(range(len(data)), most)]
+        batch = collate(several(examples, requests))
         return self._seen(batch)[0], batch.labels
 
     def _judged(self, data: ClassificationSet) -> Iterator[tuple[int, Batch]]:
@@ -268,7 +268,7 @@ class GenerateTask:
         examples = GenerateExamples(labelled, self.objective.noise_size)
         for start in range(0, len(data), JUDGED_TOGETHER):
             indices = range(start, min(start + JUDGED_TOGETHER, len(data)))
-            yield indices.stop, collate([examples[Request(index, index)] for index in indices])
+            yield indices.stop, collate(several(examples, [Request(index, index) for index in indices]))
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         images = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)

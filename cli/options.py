@@ -9,6 +9,11 @@ import typer
 from tombola.cli import completion
 
 
+def option_name(parameter: str) -> str:
+    """What is written on the command line for a parameter: --pr-curve for pr_curve."""
+    return "--set" if parameter == "changes" else f"--{parameter.replace('_', '-')}"
+
+
 class Device(StrEnum):
     """Where a model runs: auto takes CUDA where it really works; cuda is CUDA or an error."""
 

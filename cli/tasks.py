@@ -25,6 +25,7 @@ class TaskCommands:
     look:     what lies in such data, and what is wrong with it.
     holds:    whether data of no named format are the task's.
     look_at_recipe: the same as look, of all sets that a recipe of the task names.
+    judged:   options of `tombola evaluate` that it has a use for, beside those of every task.
     is_slow:  whether a camera's picture should not wait for its answers.
     """
 
@@ -36,6 +37,7 @@ class TaskCommands:
     look: Place
     holds: Place
     look_at_recipe: Place
+    judged: tuple[str, ...] = ()
     is_slow: bool = False
 
 
@@ -49,6 +51,7 @@ TASKS = {
         ("tombola.cli.data.look", "boxes"),
         ("tombola.cli.data.look", "are_boxes"),
         ("tombola.cli.data.look", "boxes_of_recipe"),
+        ("interval", "against", "score", "pr_curve", "confusions", "predictions", "proposals", "changes"),
     ),
     "classify": TaskCommands(
         "classifier",
@@ -59,6 +62,7 @@ TASKS = {
         ("tombola.cli.data.look", "labels"),
         ("tombola.cli.data.look", "are_labels"),
         ("tombola.cli.data.look", "labels_of_recipe"),
+        ("interval", "against", "confusions"),
     ),
     "generate": TaskCommands(
         "generator",
@@ -69,6 +73,7 @@ TASKS = {
         ("tombola.cli.data.look", "labels"),
         ("tombola.cli.data.look", "claims_nothing"),
         ("tombola.cli.data.look", "labels_of_recipe"),
+        ("judge", "likelihood"),
     ),
     "caption": TaskCommands(
         "captioner",
@@ -79,6 +84,7 @@ TASKS = {
         ("tombola.cli.data.look", "captions"),
         ("tombola.cli.data.look", "are_captions"),
         ("tombola.cli.data.look", "captions_of_recipe"),
+        ("interval", "against", "changes"),
         is_slow=True,
     ),
 }

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from tombola.errors import ExportError
 from tombola.export.export import ExportReport, export_network
-from tombola.export.quantize.pictures import Source
+from tombola.export.quantize.pictures import Source, looks
 from tombola.export.quantize.processor import Processor
 from tombola.export.quantize.quantize import Precision, QuantizeReport, quantize_file
 from tombola.export.tasks.table import EXPORTS
@@ -60,10 +61,13 @@ def export_run(
     if (run / MASK).exists() and can_bury and widths(network):
         network = without_dead(network, recipe)
     row = EXPORTS[recipe.task]
+    exportable = row.exportable(network, recipe)
+    if photos and recipe.task == "generate" and "image" not in exportable.more_inputs:
+        raise ExportError("this generator looks at no picture; leave --photo out")
     output = _place(output, recipe, packed=packed)
     images = [read_rgb(path) for path in photos]
     return export_network(
-        row.exportable(network, recipe),
+        exportable,
         output,
         facts={**_run_facts(RunFolder(run), recipe, weights), **(facts or {})},
         photos=images or row.photos(recipe),
@@ -97,7 +101,7 @@ def quantize_run(
 ) -> QuantizeReport:
     """As `export_run`, whose settings it takes, in int8 or float16: see `quantize_file`.
 
-    pictures, held_out: those of the run for training and validation where they are None.
+    pictures, held_out: those of the run for training and validation where they are None and of use.
     """
     recipe = load_recipe(RunFolder(run).recipe_path)
     output = _place(output, recipe, packed=packed)
@@ -105,11 +109,13 @@ def quantize_run(
         held_out = Split(run, "valid")
     with tempfile.TemporaryDirectory() as folder:
         report = export_run(run, Path(folder) / "float.onnx", **settings)
+        if pictures is None and looks(report.contract):
+            pictures = Split(run, "train")
         return quantize_file(
             report.path,
             output,
             precision,
-            pictures=pictures or Split(run, "train"),
+            pictures=pictures,
             held_out=held_out,
             processor=processor,
             force=force,

@@ -20,7 +20,10 @@ def score_file(
     loaded = load(model, device, threads)
     answers = EXPORTS[loaded.contract.task].answers
     if answers is None:
-        raise DataError(f"a model of the task {loaded.contract.task} has no right answers to be scored by")
+        raise DataError(
+            f"a model of the task {loaded.contract.task} has no right answers to be scored by; leave "
+            "--pictures out"
+        )
     return evaluate_model(
         loaded.contract.task,
         answers(loaded),

@@ -125,15 +125,16 @@ def evaluate_generator(
     run: Path,
     split: str = "test",
     *,
+    folds: Sequence[str] = (),
     weights: str = "best",
     samples: int | None = None,
     device: str = "auto",
     tell: Tell = silent,
 ) -> dict[str, float]:
-    """The figures of a generator's run on the pictures of a split of its recipe, as its training judged it by
-    those for validation: of a VAE the bound on -log p(x) and its parts, in nats a picture, and with `samples`
-    log p(x) as so many importance samples of each picture estimate it, of a Boltzmann machine by ln Z of
-    annealed importance sampling over so many temperatures.
+    """The figures of a generator's run on the pictures of a split of its recipe, of those folds, as its
+    training judged it by those for validation: of a VAE the bound on -log p(x) and its parts, in nats a
+    picture, and with `samples` log p(x) as so many importance samples of each picture estimate it, of a
+    Boltzmann machine by ln Z of annealed importance sampling over so many temperatures.
 
     Raises RecipeError, TrainingError, DataError and DeviceError.
     """
@@ -141,9 +142,13 @@ def evaluate_generator(
     network, recipe = load_network(run, weights)
     data = recipe.data.model_copy(update={"valid": getattr(recipe.data, split)})
     task = GenerateTask(recipe.model_copy(update={"data": data}), RunFolder(run).read_widths())
+    if task.valid_data is not None:
+        task.valid_data = task.valid_data.fold(folds)
+    network = network.to(place)
     with torch.inference_mode():
-        figures = task.evaluate(network.to(place), tell)
-        return figures | ({} if samples is None else task.log_likelihood(network, samples, tell))
+        # The dearest first: it may be refused.
+        likelihood = {} if samples is None else task.log_likelihood(network, samples, tell)
+        return task.evaluate(network, tell) | likelihood
 
 
 def generator_of_run(run: Path, weights: str = "best", seed: int = 0) -> tuple[MakePictures, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from tombola.cli.options import (
     JsonOption,
     PicturesOption,
     ThreadsOption,
+    option_name,
 )
 from tombola.cli.tasks import TASKS, fetch
 
@@ -164,6 +165,7 @@ def evaluate(
         if value is not None and pictures is None:
             raise typer.BadParameter(f"{option} is of --pictures; name them too.")
     task = model_task(model)
+    _check_meaning(asked, task)
     if split is not None and not (task == "caption" and pictures):
         _check_split(split, of_run=model.is_dir() and pictures is None)
     if against is not None and (other := model_task(against)) != task:
@@ -171,6 +173,17 @@ def evaluate(
             f"{model} is a {TASKS[task].noun}, {against} a {TASKS[other].noun}; compare two of one task."
         )
     typer.echo(fetch(TASKS[task].evaluate)(asked))
+
+
+def _check_meaning(asked: Evaluated, task: str) -> None:
+    """BadParameter for an option that models of the task have no use for."""
+    of_some = {name for one in TASKS.values() for name in one.judged}
+    for name in sorted(of_some.difference(TASKS[task].judged)):
+        value = getattr(asked, name)
+        if value is not None and value is not False and value != ():
+            raise typer.BadParameter(
+                f"{option_name(name)} has no meaning for a {TASKS[task].noun}; leave it out."
+            )
 
 
 def _check_split(split: str, *, of_run: bool) -> None:

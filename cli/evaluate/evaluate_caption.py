@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
 def report_captioner(asked: Evaluated) -> str:
     """The scores of the run folder or model file that is asked for, as text or JSON."""
-    if any(one is not None for one in (asked.score, asked.pr_curve, asked.predictions, asked.confusions)):
-        raise typer.BadParameter(
-            "--score, --pr-curve, --predictions and --confusions are not for captioners; leave them out."
-        )
     if (asked.labels is None) != (asked.pictures is None):
         raise typer.BadParameter("--annotations and --pictures belong together; give both.")
     places = "--annotations and --pictures"

@@ -19,10 +19,6 @@ def report_classifier(asked: Evaluated) -> str:
     from tombola.train.metrics.score import percent
     from tombola.train.run.folder import check_place, write_atomic
 
-    if asked.score is not None or asked.pr_curve is not None or asked.predictions is not None:
-        raise typer.BadParameter(
-            "--score, --pr-curve and --predictions are for detectors; this is a classifier."
-        )
     if asked.confusions is not None:
         check_place(asked.confusions, ".png")
     if asked.labels is not None and asked.pictures is None:

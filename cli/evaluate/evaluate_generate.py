@@ -27,19 +27,20 @@ def report_generator(asked: Evaluated) -> str:
     from tombola.export.judging import Judge, judge_pictures
     from tombola.train.evaluate import evaluate_generator
 
-    others = (asked.score, asked.pr_curve, asked.predictions, asked.confusions, asked.against)
-    if any(other is not None for other in others) or asked.interval:
-        raise typer.BadParameter(
-            "--score, --pr-curve, --predictions, --confusions, --against and --interval are for tasks with "
-            "right answers; this is a generator."
-        )
-    if asked.changes:
-        raise typer.BadParameter("--set: a generator's recipe has no [answer]; leave it out.")
+    if asked.labels is not None and asked.pictures is None:
+        raise typer.BadParameter("--labels are of pictures; give --pictures too.")
     bounds: dict[str, float] = {}
-    if asked.path.is_dir() and asked.pictures is None:
+    of_recipe = asked.path.is_dir() and asked.pictures is None
+    if asked.likelihood is not None and not of_recipe:
+        raise typer.BadParameter(
+            "--likelihood is of a run, on its own pictures; name one without --pictures."
+        )
+    asked.use_threads()
+    if of_recipe:
         bounds = evaluate_generator(
             asked.path,
             asked.split or "test",
+            folds=asked.folds,
             weights=asked.weights,
             samples=asked.likelihood,
             device=asked.device.value,

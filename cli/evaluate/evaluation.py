@@ -62,10 +62,7 @@ class Evaluated:
         if path.is_dir():
             from tombola.train.evaluate import evaluate_run
 
-            if self.threads is not None:
-                import torch
-
-                torch.set_num_threads(self.threads)
+            self.use_threads()
             return evaluate_run(
                 path,
                 self.source(places),
@@ -83,6 +80,13 @@ class Evaluated:
             threads=self.threads,
             tell=picture_count(),
         )
+
+    def use_threads(self) -> None:
+        """Have the network of a run compute in as many threads as are asked for; a file sees to it itself."""
+        if self.threads is not None and self.path.is_dir():
+            import torch
+
+            torch.set_num_threads(self.threads)
 
     def source(self, places: str) -> "Named | Split":
         """What to score on. DataError if nothing says it; places: the options that do."""

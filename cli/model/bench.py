@@ -130,13 +130,20 @@ def bench(
         nonlocal asked
         feeds = contract.example_feeds((height, width))
         if "latents" in feeds:
+            if picture is not None or size is not None:
+                raise typer.BadParameter("--picture and --size are not for generators; leave them out.")
             asked = f"{len(feeds['latents'])} pictures of latents at once"
-        return feeds if image_rgb_u8 is None else {**feeds, "image": image_rgb_u8}
+        if image_rgb_u8 is None:
+            return feeds
+        if "image" not in feeds:
+            raise typer.BadParameter("--picture is for models of single pictures; leave it out.")
+        return {**feeds, "image": image_rgb_u8}
 
     if profile:
-        if len(models) > 1 or json:
+        if len(models) > 1 or json or pictures:
             raise typer.BadParameter(
-                "--profile shows the layers of one model in a table; give one FILE alone"
+                "--profile shows the layers of one model in a table; give one FILE alone, without --json or "
+                "--pictures"
             )
         typer.echo("\n".join(_profile(models[0], feeds_of, device.value, threads)))
         return

@@ -99,7 +99,8 @@ def export(
         typer.Option(
             "--calibrate",
             metavar="P",
-            help="Of int8: fit it to the pictures of this folder or .tar, labelled or not.",
+            help="Of int8: fit it to the pictures of this folder or .tar, labelled or not; a "
+            "generator that encodes, besides to drawn latents.",
             show_default="the run's pictures for training",
         ),
     ] = None,
@@ -160,6 +161,10 @@ def export(
         raise typer.BadParameter(
             "--calibrate, --pictures, --for and --force are of --precision int8 or fp16."
         )
+    if precision is Precision.fp16 and (calibrate or processor):
+        raise typer.BadParameter("--calibrate and --for are of --precision int8.")
+    if precision is not Precision.float32 and full:
+        raise typer.BadParameter("--full-precision is of --precision float32; leave it out.")
     if pictures is None and (annotations or folds or format_):
         raise typer.BadParameter("--annotations, --fold and --format are of --pictures; name them too.")
     facts = _read_card(card)

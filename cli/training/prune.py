@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.options import Device
+from tombola.cli.options import Device, option_name
 from tombola.cli.table import table, terminal_columns
 from tombola.cli.training.target import Target, read_target
 
@@ -305,16 +305,12 @@ def _check_together(context: typer.Context, *, way: str) -> None:
         if _is_given(context, name):
             other = "--study" if way == "study" or name in STUDY_ALONE else "--structured"
             has = "with" if way == other.removeprefix("--") else "without"
-            raise typer.BadParameter(f"{_option(name)} has no meaning {has} {other}; leave it out")
+            raise typer.BadParameter(f"{option_name(name)} has no meaning {has} {other}; leave it out")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _option(name: str) -> str:
-    return "--set" if name == "changes" else f"--{name.replace('_', '-')}"
 
 
 def _cost(run: Path, target: Target | None) -> "Cost":

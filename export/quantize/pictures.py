@@ -1,6 +1,7 @@
 """Real pictures, or latents, between whose extremes a network's activations lie."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,20 @@ Source = Path | Named | Split
 
 def calibration_feeds(source: Source | None, contract: Contract, count: int = WANTED) -> list[Arrays]:
     """The inputs of `count` pictures, evenly spread over the source, as the file's graph gets them; of a
-    generator latents of DRAWN, of all classes in turn.
+    generator DRAWN latents, of all classes in turn, and of one that encodes, where a source is given, its
+    pictures besides.
 
     source: a folder, .tar, idx file or CIFAR batches, labelled or not; or a labelled set. Raises ExportError
     for a file that takes no picture, none or fewer than FEWEST pictures; DataError and PictureError for what
     cannot be read.
     """
-    names = [spec.name for spec in contract.signature.inputs]
-    if names[:1] == ["latents"]:
+    is_generator = "latent_size" in contract.sides
+    if is_generator and source is None:
         return _drawn_feeds(contract)
-    if "image" not in names:
-        raise ExportError(
-            f"int8 needs pictures, and this model of the task {contract.task} takes none; leave it float"
-        )
+    if not looks(contract):
+        needs = "of this generator is fitted to latents, not pictures" if is_generator else "needs pictures"
+        cure = "leave --calibrate out" if is_generator else "leave it float"
+        raise ExportError(f"int8 {needs}, and this model of the task {contract.task} takes none; {cure}")
     if source is None:
         raise ExportError(
             "int8 is fitted to pictures such as the network was trained on; name a folder of 64 or more"
@@ -50,7 +52,15 @@ def calibration_feeds(source: Source | None, contract: Contract, count: int = WA
         )
     count = min(count, len(stored))
     pictures = (read(stored[place * len(stored) // count]) for place in range(count))
+    if is_generator:
+        drawn = _drawn_feeds(contract)
+        return [*drawn, *map(partial(_encoded_feeds, contract), drawn, pictures)]
     return [{**contract.example_feeds(one.size_hw), "image": one.image_rgb_u8} for one in pictures]
+
+
+def looks(contract: Contract) -> bool:
+    """Whether a file of the contract looks at single pictures."""
+    return any(spec.name == "image" for spec in contract.signature.inputs)
 
 
 def _drawn_feeds(contract: Contract) -> list[Arrays]:
@@ -60,6 +70,14 @@ def _drawn_feeds(contract: Contract) -> list[Arrays]:
         return [{**feeds, "latents": one} for one in latents]
     labels = np.arange(DRAWN).reshape(-1, 1) % len(contract.labels)
     return [{**feeds, "latents": one, "label": label} for one, label in zip(latents, labels, strict=True)]
+
+
+def _encoded_feeds(contract: Contract, drawn: Arrays, picture: Picture) -> Arrays:
+    """What has the latents made of the picture, of the class that the drawn ones have."""
+    image = picture.image_rgb_u8
+    sized = contract.example_feeds((image.shape[0], image.shape[1]))
+    own = {name: drawn[name] for name in ("latents", "label") if name in drawn}
+    return {**sized, **own, "image": image, "encode": np.array(1)}
 
 
 def _open(source: Source, contract: Contract) -> tuple[Sequence[Any], Callable[[Any], Picture]]:

@@ -86,7 +86,8 @@ def quantize_file(
 
     What is before and after the network stays as it is, and so do names, options and labels; the file has
     probes of its own. pictures: such as the network was trained on, 8 or better 64 and more, to fit int8 to;
-    float16 needs none, nor does a generator, which is fitted to drawn latents. held_out: labelled pictures
+    float16 needs none, nor does a generator, which is fitted to drawn latents, and where it encodes to what
+    it makes of these pictures too. held_out: labelled pictures
     that tell what it costs; then layers that cost too much stay in float, which takes up to five minutes.
     processor: what int8 is for; None is this machine's.
     force: write it even if it is not faster here.

@@ -144,6 +144,8 @@ def test_an_interval_holds_the_score_and_one_model_is_held_against_another(
         (("--annotations", "annotations.json"), 2, "belong together"),
         ((*SOURCE, "--split", "test"), 2, "is of the pictures of a run folder"),
         ((*SOURCE, "--weights", "last"), 2, "are for run folders"),
+        ((*SOURCE, "--judge", "j.onnx"), 2, "--judge has no meaning for a detector; leave it out"),
+        ((*SOURCE, "--likelihood", "9"), 2, "--likelihood has no meaning for a detector"),
         ((*SOURCE, "--fold", "5/3"), 1, "error: "),
         ((*SOURCE, "--confusions", "c.jpg"), 1, "error: c.jpg does not end in .png"),
         ((*SOURCE, "--predictions", "p.csv"), 1, "error: p.csv does not end in .json"),

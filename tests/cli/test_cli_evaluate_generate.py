@@ -84,5 +84,29 @@ def test_what_it_refuses(place: Path, tombola: Tombola, arguments: list[str], sa
     assert said in done.stderr
 
 
-def test_options_of_other_tasks(place: Path, tombola: Tombola) -> None:  # noqa: ARG001
-    assert tombola("evaluate", "full.onnx", "--pictures", "real", "--interval").exit_code == 2
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--interval"], "--interval has no meaning for a generator; leave it out"),
+        (["--confusions", "c.png"], "--confusions has no meaning"),
+        (["--against", "plain.onnx"], "--against has no meaning"),
+        (["--proposals", "p.npz"], "--proposals has no meaning"),
+        (["--likelihood", "9"], "--likelihood is of a run, on its own pictures"),
+    ],
+)
+def test_options_that_a_generator_has_no_use_for(
+    place: Path,  # noqa: ARG001
+    tombola: Tombola,
+    options: list[str],
+    said: str,
+) -> None:
+    done = tombola("evaluate", "full.onnx", "--pictures", "real", *options)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("options", [["--picture", "real/dark/0.png"], ["--size", "720p"]])
+def test_a_bench_of_latents_takes_no_picture(place: Path, tombola: Tombola, options: list[str]) -> None:  # noqa: ARG001
+    done = tombola("bench", "full.onnx", *options)
+    assert done.exit_code == 2
+    assert "are not for generators; leave them out" in " ".join(done.stderr.replace("│", " ").split())

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +18,7 @@ from tombola.export.export import export_network
 from tombola.export.graph.walk import bodies
 from tombola.export.parity.question import drawn_picture
 from tombola.export.quantize import quantize
+from tombola.export.quantize.pictures import calibration_feeds
 from tombola.export.quantize.quantize import quantize_file
 from tombola.export.tasks.generate.asking import asking_of
 from tombola.export.tasks.generate.exportable import exportable_generator
@@ -181,6 +183,39 @@ def test_in_bytes_a_dense_decoder_is_fitted_to_latents(
     whole, fewer = (tombola.load(path, "cpu", task="generate") for path in (report.path, small.path))
     made, wanted = (model.sample(20, seed=3).images_u8.astype(int) for model in (fewer, whole))
     assert 0 < np.abs(made - wanted).mean() < 3
+
+
+def test_a_decoder_is_fitted_to_what_its_encoder_makes_of_pictures_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codes of an autoencoder are not normal: here they lie a hundred times as far out."""
+    monkeypatch.setattr(quantize, "_race", lambda *_: (BENCHED, replace(BENCHED, latencies_ms=(1.0,) * 50)))
+    settings = AutoencoderSettings(kind="autoencoder", latents=16, body="dense", widths=(48, 32))
+    network = network_of(settings)
+    with torch.no_grad():
+        for parameter in network.get_submodule("to_code").parameters():
+            parameter.mul_(100)
+    whole = export_network(exportable_generator(network, PICTURE.as_input(), ()), tmp_path / "made.onnx").path
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for seed in range(8):
+        cv2.imwrite(str(pictures / f"{seed}.png"), drawn_picture((20, 30), seed))
+    asked = drawn_picture((20, 30), 3)[..., ::-1].copy()
+    wanted = tombola.load(whole, "cpu", task="generate").reconstruct(asked).images_u8.astype(int)
+    missed = []
+    for name, source in (("drawn.onnx", None), ("fitted.onnx", pictures)):
+        report = quantize_file(whole, tmp_path / name, "int8", pictures=source)
+        assert report.pictures == (512 if source is None else 520)
+        found = tombola.load(report.path, "cpu", task="generate").reconstruct(asked).images_u8
+        missed.append(np.abs(found - wanted).mean())
+    assert missed[1] < missed[0] / 2
+
+
+def test_a_generator_that_looks_at_nothing_is_fitted_to_no_picture(tmp_path: Path) -> None:
+    exported = exportable_generator(network_of(GAN), PICTURE.as_input(), LABELS)
+    contract = export_network(exported, tmp_path / "made.onnx").contract
+    with pytest.raises(ExportError, match=r"fitted to latents, not pictures.*leave --calibrate out"):
+        calibration_feeds(tmp_path, contract)
 
 
 def test_a_transposed_convolution_stays_in_float_and_is_told(tmp_path: Path) -> None:

@@ -202,8 +202,14 @@ class GenerateTask:
     def log_likelihood(self, network: nn.Module, samples: int, tell: Tell = silent) -> dict[str, float]:
         """The mean log p(x) of the validation pictures in nats, the pixels of binary ones drawn anew: of a
         vae by as many importance samples of each, of a Boltzmann machine by as many temperatures, with what
-        their spread between runs makes of it. Empty where the family has no such estimate, or no pictures."""
-        if self.valid_data is None or not isinstance(self.objective, VaeObjective | RbmObjective):
+        their spread between runs makes of it. Empty without pictures; RecipeError where the family has no
+        such estimate."""
+        if not isinstance(self.objective, VaeObjective | RbmObjective):
+            raise RecipeError(
+                f"log p(x) can be estimated of a vae and of an rbm, not of network.kind = "
+                f'"{self.recipe.network.kind}"; leave --likelihood out'
+            )
+        if self.valid_data is None:
             return {}
         if isinstance(self.objective, RbmObjective):
             free_energy = self._scores(network)["free_energy"]

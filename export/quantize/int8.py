@@ -15,11 +15,11 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from tombola.errors import ExportError
 from tombola.export.graph.walk import sort_nodes, walk
-from tombola.export.quantize.layers import FOLLOWING, LAYERS, Plan
+from tombola.export.quantize.layers import CUT, FOLLOWING, LAYERS, Plan
 from tombola.export.quantize.processor import Processor
 from tombola.runtime.tasks.difference import Arrays
 
-_OPERATORS = sorted(LAYERS | FOLLOWING)
+_OPERATORS = sorted(LAYERS | FOLLOWING | {CUT})
 _ERROR, _WARNING = 3, 2
 
 

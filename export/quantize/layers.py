@@ -15,7 +15,8 @@ from tombola.export.graph.walk import bodies, reads, walk
 
 LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
 # What computes on bytes as well where its inputs come from a layer that does.
-FOLLOWING = frozenset({"Clip", "Relu", "Add", "Resize", "MaxPool", "AveragePool", "Concat"})
+FOLLOWING = frozenset({"Clip", "Relu", "Add", "Resize", "MaxPool", "AveragePool", "Concat", "DepthToSpace"})
+CUT = "Slice"  # of what a DepthToSpace joined, follows too
 # What leads from one layer to the next without a choice among its numbers, besides the above.
 PASSING = FOLLOWING | {
     "Max", "LeakyRelu", "PRelu", "Elu", "Sigmoid", "Tanh", "GlobalAveragePool", "ReduceMean", "RoiAlign",
@@ -52,7 +53,7 @@ def plan(graph: onnx.GraphProto, leave_out: Collection[str] = (), *, loops: bool
     fewer = {output for node in chosen for output in node.output}
     for node in graph.node:
         sources = reader.sources(node)
-        if node.op_type in FOLLOWING and sources and all(name in fewer for name in sources):
+        if reader.follows(node) and sources and all(name in fewer for name in sources):
             names.add(node.name)
             fewer.update(node.output)
     before = [node for node in reader.layers if node.name in left - stem and reader.leads_to_loop(node)]
@@ -81,10 +82,16 @@ class _Reader:
                 self.readers[name].append(node)
         self.looped_at = set[str]().union(*(reads(node) for node in graph.node if list(bodies(node))))
         self.layers = [node for node in graph.node if self._is_layer(node)]
+        joined = {node.output[0] for node in graph.node if node.op_type == "DepthToSpace"}
+        self.cuts = {node.name for node in graph.node if node.op_type == CUT and node.input[0] in joined}
 
     def sources(self, node: onnx.NodeProto) -> list[str]:
         """The inputs of the node that the file does not store."""
         return [name for name in node.input if name and name not in self.stored]
+
+    def follows(self, node: onnx.NodeProto) -> bool:
+        """Whether the node computes on bytes where its inputs are bytes."""
+        return node.op_type in FOLLOWING or node.name in self.cuts
 
     def layer(self, node: onnx.NodeProto) -> str:
         return str(node.input[1]).removesuffix(".weight")
@@ -168,7 +175,8 @@ class _Reader:
             for reader in self.readers[name]:
                 # Boxes lead into RoiAlign, too, and they are an answer.
                 passes = reader.op_type in SUMS or reader.input[0] == name
-                if reader.name not in known and reader.op_type in PASSING and passes:
+                moves = reader.op_type in PASSING or reader.name in self.cuts
+                if reader.name not in known and moves and passes:
                     open_ends += reader.output
 
 

@@ -25,6 +25,7 @@ from tombola.export.quantize.pictures import Source, calibration_feeds
 from tombola.export.quantize.pool import rectify_behind_pool
 from tombola.export.quantize.processor import Processor, this_processor
 from tombola.export.quantize.sensitive import choose
+from tombola.export.quantize.subpixel import to_subpixels
 from tombola.export.scoring import score_file
 from tombola.export.tasks.table import EXPORTS
 from tombola.export.writing import check_model_place, write_model
@@ -101,11 +102,11 @@ def quantize_file(
     model = _float_model(checked)
     processor = processor or this_processor()
     loops = precision == "int8"
+    if loops:
+        to_subpixels(model.graph)
     network = plan(model.graph, loops=loops)
-    transposed = any(node.op_type == "ConvTranspose" for node in model.graph.node)
-    reason = ", for a transposed convolution has no form in bytes" if transposed and loops else ""
     if not network.layers:
-        raise ExportError(f"{source} has no layer that would gain by {precision}{reason}; run it as it is")
+        raise ExportError(f"{source} has no layer that would gain by {precision}; run it as it is")
     rectify_behind_pool(model.graph, {node.name for node in model.graph.node} - network.nodes)
     make, feeds = _maker(model, precision, checked.contract, pictures, processor)
     device = "cpu" if precision == "int8" else "auto"
@@ -147,7 +148,7 @@ def quantize_file(
         else difference_interval(score_after, score_before),
     )
     if not force and (report.speed.ratio <= 1 or (precision == "fp16" and after.device == "cpu")):
-        raise ExportError(_slow(report, reason))
+        raise ExportError(_slow(report))
     contract = _contract(checked, made, processor, report)
     onnx.helper.set_model_props(made, contract.to_metadata())
     nbytes = write_model(output, made.SerializeToString(deterministic=True))
@@ -208,9 +209,9 @@ def _race(
     return one, other
 
 
-def _slow(report: QuantizeReport, reason: str) -> str:
+def _slow(report: QuantizeReport) -> str:
     device = report.after.device
-    why = "is for GPUs" if report.precision == "fp16" and device == "cpu" else f"is not faster here{reason}"
+    why = "is for GPUs" if report.precision == "fp16" and device == "cpu" else "is not faster here"
     return (
         f"{report.precision} {why}: on this machine ({device}) "
         f"{report.after.latency_p50_ms:.2f} ms against {report.before.latency_p50_ms:.2f} ms of the float "

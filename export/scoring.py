@@ -30,5 +30,6 @@ def score_file(
         loaded.labels,
         pictures,
         shrink=loaded.shrink,
+        of_clips=loaded.takes_clips,
         tell=tell,
     )

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import ModelError
-from tombola.runtime.pictures.picture import read_picture
+from tombola.runtime.pictures.picture import MAX_PIXELS, read_picture
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.runtime.tasks.difference import Arrays
 
 if TYPE_CHECKING:
+    from tombola.runtime.clips.clip import Clip, ClipSource
     from tombola.runtime.contract.contract import Contract
     from tombola.runtime.session.session import Session
+
+MOST_FRAMES = 32  # of a clip, for files whose card does not say
 
 
 class Answer(Protocol):
@@ -56,10 +59,25 @@ class Model(ABC):
         """
 
     def prepared(self, feeds: Arrays) -> Arrays:
-        """The inputs as the graph gets them: a large picture halved, where the file allows it."""
+        """The inputs as the graph gets them: a large picture, or the frames of a clip, halved where the file
+        allows it, and of a clip as many as the network looks at."""
+        if self.takes_clips:
+            return {**feeds, "frames": self.read_clip(feeds["frames"]).frames_rgb_u8}
         if self.shrink is None:
             return feeds
         return {**feeds, "image": read_picture(feeds["image"], self.shrink).image_rgb_u8}
+
+    @property
+    def takes_clips(self) -> bool:
+        """Whether the file looks at clips, and not at pictures."""
+        return "frames" in self.contract.more_inputs
+
+    def read_clip(self, source: "ClipSource", *, bgr: bool = False, max_pixels: int = MAX_PIXELS) -> "Clip":
+        """The clip with as many frames as the network looks at, each halved as it asks; see `read_clip`."""
+        from tombola.runtime.clips.clip import read_clip  # here, because OpenCV takes its time to load
+
+        most = self.contract.card.get("input_frames", MOST_FRAMES)
+        return read_clip(source, most, self.shrink, bgr=bgr, max_pixels=max_pixels)
 
     def outputs(self, feeds: Arrays) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name, as they come."""

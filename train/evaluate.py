@@ -102,12 +102,13 @@ def evaluate_model(
     pictures: Named | Split,
     *,
     shrink: Shrink | None = None,
+    of_clips: bool = False,
     tell: Tell = silent,
 ) -> Scores:
     """Score a function on those pictures: a picture -> a Prediction, down to scores of about 0.01, for
-    detect; probabilities float32 [classes] for classify, of a clip's path a ClipAnswer; words for caption.
-    Where the pictures have proposals, it is given them as well: proposals_xyxy float32 [k, 4] in the
-    picture's pixels.
+    detect; probabilities float32 [classes] for classify, of a clip's path a ClipAnswer; words for caption,
+    of a clip's path if `of_clips`. Where the pictures have proposals, it is given them as well:
+    proposals_xyxy float32 [k, 4] in the picture's pixels.
 
     classes: their names in the order of the function's labels. shrink: how the pictures are halved, as that
     of a loaded model. Raises DataError and RecipeError.
@@ -116,7 +117,7 @@ def evaluate_model(
     answers = []
     for index in range(len(data)):
         given = data.records[index].proposals_xyxy if isinstance(data, DetectionSet) else None
-        answers.append(answer(_question(data, index, shrink), *([] if given is None else [given])))
+        answers.append(answer(_question(data, index, shrink, of_clips), *([] if given is None else [given])))
         tell(index + 1, len(data))
     return _WAYS[task].score(answers, data)
 
@@ -207,9 +208,9 @@ def open_set(task: str, pictures: Named | Split, classes: Sequence[str]) -> Any:
     return way.split(recipe, pictures.name, classes).fold(pictures.folds)
 
 
-def _question(data: Any, index: int, shrink: Shrink | None) -> Any:
+def _question(data: Any, index: int, shrink: Shrink | None, of_clips: bool) -> Any:
     """What a model is asked: a picture; of clips where one lies, which it reads itself."""
-    is_clip = isinstance(data, ClassificationSet) and data.steps is not None
+    is_clip = of_clips if isinstance(data, CaptionSet) else getattr(data, "steps", None) is not None
     return data.clip_path(index) if is_clip else data.picture(index, shrink)
 
 

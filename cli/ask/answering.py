@@ -20,7 +20,7 @@ from tombola.cli.options import Device
 from tombola.cli.polite import complain
 from tombola.cli.shipped import model_or_shipped
 from tombola.cli.table import GAP, counted, one_line, shorten, terminal_columns
-from tombola.errors import ModelError, OutputError, PictureError
+from tombola.errors import OutputError, PictureError
 from tombola.terminal_line import TerminalLine
 
 if TYPE_CHECKING:
@@ -85,12 +85,7 @@ def answer_sources(
         if found:
             limit = MAX_PIXELS if max_pixels is None else max_pixels
             file = check_model(model_or_shipped(model, task), task=task)
-            takes_clips = "frames" in file.contract.more_inputs
-            if takes_clips and save is not None:
-                raise ModelError(
-                    "--save: the model looks at whole clips, on which it draws nothing; leave it out."
-                )
-            files = _files(found, takes_clips=takes_clips)
+            files = _files(found, takes_clips="frames" in file.contract.more_inputs)
             # OpenCV is imported and the first picture read while onnxruntime opens the model.
             shrink = None if whole or save is not None else file.contract.shrink
             read_ahead = [file for file in files if file.kind in ("picture", "stdin")]
@@ -178,17 +173,41 @@ def _try_one(job: _Job[AnswerT], file: "Source") -> bool:
 
 
 def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
-    path = file.path
     picture = job.pictures.take()
     image_rgb_u8 = picture.image_rgb_u8
     started = perf_counter()
-    answer = job.asked.answer(picture, path)
+    answer = job.asked.answer(picture, file.path)
     latency_ms = (perf_counter() - started) * 1000
+    named = Path("stdin") if file.kind == "stdin" else file.path
+    speed = f"{latency_ms:.{0 if latency_ms >= 10 else 1}f} ms on {job.asked.model.device}"
+    _tell_one(job, file.path, named, image_rgb_u8, answer, speed)
+
+
+def _one_clip(job: _Job[AnswerT], path: Path) -> None:
+    if str(path) == "-":
+        raise PictureError("-: a clip cannot come on stdin; save it to a file and name that.")
+    started = perf_counter()
+    clip = job.asked.model.read_clip(path, max_pixels=job.max_pixels)
+    answer = job.asked.answer(clip, path)
+    latency_ms = (perf_counter() - started) * 1000
+    speed = f"{latency_ms:.0f} ms on {job.asked.model.device}, reading included"
+    film_rgb_u8 = clip.frames_rgb_u8.transpose(1, 0, 2, 3).reshape(clip.frames_rgb_u8.shape[1], -1, 3)
+    _tell_one(job, path, path.with_suffix(".png"), film_rgb_u8, answer, speed)
+
+
+def _tell_one(
+    job: _Job[AnswerT],
+    path: Path,
+    named: Path,
+    image_rgb_u8: "NDArray[np.uint8]",
+    answer: AnswerT,
+    speed: str,
+) -> None:
+    """named: what the annotated copy is called after."""
     saved = None
     if job.folder is not None:
         from tombola.runtime.pictures.output import PICTURE_OPTIONS, save_picture
 
-        named = Path("stdin") if file.kind == "stdin" else path
         suffix = named.suffix if named.suffix.lower() in PICTURE_OPTIONS else ".png"
         place = job.folder.place(named.stem, suffix)
         saved = save_picture(job.asked.telling.draw(image_rgb_u8, answer), place)
@@ -197,24 +216,9 @@ def _one_picture(job: _Job[AnswerT], file: "Source") -> None:
         typer.echo(_json_line(job, path, answer, ({"saved": str(saved)} if saved else {}) | more))
     if job.form != "table":
         return
-    what = job.asked.telling.headline(answer)
-    speed = f"{latency_ms:.{0 if latency_ms >= 10 else 1}f} ms on {job.asked.model.device}"
     lines = job.asked.telling.lines(answer, job.columns)
-    typer.echo("\n".join([_headline(path, answer.size_hw, what, speed, saved), *lines]))
-
-
-def _one_clip(job: _Job[AnswerT], path: Path) -> None:
-    if str(path) == "-":
-        raise PictureError("-: a clip cannot come on stdin; save it to a file and name that.")
-    started = perf_counter()
-    answer = job.asked.answer(path, path)
-    latency_ms = (perf_counter() - started) * 1000
-    if job.form == "json":
-        typer.echo(_json_line(job, path, answer, {}))
-    else:
-        speed = f"{latency_ms:.0f} ms on {job.asked.model.device}, reading included"
-        headline = _headline(path, answer.size_hw, job.asked.telling.headline(answer), speed, None)
-        typer.echo("\n".join([headline, *job.asked.telling.lines(answer, job.columns)]))
+    headline = _headline(path, answer.size_hw, job.asked.telling.headline(answer), speed, saved)
+    typer.echo("\n".join([headline, *lines]))
 
 
 def _one_video(job: _Job[AnswerT], path: Path) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tombola.runtime.clips.clip import Clip
     from tombola.runtime.model import Answer, Model
     from tombola.runtime.pictures.picture import Picture
 
@@ -55,7 +56,8 @@ class Telling(Protocol[ToldT]):
 
 @dataclass(frozen=True)
 class Answered(Generic[HeldT]):
-    """A picture with its answer. frame: its number in a video, from 0; saved: its annotated copy, if any."""
+    """A picture, or the frames of a clip beside each other, with its answer. frame: its number in a video,
+    from 0; saved: its annotated copy, if any."""
 
     path: Path
     frame: int | None
@@ -85,10 +87,10 @@ class Beside(Protocol[ToldT]):
 class Asked(Generic[AnswerT]):
     """A loaded model, the question that the command's options make of it, and how to tell the answer.
 
-    answer: of a picture, a frame, or where a clip lies; and the path that it came from.
+    answer: of a picture, a frame, or a clip; and the path that it came from.
     """
 
     model: "Model"
-    answer: "Callable[[NDArray[np.uint8] | Picture | Path, Path], AnswerT]"
+    answer: "Callable[[NDArray[np.uint8] | Picture | Clip, Path], AnswerT]"
     telling: Telling[AnswerT]
     besides: Sequence[Beside[AnswerT]] = ()

@@ -87,8 +87,10 @@ def caption(
     """Say in words what pictures and videos show.
 
     Prints the best caption of each picture and its score; of a video, how many frames each caption was the
-    best of. Writes nothing unless --save or --attention names a folder. A source that cannot be read is
-    named on stderr, the others are done, and the exit code is 1.
+    best of. A model that looks at clips is given each animated picture, video or folder of frames as a
+    whole; its frames beside each other are what --save and --attention draw on. Writes nothing unless one of
+    these names a folder. A source that cannot be read is named on stderr, the others are done, and the exit
+    code is 1.
 
     \b
     Example:
@@ -123,6 +125,7 @@ def caption(
 
 
 def _sheet(image_rgb_u8: "NDArray[np.uint8]", answer: "Captions") -> "NDArray[np.uint8]":
-    from tombola.runtime.tasks.caption.draw import attention_sheet
+    from tombola.runtime.tasks.caption.draw import attention_sheet, film_sheet
 
-    return attention_sheet(image_rgb_u8, answer)
+    sheet = attention_sheet if answer.places is None else film_sheet
+    return sheet(image_rgb_u8, answer)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tombola.cli.table import GAP, one_line, table
+from tombola.cli.table import GAP, counted, one_line, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +19,9 @@ class CaptionTelling:
     alternatives: int
 
     def headline(self, captions: "Captions") -> str:
-        """The best caption and its score."""
-        return f"{captions.text} ({captions.score:.2f})"
+        """The best caption and its score; of a clip how many frames were looked at."""
+        best, seen = f"{captions.text} ({captions.score:.2f})", captions.places
+        return best if seen is None else f"{best} over {counted(len(seen), 'frame')}"
 
     def lines(self, captions: "Captions", columns: int | None) -> list[str]:
         """A row for each of the next best."""
@@ -34,9 +35,11 @@ class CaptionTelling:
         return captions.to_dict(self.alternatives)
 
     def draw(self, image_rgb_u8: "NDArray[np.uint8]", captions: "Captions") -> "NDArray[np.uint8]":
-        """The picture with the best caption on a strip under it."""
-        from tombola.runtime.tasks.caption.draw import with_caption_below
+        """The picture, or the frames of a clip, with the best caption on a strip under it."""
+        from tombola.runtime.tasks.caption.draw import enlarge_film, with_caption_below
 
+        if captions.places is not None:
+            image_rgb_u8 = enlarge_film(image_rgb_u8, len(captions.places))
         return with_caption_below(image_rgb_u8, captions)
 
     def tally(self) -> "CaptionTally":

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tombola.runtime.pictures.picture import Picture
     from tombola.runtime.tasks.classify.answer import Classification
     from tombola.runtime.tasks.classify.model import Classifier
 
@@ -67,20 +66,13 @@ def classify(
     """
 
     def ask(classifier: "Classifier", paths: list[Path]) -> Asked["Classification"]:
-        from tombola.runtime.pictures.picture import MAX_PIXELS
-
         if attention is not None and "attention" not in classifier.contract.more_outputs:
             raise ModelError(
                 "--attention: the model does not tell where it looks; train one with "
                 'network.pooling = "attention", or leave the option out.'
             )
         besides = [] if attention is None else [AttentionFolder(attention, paths, _looked)]
-        limit = MAX_PIXELS if max_pixels is None else max_pixels
-
-        def answer(source: "NDArray[np.uint8] | Picture | Path", _: Path) -> "Classification":
-            return classifier(source, max_pixels=limit)
-
-        return Asked(classifier, answer, ClassifyTelling(top), besides)
+        return Asked(classifier, lambda source, _: classifier(source), ClassifyTelling(top), besides)
 
     answer_sources(
         sources,

@@ -114,10 +114,12 @@ def captions(
     """A file of captions and the folder or tar of its pictures."""
     from tombola.train.data.captions import formats
     from tombola.train.data.captions.check import Part, look_at_parts
+    from tombola.train.data.pictures.clips import is_clip
 
     if pictures is None:
         raise typer.BadParameter("PICTURES is missing; captions are in a file beside their pictures.")
-    return look_at_parts([Part("", formats.read(annotations, pictures, "", format_name))])
+    file = formats.read(annotations, pictures, "", format_name)
+    return look_at_parts([Part("", file, of_clips=any(is_clip(one.path) for one in file.records[:1]))])
 
 
 def are_captions(annotations: Path, pictures: Path | None) -> bool:
@@ -138,6 +140,7 @@ def captions_of_recipe(recipe: Any) -> Look:
             split,
             formats.read(data.root / one.captions, data.root / one.pictures, one.split, data.format),
             one.folds,
+            of_clips=recipe.picture.frames > 0,
         )
         for split in SPLITS
         for one in getattr(data, split)

@@ -37,6 +37,7 @@ def captioner_lines(scores: "CaptionScores", sure: Sureness, columns: int | None
         f"BLEU-1 … 4  {bleu}",
         f"CIDEr-D     {scores.main:.3f}{between}",
         f"ROUGE-L     {percent(float(scores.rouge_l.mean()))}",
+        f"as told     {percent(float(scores.as_told.mean()))}, word for word",
     ]
     if sure.difference is not None:
         low, high = sure.difference.low, sure.difference.high
@@ -59,6 +60,7 @@ def captioner_json(scores: "CaptionScores", sure: Sureness) -> str:
             "bleu": [known(value) for value in scores.bleu],
             "cider_d": known(scores.main),
             "rouge_l": known(float(scores.rouge_l.mean())),
+            "as_told": known(float(scores.as_told.mean())),
             "distinct_captions": scores.distinct,
             "words": scores.words,
             **sure_json(sure, scores.main),

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tombola.export.exportable import Exportable
+from tombola.export.parity.clips import ClipAsking
 from tombola.export.parity.question import Asking, Photo, PictureAsking
 from tombola.export.tasks.caption import answers as caption_answers
 from tombola.export.tasks.caption import exportable as caption
-from tombola.export.tasks.caption.asking import CaptionAsking
+from tombola.export.tasks.caption.asking import CaptionAsking, ClipCaptionAsking
 from tombola.export.tasks.classify import answers as classify_answers
 from tombola.export.tasks.classify import exportable as classify
-from tombola.export.tasks.classify.asking import ClipAsking
 from tombola.export.tasks.detect import answers as detect_answers
 from tombola.export.tasks.detect import exportable as detect
 from tombola.export.tasks.detect.asking import DetectAsking
@@ -59,7 +59,7 @@ EXPORTS = {
         "captioner.onnx",
         caption.of_recipe,
         caption.photos_of,
-        lambda _: CaptionAsking(),
+        lambda contract: ClipCaptionAsking() if contract.more_inputs else CaptionAsking(),
         caption_answers.answers,
     ),
 }

@@ -92,7 +92,7 @@ def read_clip(
     if not kept:
         name = source if isinstance(source, str | os.PathLike) else "the clip"
         raise PictureError(f"{name}: holds no frame.")
-    chosen = [kept[place] for place in _spread(len(kept), most_frames)]
+    chosen = [kept[place] for place in spread(len(kept), min(len(kept), most_frames))]
     return Clip(
         np.stack([image for _, image in chosen]),
         np.array([number for number, _ in chosen], np.int64),
@@ -101,9 +101,10 @@ def read_clip(
     )
 
 
-def _spread(count: int, most: int) -> list[int]:
-    """Up to `most` of the places 0 … count - 1, evenly spread, each in the middle of its part."""
-    return [(2 * one + 1) * count // (2 * most) for one in range(most)] if count > most else [*range(count)]
+def spread(count: int, wanted: int) -> list[int]:
+    """`wanted` of the places 0 … count - 1, evenly spread, each in the middle of its part; where there are
+    fewer, some come more than once."""
+    return [(2 * one + 1) * count // (2 * wanted) for one in range(wanted)]
 
 
 def _frames_of(path: Path, max_pixels: int) -> Iterator[PictureSource]:

@@ -51,7 +51,7 @@ def noise_picture(size_hw: tuple[int, int], _: Signature | None = None) -> Array
 
 
 def noise_picture_and_clip(size_hw: tuple[int, int], _: Signature) -> Arrays:
-    """Feeds of a classifier: noise, and eight frames of it."""
+    """Feeds of tasks that look at pictures or at clips: noise, and eight frames of it."""
     frames = np.random.default_rng(0).integers(0, 256, (8, *size_hw, 3), np.uint8)
     return {**noise_picture(size_hw), "frames": frames}
 
@@ -85,5 +85,5 @@ TASKS = {
     "detect": Task(DETECT, check_detections, Detector, DetectYardstick(), noise_and_boxes),
     "classify": Task(CLASSIFY, check_probabilities, Classifier, ClassifyYardstick(), noise_picture_and_clip),
     "generate": Task(GENERATE, check_pictures, Generator, GenerateYardstick(), noise_latents),
-    "caption": Task(CAPTION, check_captions, Captioner, CaptionYardstick(), noise_picture),
+    "caption": Task(CAPTION, check_captions, Captioner, CaptionYardstick(), noise_picture_and_clip),
 }

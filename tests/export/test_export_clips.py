@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from tombola.cli.main import app
 from tombola.errors import ExportError, ModelError
 from tombola.export.export import ExportReport, export_network
+from tombola.export.parity.clips import drawn_clip
 from tombola.export.quantize.pictures import calibration_feeds
-from tombola.export.tasks.classify.asking import drawn_clip
 from tombola.export.tasks.classify.exportable import exportable_clips
 from tombola.runtime.contract.contract import Contract
 from tombola.runtime.load import load
@@ -100,7 +100,10 @@ def test_commands_give_it_clips(exported: tuple[ClipNetwork, ExportReport], tmp_
     code, told, complaint = tombola("classify", tmp_path / "broken.gif", tmp_path / "clip.gif")
     assert (code, "broken.gif" in complaint, "over 5 frames" in told) == (1, True, True)
     assert "0" in told.splitlines()[2]
-    assert "draws nothing" in tombola("classify", tmp_path / "clip.gif", "--save", tmp_path / "out")[2]
+    assert tombola("classify", tmp_path / "clip.gif", "--save", tmp_path / "out")[0] == 0
+    drawn = cv2.imread(str(tmp_path / "out" / "clip.png"))
+    assert drawn is not None
+    assert drawn.shape[1] / drawn.shape[0] == 5 * 30 / 40  # all five frames beside each other
     assert "a clip cannot come on stdin" in tombola("classify", "-")[2]
 
 

@@ -17,13 +17,14 @@ class CaptionScores:
     """One caption a picture, scored.
 
     captions: what was said, picture by picture. bleu_counts int64 [pictures, 10]; cider_d and rouge_l
-    float64 [pictures].
+    float64 [pictures]; as_told bool [pictures], whether it is word for word what a person said.
     """
 
     captions: tuple[tuple[str, ...], ...]
     bleu_counts: NDArray[np.int64]
     cider_d: NDArray[np.float64]
     rouge_l: NDArray[np.float64]
+    as_told: NDArray[np.bool_]
 
     @property
     def pictures(self) -> int:
@@ -65,4 +66,7 @@ def score_captions(captions: Sequence[Words], references: Sequence[Sequence[Word
         bleu_counts=np.stack([bleu_counts(*pair) for pair in zip(captions, references, strict=True)]),
         cider_d=CiderD(references).scores(captions),
         rouge_l=np.array([rouge_l(*pair) for pair in zip(captions, references, strict=True)]),
+        as_told=np.array(
+            [tuple(one) in map(tuple, own) for one, own in zip(captions, references, strict=True)]
+        ),
     )

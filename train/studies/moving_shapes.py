@@ -8,7 +8,7 @@ once or twice, and a frame is named by where it came from.
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -37,7 +37,7 @@ def draw_clip(motion: str, rng: np.random.Generator) -> Frames:
     """A clip of one of MOTIONS, uint8 [n, SIDE_PX, SIDE_PX, 3]; length, shape, colours, place and speed are
     random."""
     count = int(rng.integers(FEWEST, MOST + 1))
-    return _draw(_path([motion] * (count - 1), SLOW, rng), rng)
+    return _draw(draw_path([motion] * (count - 1), SLOW, rng), rng)
 
 
 def draw_turning_clip(rng: np.random.Generator) -> tuple[Frames, list[str]]:
@@ -48,7 +48,7 @@ def draw_turning_clip(rng: np.random.Generator) -> tuple[Frames, list[str]]:
     turns = sorted(rng.choice(np.arange(2, count - 1), int(rng.integers(1, 3)), replace=False).tolist())
     first = int(rng.integers(2))
     motions = [pair[(first + sum(turn <= frame for turn in turns)) % 2] for frame in range(1, count)]
-    return _draw(_path(motions, FAST, rng), rng), [STILL, *motions]
+    return _draw(draw_path(motions, FAST, rng), rng), [STILL, *motions]
 
 
 def write_set(
@@ -93,8 +93,11 @@ def write_clip(path: Path, frames_rgb_u8: Frames) -> None:
     cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS])
 
 
-def _path(motions: list[str], speeds: tuple[float, float], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Place (right, down) and radius at each frame, [n, 3], around the middle."""
+def draw_path(
+    motions: Sequence[str], speeds: tuple[float, float], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Place (right, down) and radius at each frame, [n, 3], around the middle; one motion leads from each to
+    the next."""
     speed = rng.uniform(*speeds)
     steps = np.array([[0, 0, 0], *(MOTIONS[motion] for motion in motions)]) * [speed, speed, speed / 2]
     path = np.cumsum(steps, axis=0)
@@ -104,10 +107,10 @@ def _path(motions: list[str], speeds: tuple[float, float], rng: np.random.Genera
     return placed
 
 
-def _draw(path: NDArray[np.float64], rng: np.random.Generator) -> Frames:
-    ground, colour = rng.integers(0, 256, (2, 3))
-    colour = np.where(np.abs(colour - ground).max() < 80, (ground + 128) % 256, colour)
-    is_round = rng.random() < 0.5
+def draw_shape(
+    path: NDArray[np.float64], ground: NDArray[np.int64], colour: NDArray[np.int64], *, is_round: bool
+) -> Frames:
+    """A circle or a square of `colour`, RGB, on `ground` along a path: uint8 [n, SIDE_PX, SIDE_PX, 3]."""
     frames = np.empty((len(path), SIDE_PX, SIDE_PX, 3), np.uint8)
     across, down = np.meshgrid(np.arange(SIDE_PX), np.arange(SIDE_PX))
     for frame, (x, y, radius) in zip(frames, path, strict=True):
@@ -115,6 +118,13 @@ def _draw(path: NDArray[np.float64], rng: np.random.Generator) -> Frames:
         far = np.hypot(away_x, away_y) if is_round else np.maximum(away_x, away_y)
         frame[:] = np.where((far <= radius)[..., None], colour, ground)
     return frames
+
+
+def _draw(path: NDArray[np.float64], rng: np.random.Generator) -> Frames:
+    """A shape of random look."""
+    ground, colour = rng.integers(0, 256, (2, 3))
+    colour = np.where(np.abs(colour - ground).max() < 80, (ground + 128) % 256, colour)
+    return draw_shape(path, ground, colour, is_round=bool(rng.random() < 0.5))
 
 
 def _table(rows: list[tuple[str, int, str]]) -> bytes:

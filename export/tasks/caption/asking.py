@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tombola.export.parity.clips import ClipAsking
 from tombola.export.parity.question import Options, PictureAsking
 
 
@@ -19,3 +20,7 @@ class CaptionAsking(PictureAsking):
 
     def probe_options(self) -> Sequence[Options]:
         return ({}, {"beam_size": 1}, {"beam_size": 1, "max_length": 3})
+
+
+class ClipCaptionAsking(CaptionAsking, ClipAsking):
+    """Clips, at the same options."""

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from tombola.export.exportable import Exportable, check_width
+from tombola.export.parity.clips import ClipAsking, ClipPhotos
 from tombola.export.parity.photos import PictureSet, some_photos
 from tombola.export.parity.question import Photo, PictureAsking
-from tombola.export.tasks.classify.asking import ClipAsking
 from tombola.export.tasks.classify.wrap import ClassifyPicture, LookAtPicture, NameClip
-from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.networks.classify.backbone_classifier import BackboneClassifier
 from tombola.train.networks.classify.classifiers import Classifier
 from tombola.train.networks.classify.clip import ClipNetwork
@@ -82,20 +81,7 @@ def photos_of(recipe: ClassifyRecipe) -> list[Photo]:
 
     def load(split: str) -> PictureSet:
         data = load_split(recipe, split, recipe.data.classes)
-        return data if data.steps is None else _Clips(data, recipe)
+        picture = recipe.picture
+        return data if data.steps is None else ClipPhotos(data, picture.frames, picture.as_input().shrink)
 
     return some_photos(load)
-
-
-class _Clips:
-    """Clips by number, as their frames."""
-
-    def __init__(self, data: ClassificationSet, recipe: ClassifyRecipe) -> None:
-        self.data, self.recipe = data, recipe
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def read(self, index: int) -> Photo:
-        picture = self.recipe.picture
-        return self.data.clip(index, picture.frames, picture.as_input().shrink).frames_rgb_u8

@@ -4,14 +4,13 @@ out.
 It is not for training, nor to be called for answers: the runtime does that.
 """
 
-import torch
 from torch import Tensor, nn
 
+from tombola.export.tasks.canvases import canvases
 from tombola.train.networks.classify.backbone_classifier import BackboneClassifier
 from tombola.train.networks.classify.clip import ClipNetwork
 from tombola.train.networks.classify.patches import Patches
 from tombola.train.networks.inputs.classifier_input import ClassifierInput
-from tombola.train.networks.layers.repeat import repeat
 
 
 class LookAtPicture(nn.Module):
@@ -41,24 +40,9 @@ class NameClip(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """frames: uint8 [n, H, W, 3], RGB. Returns probabilities float32 [classes], each 0..1, their sum 1,
         and where frames are named float32 [n, classes], whose mean they are."""
-        seen = self.picture_input.normalise(self._canvases(frames).permute(0, 3, 1, 2))
+        seen = self.picture_input.normalise(canvases(self.picture_input, frames).permute(0, 3, 1, 2))
         rows = self.network(seen).softmax(dim=1)
         return (rows.mean(0), rows) if self.network.of_frames else (rows[0],)
-
-    def _canvases(self, frames: Tensor) -> Tensor:
-        """Frame by frame, for a resize is of one picture: uint8 [n, h, w, 3]."""
-        numbers = torch.arange(frames.shape[0])
-
-        def goes_on(number: Tensor, _: Tensor) -> Tensor:
-            return number < frames.shape[0]
-
-        def extend(number: Tensor, canvases: Tensor) -> tuple[Tensor, ...]:
-            canvas = self.picture_input.canvas(frames.index_select(0, number[None])[0])
-            here = (numbers == number)[:, None, None, None]
-            return number + 1, torch.where(here, canvas, canvases)
-
-        blank = torch.zeros((frames.shape[0], *self.picture_input.size_hw, 3), dtype=torch.uint8)
-        return repeat(goes_on, extend, (torch.zeros((), dtype=torch.int64), blank))[1]
 
 
 class ClassifyPicture(nn.Module):

@@ -1,4 +1,4 @@
-"""A caption on a picture or under it, and where each of its words looked."""
+"""A caption on a picture or under it, or under the frames of a clip; and where each of its words looked."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,9 @@ from tombola.runtime.tasks.caption.answer import Captions
 # A sheet of heat maps: so wide is a picture on it, so many stand in a row.
 TILE_PX = 224
 TILES_ACROSS = 4
+FRAME_PX = 112  # so wide is each frame of a clip, at least
 GROUND = 255
+DIM = 0.25  # what is left of the light where a word did not look
 
 
 def draw_captions(image_rgb_u8: NDArray[np.uint8], captions: Captions) -> NDArray[np.uint8]:
@@ -46,6 +48,34 @@ def with_caption_below(image_rgb_u8: NDArray[np.uint8], captions: Captions) -> N
     return canvas
 
 
+def enlarge_film(film_rgb_u8: NDArray[np.uint8], n_frames: int) -> NDArray[np.uint8]:
+    """Frames of a clip beside each other, uint8 [h, n · w, 3], each pixel as large a square as a legible
+    caption needs."""
+    height, width = film_rgb_u8.shape[:2]
+    factor = -(-FRAME_PX * n_frames // width)
+    size_wh = (factor * width, factor * height)
+    return np.asarray(cv2.resize(film_rgb_u8, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def film_sheet(film_rgb_u8: NDArray[np.uint8], captions: Captions) -> NDArray[np.uint8]:
+    """Frames of a clip beside each other, and under them again for each word of the best caption, brighter
+    the more it looked at a frame: uint8 [h, w, 3]. film_rgb_u8: uint8 [h, n · w, 3]; attention has n rows."""
+    _check(film_rgb_u8)
+    n_frames = captions.attention.shape[1]
+    height, width = film_rgb_u8.shape[:2]
+    film_wh = (FRAME_PX * n_frames, max(1, round(FRAME_PX * n_frames * height / width)))
+    film = np.asarray(cv2.resize(film_rgb_u8, film_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    size_hw = (TILE_PX, film_wh[0])
+    strip = tag_size("", size_hw)[1]
+    rows = [film]
+    for word, weights in zip(captions.best.words, captions.attention[..., 0], strict=True):
+        share = np.repeat(DIM + (1 - DIM) * weights / max(float(weights.max()), 1e-9), FRAME_PX)
+        lettered = np.full((*size_hw, 3), GROUND, np.uint8)
+        _write(lettered, _lines(word, size_hw)[:1], 0, size_hw)
+        rows += [lettered[:strip], np.asarray(np.rint(film * share[:, None]), np.uint8)]
+    return np.concatenate(rows)
+
+
 def attention_sheet(image_rgb_u8: NDArray[np.uint8], captions: Captions) -> NDArray[np.uint8]:
     """The picture once for each word of the best caption, brighter where the word looked: uint8 [h, w, 3].
 
@@ -58,7 +88,7 @@ def attention_sheet(image_rgb_u8: NDArray[np.uint8], captions: Captions) -> NDAr
     tiles = [(small, "")]
     for word, weights in zip(captions.best.words, captions.attention, strict=False):
         heat = cv2.resize(weights / max(float(weights.max()), 1e-9), tile_wh, interpolation=cv2.INTER_CUBIC)
-        share = 0.25 + 0.75 * np.clip(heat, 0, 1)[..., None]
+        share = DIM + (1 - DIM) * np.clip(heat, 0, 1)[..., None]
         tiles.append((np.asarray(np.rint(small * share), np.uint8), word))
     size_hw = (TILE_PX, TILE_PX)
     strip = tag_size("", size_hw)[1]

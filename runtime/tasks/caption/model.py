@@ -1,7 +1,9 @@
-"""A loaded captioner: pictures in, words out."""
+"""A loaded captioner: pictures or clips in, words out."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
 
 from tombola.errors import ModelError
 from tombola.runtime.model import Model
@@ -11,12 +13,14 @@ from tombola.runtime.tasks.caption.signature import CAPTION, END, END_SIGN, chec
 from tombola.runtime.tasks.difference import Arrays
 
 if TYPE_CHECKING:
+    from tombola.runtime.clips.clip import Clip
     from tombola.runtime.contract.contract import Contract
     from tombola.runtime.session.session import Session
 
 
 class Captioner(Model):
-    """Says in words what a picture shows. Make one with `tombola.load`."""
+    """Says in words what a picture shows, or a clip where the file looks at clips. Make one with
+    `tombola.load`."""
 
     def __init__(self, session: "Session", contract: "Contract", load_again: Callable[[], Model]) -> None:
         """Raises ModelError for a vocabulary that does not begin with what ends a caption."""
@@ -38,7 +42,7 @@ class Captioner(Model):
     @overload
     def __call__(
         self,
-        source: PictureSource,
+        source: "PictureSource | Clip",
         *,
         beam_size: int | None = ...,
         max_length: int | None = ...,
@@ -63,7 +67,7 @@ class Captioner(Model):
 
     def __call__(
         self,
-        source: PictureSource | list[Any] | tuple[Any, ...],
+        source: "PictureSource | Clip | list[Any] | tuple[Any, ...]",
         *,
         beam_size: int | None = None,
         max_length: int | None = None,
@@ -72,10 +76,11 @@ class Captioner(Model):
         bgr: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Captions | list[Captions]:
-        """Caption one picture, or each of a list.
+        """Caption one picture or clip, or each of a list.
 
         source: a path, the bytes of a picture file, an array uint8 [height, width, 3] or a picture of
-        Pillow's; or a list of these.
+        Pillow's; where the file looks at clips (`takes_clips`) the path of an animated picture, a video or a
+        folder of frames, or an array uint8 [n, height, width, 3]; or a list of these.
         beam_size: 1 … 100 captions are followed at a time, and so many are the answer; 1 takes the most
         probable word each time. max_length: 1 … 200 words at most, the end counted. length_power: 0 … 4, a
         score is the log-probability over length^length_power. no_repeat: so many words in a row are said
@@ -94,16 +99,33 @@ class Captioner(Model):
             }
         )
 
-        def caption(one: PictureSource) -> Captions:
+        def caption(one: Any) -> Captions:
+            if self.takes_clips:
+                return self._tell_clip(self.read_clip(one, bgr=bgr, max_pixels=max_pixels), options)
             return self._answer(read_picture(one, self.shrink, bgr=bgr, max_pixels=max_pixels), options)
 
         return [caption(one) for one in source] if isinstance(source, list | tuple) else caption(source)
 
     def answer(self, feeds: Arrays) -> Captions:
+        if self.takes_clips:
+            return self._tell_clip(self.read_clip(feeds["frames"]), feeds)
         return self._answer(read_picture(feeds["image"], self.shrink), feeds)
 
     def _answer(self, picture: Picture, options: Arrays) -> Captions:
-        found = self.outputs({**options, "image": picture.image_rgb_u8})
+        return self._captions({**options, "image": picture.image_rgb_u8}, picture.size_hw)
+
+    def _tell_clip(self, clip: "Clip", options: Arrays) -> Captions:
+        from tombola.runtime.clips.clip import spread
+
+        captions = self._captions({**options, "frames": clip.frames_rgb_u8}, clip.size_hw)
+        # The graph looks at some frames of a short clip more than once.
+        looked = captions.attention
+        weights = np.zeros((len(looked), len(clip.places), 1), np.float32)
+        np.add.at(weights, (slice(None), spread(len(clip.places), looked.shape[1])), looked)
+        return Captions(captions.captions, weights, clip.size_hw, clip.places)
+
+    def _captions(self, feeds: Arrays, size_hw: tuple[int, int]) -> Captions:
+        found = self.outputs(feeds)
         check_captions(found)
         tokens = found["tokens"]
         if tokens.max() >= len(self.vocabulary):
@@ -112,7 +134,7 @@ class Captioner(Model):
                 "they do not belong together, so export the model again."
             )
         captions = tuple(map(self._caption, tokens.tolist(), found["scores"].tolist()))
-        return Captions(captions, found["attention"][: len(captions[0].words)], picture.size_hw)
+        return Captions(captions, found["attention"][: len(captions[0].words)], size_hw)
 
     def _caption(self, tokens: list[int], score: float) -> Caption:
         is_cut = END not in tokens

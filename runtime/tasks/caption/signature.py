@@ -4,11 +4,13 @@ import numpy as np
 
 from tombola.errors import ModelError
 from tombola.runtime.tasks.difference import Arrays
-from tombola.runtime.tasks.signature import IMAGE, Signature, TensorSpec
+from tombola.runtime.tasks.signature import FRAMES, IMAGE, Signature, TensorSpec
 
 # The token that ends a caption, and what stands for it in the vocabulary.
 END, END_SIGN = 0, "<end>"
 
+# Files that look at clips are fed `frames`; their attention has a row for each frame that they look at, and
+# one column.
 CAPTION = Signature(
     inputs=(IMAGE,),
     optional_inputs=(
@@ -24,6 +26,7 @@ CAPTION = Signature(
     ),
     labels="absent",
     vocabulary="required",
+    more_inputs=(FRAMES,),
 )
 
 

@@ -9,9 +9,7 @@ from tombola.runtime.tasks.classify.signature import check_probabilities
 from tombola.runtime.tasks.difference import Arrays
 
 if TYPE_CHECKING:
-    from tombola.runtime.clips.clip import Clip, ClipSource
-
-MOST_FRAMES = 32  # of files whose card does not say
+    from tombola.runtime.clips.clip import Clip
 
 
 class Classifier(Model):
@@ -53,29 +51,10 @@ class Classifier(Model):
 
         return [classify(one) for one in source] if isinstance(source, list | tuple) else classify(source)
 
-    @property
-    def takes_clips(self) -> bool:
-        """Whether the file looks at clips, and not at pictures."""
-        return "frames" in self.contract.more_inputs
-
-    def read_clip(self, source: "ClipSource", *, bgr: bool = False, max_pixels: int = MAX_PIXELS) -> "Clip":
-        """The clip with as many frames as the network looks at, each halved as it asks; see `read_clip`."""
-        from tombola.runtime.clips.clip import read_clip  # here, because OpenCV takes its time to load
-
-        most = self.contract.card.get("input_frames", MOST_FRAMES)
-        return read_clip(source, most, self.shrink, bgr=bgr, max_pixels=max_pixels)
-
     def answer(self, feeds: Arrays) -> Classification:
         if self.takes_clips:
             return self._name_clip(self.read_clip(feeds["frames"]))
         return self._answer(read_picture(feeds["image"], self.shrink))
-
-    def prepared(self, feeds: Arrays) -> Arrays:
-        return (
-            {"frames": self.read_clip(feeds["frames"]).frames_rgb_u8}
-            if self.takes_clips
-            else super().prepared(feeds)
-        )
 
     def _name_clip(self, clip: "Clip") -> Classification:
         found = self.outputs({"frames": clip.frames_rgb_u8})

@@ -1,12 +1,13 @@
 """What a file of captions holds, its faults included."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tombola.errors import DataError
 from tombola.train.data.captions.caption_set import Caption, CaptionedPicture, CaptionSet
 from tombola.train.data.finding import Finding, Kind, raise_first
+from tombola.train.data.pictures.clips import clip_path
 from tombola.train.data.pictures.pictures import PictureStore
 
 MOST_WORDS = 200
@@ -86,4 +87,5 @@ class CaptionReader:
     def finish(self, pictures: PictureStore) -> CaptionFile:
         for name, captions in self._captions.items():
             self.add(name, captions)
-        return CaptionFile(str(self.source), tuple(self._records), pictures, tuple(self.findings))
+        records = [replace(one, path=clip_path(pictures, one.file_name)) for one in self._records]
+        return CaptionFile(str(self.source), tuple(records), pictures, tuple(self.findings))

@@ -1,12 +1,14 @@
-"""Pictures with what people said of them."""
+"""Pictures, or clips, with what people said of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
+from tombola.runtime.clips.clip import Clip, read_clip
 from tombola.runtime.pictures.picture import Picture, decode
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.fold import kept_ranks
@@ -17,10 +19,12 @@ Caption = tuple[str, ...]
 
 @dataclass(frozen=True)
 class CaptionedPicture:
-    """A picture's name in its store, and its captions, at least one, each a tuple of one word or more."""
+    """A picture's or clip's name in its store, and its captions, at least one, each a tuple of one word or
+    more. path: where it lies; None in a tar."""
 
     file_name: str
     captions: tuple[Caption, ...]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,26 @@ class CaptionSet:
         name = self.records[index].file_name
         return decode(self.pictures.read_bytes(name), name, shrink)
 
+    def clip_path(self, index: int) -> Path:
+        """Where clip `index` lies. DataError for one in a tar."""
+        return clip_of(self.records[index])
+
+    def clip(self, index: int, most_frames: int, shrink: Shrink | None = None) -> Clip:
+        """Return clip `index`; see `read_clip`. DataError as above, PictureError if it cannot be read."""
+        return read_clip(self.clip_path(index), most_frames, shrink)
+
     def fold(self, folds: Sequence[str]) -> "CaptionSet":
         """Keep the pictures for which every fold holds ("k/n": rank % n == k, "!k/n": all others)."""
         if not folds:
             return self
         return replace(self, records=tuple(self.records[rank] for rank in kept_ranks(len(self), folds)))
+
+
+def clip_of(record: CaptionedPicture) -> Path:
+    """Where a clip lies. DataError for one in a tar."""
+    if record.path is None:
+        raise DataError(f"{record.file_name}: clips are read from a folder, not from a tar; unpack it")
+    return record.path
 
 
 def merge(sets: Sequence[CaptionSet]) -> CaptionSet:

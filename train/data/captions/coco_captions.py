@@ -7,7 +7,7 @@ from tombola.errors import DataError
 from tombola.train.data.captions.annotations import CaptionFile, CaptionReader
 from tombola.train.data.captions.json_file import read_json
 from tombola.train.data.captions.words import split_words
-from tombola.train.data.pictures.pictures import open_pictures
+from tombola.train.data.pictures.clips import open_clips
 from tombola.train.data.text import quoted
 
 
@@ -37,4 +37,4 @@ def read(captions: Path, pictures: Path, split: str = "") -> CaptionFile:
             reader.bad(where, f"its image_id {quoted(image_id)} is not among the images")
         else:
             reader.add_one(names[image_id], split_words(entry["caption"]), where)
-    return reader.finish(open_pictures(pictures))
+    return reader.finish(open_clips(pictures))

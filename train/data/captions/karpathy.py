@@ -9,7 +9,7 @@ from tombola.train.data.captions.annotations import CaptionFile, CaptionReader
 from tombola.train.data.captions.caption_set import Caption
 from tombola.train.data.captions.json_file import read_json
 from tombola.train.data.captions.words import split_words
-from tombola.train.data.pictures.pictures import open_pictures
+from tombola.train.data.pictures.clips import open_clips
 from tombola.train.data.text import quoted
 
 
@@ -31,7 +31,7 @@ def read(captions: Path, pictures: Path, split: str = "") -> CaptionFile:
             folder = entry.get("filepath")
             name = PurePosixPath(folder if isinstance(folder, str) else "", entry["filename"]).as_posix()
             reader.add(name, _captions(entry.get("sentences"), f"{where} ({name[:80]})", reader))
-    return reader.finish(open_pictures(pictures))
+    return reader.finish(open_clips(pictures))
 
 
 def _captions(sentences: Any, where: str, reader: CaptionReader) -> list[Caption]:

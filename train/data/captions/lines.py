@@ -7,7 +7,7 @@ from pathlib import Path
 from tombola.errors import DataError
 from tombola.train.data.captions.annotations import CaptionFile, CaptionReader
 from tombola.train.data.captions.words import split_words
-from tombola.train.data.pictures.pictures import open_pictures
+from tombola.train.data.pictures.clips import open_clips
 from tombola.train.recipe.text_file import read_text
 
 MOST_BYTES = 1_000_000_000
@@ -23,7 +23,7 @@ def read_tokens(captions: Path, pictures: Path, split: str = "") -> CaptionFile:
             reader.bad(f"line {number}", "it is not `name.jpg#0`, a tab and a caption")
         elif line.strip():
             reader.add_one(stem, split_words(caption), f"line {number}")
-    return reader.finish(open_pictures(pictures))
+    return reader.finish(open_clips(pictures))
 
 
 def read_csv(captions: Path, pictures: Path, split: str = "") -> CaptionFile:
@@ -31,7 +31,7 @@ def read_csv(captions: Path, pictures: Path, split: str = "") -> CaptionFile:
 
     A first row that names no picture is the header. It has no splits.
     """
-    store = open_pictures(pictures)
+    store = open_clips(pictures)
     reader = CaptionReader(captions, split)
     try:
         rows = list(csv.reader(io.StringIO(_text(captions)), strict=True))

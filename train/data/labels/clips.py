@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tombola.errors import DataError
-from tombola.runtime.clips.clip import read_clip
 from tombola.runtime.clips.folders import clips_in
 from tombola.runtime.pictures.picture import Picture, read_picture
 from tombola.runtime.pictures.shrink import Shrink
 from tombola.train.data.finding import Finding, Kind
 from tombola.train.data.labels.labelled import LabelledPictures, check_classes
 from tombola.train.data.labels.steps import Steps
+from tombola.train.data.pictures.clips import side_by_side
 from tombola.train.data.pictures.clutter import is_clutter
 from tombola.train.data.pictures.pixels import Pixels
 from tombola.train.data.text import composed, quoted, whole
 from tombola.train.recipe.text_file import read_text
 
 MOST_BYTES = 100_000_000
-SHOWN_FRAMES = 4
 
 
 class ClipFiles(Pixels):
@@ -37,8 +36,7 @@ class ClipFiles(Pixels):
 
     def picture(self, place: int, shrink: Shrink | None = None) -> Picture:
         """PictureError if it cannot be read."""
-        frames_rgb_u8 = read_clip(self.paths[place], SHOWN_FRAMES).frames_rgb_u8
-        return read_picture(np.concatenate(list(frames_rgb_u8), axis=1), shrink)
+        return read_picture(side_by_side(self.paths[place]), shrink)
 
     def origin(self, place: int) -> str:
         return str(self.paths[place])

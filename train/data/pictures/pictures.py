@@ -36,7 +36,8 @@ class FolderPictures:
     def __repr__(self) -> str:
         return f"FolderPictures({str(self.root)!r})"
 
-    def _path(self, name: str) -> Path | None:
+    def path(self, name: str) -> Path | None:
+        """Where picture `name` lies, or would; None outside of the folder."""
         # An annotation file may come from anywhere: it must not make us read outside of the folder.
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\0" in name:
@@ -44,7 +45,7 @@ class FolderPictures:
         return self.root.joinpath(*parts)
 
     def __contains__(self, name: object) -> bool:
-        path = self._path(name) if isinstance(name, str) else None
+        path = self.path(name) if isinstance(name, str) else None
         try:
             return path is not None and path.is_file()
         except (OSError, ValueError):  # a name longer than a file system's, or no text
@@ -54,7 +55,7 @@ class FolderPictures:
         yield from sorted(path.relative_to(self.root).as_posix() for path in files_in(self.root, suffixes))
 
     def read_bytes(self, name: str, limit: int | None = None) -> bytes:
-        path = self._path(name)
+        path = self.path(name)
         if path is None:
             raise DataError(f"picture {name!r} lies outside of {self.root}; use a name inside of the folder")
         try:

@@ -1,4 +1,5 @@
-"""Captioners: a backbone's last map, cell by cell, and a decoder that says words about it."""
+"""Captioners: a backbone's last map, cell by cell, or of a clip a state for each frame; and a decoder that
+makes words of it."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
@@ -6,9 +7,10 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Discriminator, Field, Tag
 from torch import Tensor, nn
 
-from tombola.train.networks.axis import Axes, Axis
+from tombola.train.networks.axis import Axes, Axis, Channels
 from tombola.train.networks.backbones.backbones import build_backbone
 from tombola.train.networks.backbones.mobilenet import last_convolution
+from tombola.train.networks.caption.clip import ClipReader, ClipReaderSettings
 from tombola.train.networks.caption.recurrent import RecurrentDecoder, RecurrentSettings
 from tombola.train.networks.caption.transformer import TransformerDecoder, TransformerSettings
 from tombola.train.networks.layers.cells import State
@@ -34,11 +36,13 @@ DecoderSettings = Annotated[
 
 class CaptionerSettings(Section):
     """A captioner. backbone: the body. width: a factor on its channels. features: how many numbers each
-    cell of its last map is brought to. decoder: what makes words of them."""
+    cell of its last map, or each frame of a clip, is brought to. clip: what reads the frames of clips.
+    decoder: what makes words of them."""
 
     backbone: BackboneName = "efficientnet_lite0"
     width: float = Field(default=1.0, gt=0, le=4)
     features: int = Field(default=256, ge=1, le=4096)
+    clip: ClipReaderSettings | None = None
     decoder: DecoderSettings = RecurrentSettings()
 
 
@@ -87,24 +91,39 @@ class Encoder(nn.Module):
         (maps,) = self.backbone(images)
         return self.last(maps)  # type: ignore[no-any-return]
 
+    def n_cells(self, size_hw: tuple[int, int]) -> int:
+        """How many cells the map of a picture of `size_hw` pixels has."""
+        (stride,) = self.backbone.strides
+        return -(-size_hw[0] // stride) * -(-size_hw[1] // stride)
+
 
 class Captioner(nn.Module):
-    """Pictures -> a memory of them -> words. `words` includes the signs that end and begin a caption."""
+    """Pictures or clips -> a memory of them -> words. `words` includes the signs that end and begin a
+    caption. size_hw: of a picture or frame, in pixels; it matters to those that read clips."""
 
-    def __init__(self, settings: CaptionerSettings, n_words: int, axes: Axes) -> None:
+    def __init__(
+        self, settings: CaptionerSettings, n_words: int, axes: Axes, size_hw: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(settings, axes)
+        reads: Channels = self.encoder.writes
+        self.clip: ClipReader | None = None
+        if settings.clip is not None:
+            self.clip = ClipReader(settings.clip, self.encoder.writes, self.encoder.n_cells(size_hw), axes)
+            reads = self.clip.writes
         features = axes.new("features", settings.features)
-        self.features = Linear(self.encoder.writes, features)
+        self.features = Linear(reads, features)
         self.decoder: Decoder = _decoder(settings.decoder, features, n_words, axes)
 
     def remember(self, maps: Tensor) -> Memory:
-        """The encoder's maps float [P, C, rows, columns] -> what the decoder looks at; cells row by row."""
-        return self.decoder.remember(self.features(maps.flatten(2).transpose(1, 2)))
+        """The encoder's maps float [P, C, rows, columns] -> what the decoder looks at; cells row by row. Of
+        clips [P, frames, C, rows, columns] -> a cell a frame."""
+        cells = maps.flatten(2).transpose(1, 2) if self.clip is None else self.clip(maps)
+        return self.decoder.remember(self.features(cells))
 
     def forward(self, maps: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Teacher forcing: maps [P, C, rows, columns], tokens int64 [P, N, T] that begin with START ->
-        logits [P, N, T, words], weights of the cells [P, N, T, rows · columns]."""
+        """Teacher forcing: maps as above, tokens int64 [P, N, T] that begin with START -> logits
+        [P, N, T, words], weights of the cells [P, N, T, cells]."""
         return self.decoder(tokens, self.remember(maps))
 
 
@@ -119,10 +138,15 @@ def _decoder(
 
 
 def build_captioner(
-    settings: CaptionerSettings, n_words: int, widths: Mapping[str, int] | None = None
+    settings: CaptionerSettings,
+    n_words: int,
+    widths: Mapping[str, int] | None = None,
+    *,
+    size_hw: tuple[int, int] = (224, 224),
 ) -> Captioner:
-    """A captioner with fresh weights. Raises RecipeError and TrainingError as `build_backbone` does."""
+    """A captioner with fresh weights, for pictures of `size_hw` pixels. Raises RecipeError and TrainingError
+    as `build_backbone` does."""
     axes = Axes(widths)
-    network = Captioner(settings, n_words, axes)
+    network = Captioner(settings, n_words, axes, size_hw)
     axes.check_all_used()
     return network

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tombola.train.data.augment.warp import WarpSettings
 from tombola.train.data.captions.formats import FormatName
@@ -14,9 +14,9 @@ Side = Annotated[int, Field(ge=32, le=4096)]
 
 
 class CaptionSource(Section):
-    """One captioned set: a file of captions and the folder or tar of their pictures, under data.root; the
-    split of the file that is meant ("" is all of it); and folds of that ("0/5": every fifth picture, "!0/5":
-    all others)."""
+    """One captioned set: a file of captions and the folder or tar of their pictures, under data.root; clips
+    lie in a folder, and one of them may be a folder of frames. split: that of the file which is meant ("" is
+    all of it); and folds of that ("0/5": every fifth picture, "!0/5": all others)."""
 
     captions: str
     pictures: str
@@ -46,9 +46,11 @@ class CaptionData(DataSettings):
 
 class CaptionPicture(PictureSettings):
     """What the network sees: the whole picture, stretched to size in pixels (height, width), and
-    (x - mean) * scale on 0..255, one number a channel."""
+    (x - mean) * scale on 0..255, one number a channel. frames: of a clip so many, evenly spread, some more
+    than once where it has fewer, for a network with [network.clip]; 0 for pictures."""
 
     size: tuple[Side, Side] = (224, 224)
+    frames: int = Field(default=0, ge=0, le=256)
     mean: tuple[Level, Level, Level] = (127.0, 127.0, 127.0)
     scale: tuple[Scale, Scale, Scale] = (1 / 128, 1 / 128, 1 / 128)
 
@@ -98,3 +100,14 @@ class CaptionRecipe(Recipe):
     augment: WarpSettings = WarpSettings()
     loss: CaptionLoss = CaptionLoss()
     answer: CaptionAnswer = CaptionAnswer()
+
+    @model_validator(mode="after")
+    def _frames_for_clips(self) -> "CaptionRecipe":
+        if (self.picture.frames > 0) != (self.network.clip is not None):
+            told, missing = (
+                (f"picture.frames = {self.picture.frames}", "[network.clip], which may be empty, reads them")
+                if self.picture.frames
+                else ("[network.clip]", "picture.frames = 8 makes clips of pictures")
+            )
+            raise ValueError(f"{told} needs more: {missing}; add it, or leave both out for pictures")
+        return self

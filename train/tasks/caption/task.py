@@ -8,20 +8,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from tombola.errors import DataError, RecipeError
+from tombola.runtime.clips.clip import spread
 from tombola.train.data.captions import formats
 from tombola.train.data.captions.caption_set import Caption, CaptionSet, merge
 from tombola.train.data.captions.vocabulary import SIGNS, Vocabulary, count_words
+from tombola.train.data.pictures.clips import side_by_side
 from tombola.train.data.present import check_present
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.metrics.captions import score_captions
 from tombola.train.metrics.score import Score
 from tombola.train.networks.caption.captioner import Captioner, build_captioner
 from tombola.train.networks.caption.search import Found, Options, search
+from tombola.train.networks.inputs.classifier_input import ClassifierInput
 from tombola.train.recipe.recipe import to_toml
 from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
@@ -43,7 +47,7 @@ MOST_EXHIBITED = 20
 
 
 class CaptionTask:
-    """Words about each picture; scored by CIDEr-D against what people said of it."""
+    """Words about each picture or clip; scored by CIDEr-D against what people said of it."""
 
     score = Score("cider_d", "", higher_is_better=True)
 
@@ -124,13 +128,16 @@ class CaptionTask:
             self.vocabulary,
             self.recipe.answer.max_length,
             self.recipe.picture.size,
+            self.recipe.picture.frames,
             self.recipe.augment if augmented else None,
             self._looks,
             self._train_maps,
         )
 
     def collate(self, examples: Sequence[Example]) -> Batch:
-        return collate(examples, self.recipe.picture.size)
+        picture = self.recipe.picture
+        shape = (*picture.size, 3)
+        return collate(examples, (picture.frames, *shape) if picture.frames else shape)
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> Mapping[str, Tensor]:
         maps, parts = self._maps(network, batch), {}
@@ -168,16 +175,15 @@ class CaptionTask:
         return parts
 
     def _maps(self, network: nn.Module, batch: Batch) -> Tensor:
-        """The encoder's maps [P, C, rows, columns]; those of a frozen one are kept for later epochs."""
-        encoder = _encoder(network)
+        """The encoder's maps [P, …, C, rows, columns]; those of a frozen one are kept for later epochs."""
         seen = self.picture_input.to(batch.images_rgb_u8.device).normalise(batch.images_rgb_u8)
-        seen = seen.contiguous(memory_format=torch.channels_last)
         if not self._looks or not _is_frozen(network):
-            return encoder(seen)  # type: ignore[no-any-return]
+            return maps_of(network, seen)
         looks: list[int] = batch.looks.tolist()
         if len(batch.unknown):
             with torch.no_grad():
-                self._train_maps.keep([looks[place] for place in batch.unknown.tolist()], encoder(seen))
+                maps = maps_of(network, seen)
+                self._train_maps.keep([looks[place] for place in batch.unknown.tolist()], maps)
         return self._train_maps.get(looks).to(batch.tokens.device)
 
     def expected_losses(self) -> Mapping[str, float]:
@@ -193,6 +199,7 @@ class CaptionTask:
             self.score.name: scores.main,
             **{f"bleu_{order}": value for order, value in enumerate(scores.bleu, 1)},
             "rouge_l": float(scores.rouge_l.mean()),
+            "as_told": float(scores.as_told.mean()),
         }
 
     def _say_valid(self, network: nn.Module, data: CaptionSet, tell: Tell) -> list[Caption]:
@@ -222,11 +229,17 @@ class CaptionTask:
         plain, changed, examples = [], [], self.examples()
         for request in evenly(requests, most):
             example = examples[request]
-            image = self.train_data.read(request.index)
+            image = self._plain(request.index)
             words = " ".join(self.train_data.records[request.index].captions[0])
             plain.append(Tile(image, words))
-            changed.append(Tile(image if example.image_rgb_u8 is None else example.image_rgb_u8, words))
+            seen = image if example.image_rgb_u8 is None else example.image_rgb_u8
+            changed.append(Tile(side_by_side(seen) if seen.ndim == 4 else seen, words))
         return plain, changed
+
+    def _plain(self, index: int) -> NDArray[np.uint8]:
+        """A training picture, or a few frames of a clip."""
+        data = self.train_data
+        return side_by_side(data.clip_path(index)) if self.recipe.picture.frames else data.read(index)
 
     def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[ExhibitTable]:
         data = self.valid_data
@@ -265,7 +278,7 @@ def check_words(words: Sequence[str]) -> None:
 def build(recipe: CaptionRecipe, n_words: int, widths: Mapping[str, int] | None = None) -> Captioner:
     """The network of the recipe with fresh weights; `widths` by the name of an axis stand in for the
     recipe's. Raises TrainingError for widths of another network."""
-    return build_captioner(recipe.network, n_words, widths)
+    return build_captioner(recipe.network, n_words, widths, size_hw=recipe.picture.size)
 
 
 def load_split(recipe: CaptionRecipe, split: str) -> CaptionSet:
@@ -307,13 +320,31 @@ def _say(
     for start in range(0, len(data), JUDGED_TOGETHER):
         indices = list(range(start, min(start + JUDGED_TOGETHER, len(data))))
         if unknown := [index for index in indices if index not in known]:
-            pictures = [data.picture(index, picture_input.shrink).image_rgb_u8 for index in unknown]
-            seen = torch.cat([picture_input(torch.from_numpy(one).to(device)) for one in pictures])
-            known.keep(unknown, _encoder(network)(seen.contiguous(memory_format=torch.channels_last)))
+            seen = torch.cat([see(data, index, picture_input, recipe.picture.frames) for index in unknown])
+            known.keep(unknown, maps_of(network, seen))
         found = caption_maps(network, known.get(indices).to(device), options_of(recipe.answer))
         captions += [vocabulary.decode(tokens) for tokens in found.tokens[:, 0].tolist()]
         tell(indices[-1] + 1, len(data))
     return captions
+
+
+def see(data: CaptionSet, index: int, picture_input: ClassifierInput, frames: int) -> Tensor:
+    """What the network gets of picture `index`: float [1, 3, h, w], or of a clip [1, frames, 3, h, w]."""
+    device = picture_input.mean.device
+    if not frames:
+        image = data.picture(index, picture_input.shrink).image_rgb_u8
+        return picture_input(torch.from_numpy(image).to(device))  # type: ignore[no-any-return]
+    images = data.clip(index, frames, picture_input.shrink).frames_rgb_u8
+    seen = torch.cat([picture_input(torch.from_numpy(one).to(device)) for one in images])
+    return seen[spread(len(seen), frames)][None]
+
+
+def maps_of(network: nn.Module, seen: Tensor) -> Tensor:
+    """The encoder's maps of pictures float [P, 3, h, w] -> [P, C, rows, columns], or of all frames of clips
+    [P, T, 3, h, w] -> [P, T, C, rows, columns]."""
+    images = seen.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+    maps: Tensor = _encoder(network)(images)
+    return maps.unflatten(0, seen.shape[:-3])
 
 
 def options_of(answer: CaptionAnswer) -> Options:
@@ -321,7 +352,7 @@ def options_of(answer: CaptionAnswer) -> Options:
 
 
 def caption_maps(network: Any, maps: Tensor, options: Options) -> Found:
-    """Captions of the encoder's maps [P, C, rows, columns]."""
+    """Captions of the encoder's maps [P, C, rows, columns], or of clips [P, T, C, rows, columns]."""
     memory = network.remember(maps)
     state = network.decoder.start(memory, int(options.beam_size), int(options.max_length))
     n_words = network.decoder.words.out_features

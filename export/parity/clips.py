@@ -1,10 +1,13 @@
-"""What a classifier of clips is asked before it is written."""
+"""What networks of clips are asked before they are written."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from tombola.export.parity.question import Photo, PictureAsking, Question, drawn_picture
+from tombola.runtime.clips.clip import Clip
+from tombola.runtime.pictures.shrink import Shrink
 
 # Frames, height and width.
 _SIZES = ((1, 64, 64), (2, 37, 501), (3, 1, 1), (5, 240, 322), (9, 17, 33), (16, 61, 40), (40, 24, 24))
@@ -28,6 +31,28 @@ class ClipAsking(PictureAsking):
         """Small, for a file keeps their numbers as text."""
         clips = [_small(_frames(photo)) for photo in photos] or [*map(drawn_clip, _PROBE_SIZES)]
         return [Question("probe", {"frames": np.ascontiguousarray(frames)}) for frames in clips]
+
+
+class ReadsClips(Protocol):
+    """A set of clips."""
+
+    def __len__(self) -> int: ...
+
+    def clip(self, index: int, most_frames: int, shrink: Shrink | None = None) -> Clip: ...
+
+
+class ClipPhotos:
+    """Clips by number, as the frames of each that a network looks at."""
+
+    def __init__(self, data: ReadsClips, most_frames: int, shrink: Shrink) -> None:
+        self._data, self._most_frames, self._shrink = data, most_frames, shrink
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def read(self, index: int) -> Photo:
+        """uint8 [n, h, w, 3]; DataError or PictureError if it cannot be read."""
+        return self._data.clip(index, self._most_frames, self._shrink).frames_rgb_u8
 
 
 def drawn_clip(size: tuple[int, int, int]) -> Photo:

@@ -27,10 +27,31 @@ toy (uint8[height, width, 3] image, int64 beam_size = {2}, int64 max_length = {3
 """
 
 
-def toy_captioner(words: tuple[str, ...] = WORDS, probes: tuple[Probe, ...] = ()) -> bytes:
+# The same of four frames of a clip; the first word looked at the last two, the second at the first.
+TOY_OF_CLIPS = (
+    TOY.replace("uint8[height, width, 3] image", "uint8[n, height, width, 3] frames")
+    .replace("(image)", "(frames)")
+    .replace("float[3, 1, 2]", "float[3, 4, 1]")
+    .replace(
+        "{1.0, 0.0, 0.25, 0.75, 0.5, 0.5}", "{0.0, 0.0, 0.25, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0}"
+    )
+)
+
+
+def toy_captioner(
+    words: tuple[str, ...] = WORDS, probes: tuple[Probe, ...] = (), *, of_clips: bool = False
+) -> bytes:
     """The file, with this vocabulary and these probes."""
-    model = onnx.parser.parse_model(TOY)
-    contract = Contract("caption", (), DEFAULTS, vocabulary=words, probes=probes)
+    model = onnx.parser.parse_model(TOY_OF_CLIPS if of_clips else TOY)
+    contract = Contract(
+        "caption",
+        (),
+        DEFAULTS,
+        {"input_frames": 4} if of_clips else {},
+        vocabulary=words,
+        probes=probes,
+        more_inputs=("frames",) if of_clips else (),
+    )
     onnx.helper.set_model_props(model, contract.to_metadata())
     content: bytes = model.SerializeToString()
     return content

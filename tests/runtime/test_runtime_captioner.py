@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from tombola.runtime.contract.contract import Probe
 from tombola.runtime.load import load
 from tombola.runtime.tasks.caption.answer import Caption, Captions
 from tombola.runtime.tasks.caption.compare import CaptionYardstick
-from tombola.runtime.tasks.caption.draw import attention_sheet, with_caption_below
+from tombola.runtime.tasks.caption.draw import attention_sheet, film_sheet, with_caption_below
 from tombola.runtime.tasks.caption.signature import check_captions
 
 PICTURE = np.full((40, 60, 3), 90, np.uint8)
@@ -147,3 +148,74 @@ def test_the_command_tells_it(tmp_path: Path) -> None:
     assert (line["caption"], line["is_cut"], line["size_hw"]) == ("a dog", False, [300, 451])
     assert Path(line["saved"]).is_file()
     assert "2 words compared" in run("verify", model, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def of_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "clips.onnx"
+    path.write_bytes(toy_captioner(of_clips=True))
+    return path
+
+
+def test_a_clip_has_a_weight_for_each_frame(of_clips: Path, tmp_path: Path) -> None:
+    model = load(of_clips, "cpu", task="caption")
+    assert model.takes_clips
+    captions = model(np.zeros((12, 40, 60, 3), np.uint8))
+    assert captions.places is not None
+    assert captions.places.tolist() == [1, 4, 7, 10]
+    assert captions.attention[..., 0].tolist() == [[0, 0, 0.25, 0.75], [1, 0, 0, 0]]
+    told = captions.to_dict()
+    assert told["frames"] == [1, 4, 7, 10]
+    assert told["words"][1] == {"word": "dog", "weights": [1.0, 0.0, 0.0, 0.0]}
+    # The last two of the four frames that the graph looks at are both the second of a clip of two.
+    short = model(np.zeros((2, 40, 60, 3), np.uint8))
+    assert short.attention[..., 0].tolist() == [[0, 1], [1, 0]]
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), PICTURE)
+    assert model(picture).attention.tolist() == [[[1]], [[1]]]  # a clip of one frame
+    assert model.answer({"frames": np.zeros((12, 40, 60, 3), np.uint8)}).text == captions.text
+    with pytest.raises(PictureError, match=r"cannot read a clip from \[40, 60, 3\]"):
+        model(PICTURE)
+
+
+def test_the_film_is_bright_where_the_word_looked() -> None:
+    captions = Captions((Caption(("dog",), 0.0, is_cut=False),), np.array([[[0], [1.0]]], np.float32), (8, 8))
+    sheet = film_sheet(np.full((8, 16, 3), 200, np.uint8), captions).astype(int)
+    assert sheet.shape[1] == 2 * 112
+    assert (sheet[-112:, :112] == 50).all()
+    assert (sheet[-112:, 112:] == 200).all()
+
+
+def test_the_command_tells_clips(of_clips: Path, tmp_path: Path) -> None:
+    clip, folder = tmp_path / "clip.gif", tmp_path / "frames"
+    folder.mkdir()
+    animation = cv2.Animation()
+    animation.frames = [np.full((30, 40, 3), 20 * number, np.uint8) for number in range(6)]
+    animation.durations = [40] * 6
+    cv2.imwriteanimation(str(clip), animation)
+    for number, side in enumerate((30, 50)):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((side, 40, 3), 90, np.uint8))
+    (tmp_path / "cut.gif").write_bytes(clip.read_bytes()[:60])
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        done = CliRunner().invoke(app, [*map(str, arguments), "-m", str(of_clips), "--device", "cpu"])
+        return done.exit_code, done.stdout, done.stderr
+
+    code, told, complaint = run("caption", tmp_path / "cut.gif", clip, folder, "--alternatives", 1)
+    assert (code, "cut.gif" in complaint) == (1, True)
+    assert "40×30  a dog (-0.25) over 4 frames" in told
+    assert "a dog (-0.25) over 2 frames" in told
+    assert "a cat a …  -0.50" in told
+    code, told, _ = run(
+        "caption", clip, "--json", "--save", tmp_path / "out", "--attention", tmp_path / "heat"
+    )
+    line = json.loads(told)
+    assert (code, line["caption"], line["frames"]) == (0, "a dog", [0, 2, 3, 5])
+    assert [one["word"] for one in line["words"]] == ["a", "dog"]
+    saved, heat = (cv2.imread(line[key]) for key in ("saved", "attention"))
+    assert saved is not None
+    assert heat is not None
+    assert saved.shape[1] == 4 * 3 * 40  # each frame larger, beside the next
+    assert saved.shape[0] > 3 * 30
+    assert heat.shape[1] == 4 * 112
+    assert "a clip cannot come on stdin" in run("caption", "-")[2]

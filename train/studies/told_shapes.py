@@ -69,7 +69,8 @@ def write_told_set(folder: Path, clips: int, seed: int, *, shuffled: bool = Fals
 
 def _two_motions(rng: np.random.Generator) -> tuple[str, str]:
     """Two of MOTIONS, not there and back, which would be told alike backwards."""
-    pairs = [pair for pair in permutations(MOTIONS, 2) if not np.dot(*(MOTIONS[name] for name in pair))]
+    moved = {name: int(np.abs(change).argmax()) for name, change in MOTIONS.items()}
+    pairs = [(first, then) for first, then in permutations(MOTIONS, 2) if moved[first] != moved[then]]
     return pairs[rng.integers(len(pairs))]
 
 

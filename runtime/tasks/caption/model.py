@@ -118,10 +118,10 @@ class Captioner(Model):
         from tombola.runtime.clips.clip import spread
 
         captions = self._captions({**options, "frames": clip.frames_rgb_u8}, clip.size_hw)
+        looked, n_frames = captions.attention[..., 0], len(clip.places)
         # The graph looks at some frames of a short clip more than once.
-        looked = captions.attention
-        weights = np.zeros((len(looked), len(clip.places), 1), np.float32)
-        np.add.at(weights, (slice(None), spread(len(clip.places), looked.shape[1])), looked)
+        is_of = np.array(spread(n_frames, looked.shape[1]))[:, None] == np.arange(n_frames)
+        weights = (looked @ is_of.astype(np.float32))[..., None]
         return Captions(captions.captions, weights, clip.size_hw, clip.places)
 
     def _captions(self, feeds: Arrays, size_hw: tuple[int, int]) -> Captions:

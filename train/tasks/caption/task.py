@@ -344,7 +344,7 @@ def maps_of(network: nn.Module, seen: Tensor) -> Tensor:
     [P, T, 3, h, w] -> [P, T, C, rows, columns]."""
     images = seen.flatten(0, -4).contiguous(memory_format=torch.channels_last)
     maps: Tensor = _encoder(network)(images)
-    return maps.unflatten(0, seen.shape[:-3])
+    return maps.unflatten(0, seen.shape[:-3])  # type: ignore[no-any-return]
 
 
 def options_of(answer: CaptionAnswer) -> Options:

@@ -46,7 +46,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Captioner, Expor
     with torch.no_grad():
         network.decoder.words.weight.mul_(8.0)
         network.decoder.words.bias[0] = 1.0
-    asked = CaptionAnswer(beam_size=3, max_length=6)
+    asked = CaptionAnswer(beam_size=3, max_length=8)
     path = tmp_path_factory.mktemp("clips") / "clips.onnx"
     return network, export_network(
         exportable_captioner(network, INPUT, WORDS, asked, FRAMES), path, half=False
@@ -58,7 +58,7 @@ def told(network: Captioner, frames: NDArray[np.uint8], beam: int) -> tuple[list
     places = [int((2 * one + 1) * len(frames) / (2 * FRAMES)) for one in range(FRAMES)]
     with torch.no_grad():
         seen = torch.cat([INPUT(torch.from_numpy(frames[place])) for place in places])
-        found = caption_maps(network, network.encoder(seen)[None], Options.of(beam, 6))
+        found = caption_maps(network, network.encoder(seen)[None], Options.of(beam, 8))
     return found.tokens[0, 0].tolist(), float(found.scores[0, 0]), found.weights[0].numpy()
 
 

@@ -27,9 +27,10 @@ def each_step(step: Step, x: Tensor, state: State, width: int, *, truncate: int 
     """Do `step` for each x[:, t] of x float [B, T, …] in turn; returns what it says, float [B, T, width].
 
     truncate: no gradient flows back over the borders between so many steps: truncated backpropagation
-    through time with k1 = k2 (Williams & Peng 1990); 0 is none.
+    through time with k1 = k2 (Williams & Peng 1990); 0 is none. A number of steps that is known stands step
+    by step in an exported graph.
     """
-    if _is_traced():
+    if _is_traced() and not isinstance(x.shape[1], int):
         return _each_step_looped(step, x, state, width)
     said = []
     for number, one in enumerate(x.unbind(1)):

@@ -97,10 +97,11 @@ def _merge(
     is_cut: NDArray[np.bool_],
     iou_threshold: float,
 ) -> NDArray[np.int64]:
-    """Places of the boxes that stay, best first: whole ones by NMS, then cut ones that are new."""
+    """Places of the boxes that stay, best first: whole ones by NMS, then cut ones that are new, of equal ones
+    the larger."""
     areas = np.prod(np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0), axis=1)
     kept: list[int] = []
-    for place in np.lexsort((-scores, is_cut)).tolist():
+    for place in np.lexsort((-areas, -scores, is_cut)).tolist():
         rivals = np.array([one for one in kept if labels[one] == labels[place]], np.int64)
         corner = np.maximum(boxes_xyxy[rivals, :2], boxes_xyxy[place, :2])
         far = np.minimum(boxes_xyxy[rivals, 2:], boxes_xyxy[place, 2:])

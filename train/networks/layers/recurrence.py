@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tombola.train.networks.axis import Axes, Axis, Channels, Part
 from tombola.train.networks.layers.cells import CELLS, Cell, CellName, State
 from tombola.train.networks.layers.dense_layer import Linear
-from tombola.train.networks.layers.repeat import each_step
+from tombola.train.networks.layers.repeat import Stepped, each_step
 
 
 class Recurrence(nn.Module):
@@ -55,7 +55,7 @@ class Recurrence(nn.Module):
         assert isinstance(cell, Cell)
         units = cell.hidden.in_features
 
-        def step(one: Tensor, state: State) -> tuple[Tensor, State]:
+        def step(one: Tensor, state: State) -> Stepped:
             after = cell(one, state)
             return after[0], after
 
@@ -85,7 +85,7 @@ class OutputRecurrence(nn.Module):
             before = torch.cat([torch.zeros_like(answers[:, :1]), answers[:, :-1]], 1)
             return head(torch.tanh(self.input(x) + self.output(before)))  # type: ignore[no-any-return]
 
-        def step(one: Tensor, state: State) -> tuple[Tensor, State]:
+        def step(one: Tensor, state: State) -> Stepped:
             logits = head(torch.tanh(self.input(one) + self.output(state[0])))
             return logits, (logits.softmax(-1),)
 

@@ -7,8 +7,10 @@ from torch import Tensor
 from torch._higher_order_ops import while_loop
 
 State = tuple[Tensor, ...]
-# (x [B, …], state) -> what is said [B, width], and the state after it.
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
+# What is said [B, width], and the state after it. It has a name because the exporter, which follows functions
+# inside of functions, cannot read an annotation that subscripts an alias.
+Stepped = tuple[Tensor, State]
+Step = Callable[[Tensor, State], Stepped]  # of x [B, …] and the state
 
 
 def repeat(
@@ -27,10 +29,9 @@ def each_step(step: Step, x: Tensor, state: State, width: int, *, truncate: int 
     """Do `step` for each x[:, t] of x float [B, T, …] in turn; returns what it says, float [B, T, width].
 
     truncate: no gradient flows back over the borders between so many steps: truncated backpropagation
-    through time with k1 = k2 (Williams & Peng 1990); 0 is none. A number of steps that is known stands step
-    by step in an exported graph.
+    through time with k1 = k2 (Williams & Peng 1990); 0 is none.
     """
-    if _is_traced() and not isinstance(x.shape[1], int):
+    if _is_traced():
         return _each_step_looped(step, x, state, width)
     said = []
     for number, one in enumerate(x.unbind(1)):

@@ -67,7 +67,7 @@ def train(
       tombola train runs/first --reestimate
     """
     if reestimate:
-        if resume or preflight or out or changes:
+        if resume or preflight or out or changes or quiet or budget_minutes or device is not Device.auto:
             raise typer.BadParameter("--reestimate takes a run and no other option; leave them out")
         from tombola.train.prune.reestimate import reestimate_run
 

@@ -11,7 +11,7 @@ import torch
 
 from tombola.runtime.load import load
 from tombola.train.networks.caption.search import Options
-from tombola.train.tasks.caption.task import caption_maps, load_split
+from tombola.train.tasks.caption.task import caption_maps, load_split, maps_of, see, source_of
 from tombola.train.tasks.table import load_network
 
 BEAMS = (1, 3, 5)
@@ -34,8 +34,8 @@ class Alike:
 
 
 def compare_captions(run: Path, model_file: Path, pictures: int) -> Iterator[Alike]:
-    """For each number of beams, on that many of the run's test pictures, evenly taken; on one thread, in
-    turns. Raises TombolaError for what cannot be read, or is no captioner."""
+    """For each number of beams, on that many of the run's test pictures or clips, evenly taken; on one
+    thread, in turns. Raises TombolaError for what cannot be read, or is no captioner."""
     torch.set_num_threads(1)
     captioner = load(model_file, "cpu", threads=1, task="caption")
     network, recipe = load_network(run)
@@ -43,22 +43,22 @@ def compare_captions(run: Path, model_file: Path, pictures: int) -> Iterator[Ali
     data = load_split(recipe, "test")
     count = min(pictures, len(data))
     places = [place * len(data) // count for place in range(count)]
-    images = [data.picture(place, picture_input.shrink).image_rgb_u8 for place in places]
+    sources = [source_of(data, place, recipe.picture) for place in places]
     for beam in BEAMS:
         options = Options.of(beam, asked.max_length, asked.length_power, asked.no_repeat)
         same, apart = 0, 0.0
         times_ms: list[tuple[float, float, float]] = []
-        for image in images:
-            said, file_ms = _timed(lambda: captioner(image, beam_size=beam))  # noqa: B023
+        for source in sources:
+            said, file_ms = _timed(lambda: captioner(source, beam_size=beam))  # noqa: B023
             with torch.inference_mode():
                 found, torch_ms = _timed(
                     lambda: caption_maps(
                         network,
-                        network.encoder(picture_input(torch.from_numpy(image))),  # noqa: B023
+                        maps_of(network, see(source, picture_input, recipe.picture.frames)),  # noqa: B023
                         options,  # noqa: B023
                     )
                 )
-            _, one_word_ms = _timed(lambda: captioner(image, beam_size=1, max_length=1))  # noqa: B023
+            _, one_word_ms = _timed(lambda: captioner(source, beam_size=1, max_length=1))  # noqa: B023
             times_ms.append((file_ms, torch_ms, one_word_ms))
             words = [recipe.data.classes[token] for token in found.tokens[0, 0].tolist() if token]
             if list(said[0].words) == words:

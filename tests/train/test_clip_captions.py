@@ -18,7 +18,7 @@ from tombola.train.metrics.captions import CaptionScores
 from tombola.train.networks.axis import members, widths
 from tombola.train.networks.caption.captioner import Captioner, CaptionerSettings, build_captioner
 from tombola.train.studies.told_shapes import COLOURS_RGB, draw_told_clip, write_told_set
-from tombola.train.tasks.caption.task import CaptionTask, maps_of, see
+from tombola.train.tasks.caption.task import CaptionTask, maps_of, see, source_of
 from tombola.train.tasks.moment import Moment
 from tombola.train.tasks.table import load_recipe, open_task
 from tombola.train.train import train_recipe
@@ -143,7 +143,7 @@ def test_what_a_batch_holds(told: Path) -> None:
     batch = task.collate([examples[one] for one in requests])
     assert batch.images_rgb_u8.shape == (len(requests), 5, 3, 32, 32)
     data, index = task.train_data, requests[1].index
-    eager = see(data, index, task.picture_input, 5)
+    eager = see(source_of(data, index, task.recipe.picture), task.picture_input, 5)
     torch.testing.assert_close(task.picture_input.normalise(batch.images_rgb_u8[1]), eager[0])
     wanted = read_clip(data.clip_path(index), 5).frames_rgb_u8
     np.testing.assert_array_equal(batch.images_rgb_u8[1].permute(0, 2, 3, 1).numpy(), wanted)

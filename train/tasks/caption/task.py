@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from tombola.errors import DataError, RecipeError
-from tombola.runtime.clips.clip import spread
+from tombola.runtime.clips.clip import Clip, spread
+from tombola.runtime.pictures.picture import Picture
 from tombola.train.data.captions import formats
 from tombola.train.data.captions.caption_set import Caption, CaptionSet, merge
 from tombola.train.data.captions.vocabulary import SIGNS, Vocabulary, count_words
@@ -31,7 +32,7 @@ from tombola.train.start.freeze import rest_frozen
 from tombola.train.start.parent import Layers, freeze, lineage, parameter_groups, start_network
 from tombola.train.tasks.caption.batches import NOTHING, Batch, CaptionExamples, Example, collate
 from tombola.train.tasks.caption.maps import MapMemory
-from tombola.train.tasks.caption.recipe import CaptionAnswer, CaptionRecipe, CaptionSource
+from tombola.train.tasks.caption.recipe import CaptionAnswer, CaptionPicture, CaptionRecipe, CaptionSource
 from tombola.train.tasks.caption.self_critical import Critic
 from tombola.train.tasks.caption.words_before import partly_own, words_before
 from tombola.train.tasks.classify.batches import Request, plan_epoch
@@ -320,7 +321,8 @@ def _say(
     for start in range(0, len(data), JUDGED_TOGETHER):
         indices = list(range(start, min(start + JUDGED_TOGETHER, len(data))))
         if unknown := [index for index in indices if index not in known]:
-            seen = torch.cat([see(data, index, picture_input, recipe.picture.frames) for index in unknown])
+            sources = [source_of(data, index, recipe.picture) for index in unknown]
+            seen = torch.cat([see(one, picture_input, recipe.picture.frames) for one in sources])
             known.keep(unknown, maps_of(network, seen))
         found = caption_maps(network, known.get(indices).to(device), options_of(recipe.answer))
         captions += [vocabulary.decode(tokens) for tokens in found.tokens[:, 0].tolist()]
@@ -328,14 +330,18 @@ def _say(
     return captions
 
 
-def see(data: CaptionSet, index: int, picture_input: ClassifierInput, frames: int) -> Tensor:
-    """What the network gets of picture `index`: float [1, 3, h, w], or of a clip [1, frames, 3, h, w]."""
+def source_of(data: CaptionSet, index: int, picture: CaptionPicture) -> Picture | Clip:
+    """What a network that sees `picture` is asked about: picture or clip `index`."""
+    shrink = picture.as_input().shrink
+    return data.clip(index, picture.frames, shrink) if picture.frames else data.picture(index, shrink)
+
+
+def see(source: Picture | Clip, picture_input: ClassifierInput, frames: int) -> Tensor:
+    """What the network gets of it: float [1, 3, h, w], or of a clip [1, frames, 3, h, w]."""
     device = picture_input.mean.device
-    if not frames:
-        image = data.picture(index, picture_input.shrink).image_rgb_u8
-        return picture_input(torch.from_numpy(image).to(device))  # type: ignore[no-any-return]
-    images = data.clip(index, frames, picture_input.shrink).frames_rgb_u8
-    seen = torch.cat([picture_input(torch.from_numpy(one).to(device)) for one in images])
+    if isinstance(source, Picture):
+        return picture_input(torch.from_numpy(source.image_rgb_u8).to(device))  # type: ignore[no-any-return]
+    seen = torch.cat([picture_input(torch.from_numpy(one).to(device)) for one in source.frames_rgb_u8])
     return seen[spread(len(seen), frames)][None]
 
 

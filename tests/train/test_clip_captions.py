@@ -120,7 +120,7 @@ def test_its_widths_build_it_again() -> None:
 def test_frames_and_reader_belong_together(told: Path) -> None:
     with pytest.raises(RecipeError, match=r"\[network.clip\] needs more: picture.frames = 8 makes clips"):
         load_recipe(told, ["picture.frames=0"])
-    text = told.read_text().replace('[network.clip]\ncell = "gru"\nunits = 64\n', "")
+    text = told.read_text().replace("[network.clip]\nchannels = 8\nunits = 64\n", "")
     alone = told.with_name("alone.toml")
     alone.write_text(text)
     with pytest.raises(RecipeError, match=r"picture.frames = 8 needs more: \[network.clip\], which may be"):
@@ -171,16 +171,16 @@ def test_folders_of_frames_and_faults(told: Path, tmp_path: Path) -> None:
         cv2.imwrite(
             str(clips / "walk" / f"{number}.png"), np.full((20 + number, 30, 3), 40 * number, np.uint8)
         )
-    (clips / "cut.gif").write_bytes((told.parent / "train" / "00000.gif").read_bytes()[:200])
+    (clips / "cut.webp").write_bytes((told.parent / "train" / "00000.webp").read_bytes()[:200])
     table = tmp_path / "clips.csv"
     with table.open("w", newline="") as file:
         csv.writer(file).writerows(
-            [("walk", "It walks, slowly."), ("cut.gif", "a cut one"), ("gone.gif", "a gone one")]
+            [("walk", "It walks, slowly."), ("cut.webp", "a cut one"), ("gone.gif", "a gone one")]
         )
     rows, findings = look_at_captions(table, clips, None, None)
     assert ("clips", "3") in rows
     assert {(one.where, one.kind) for one in findings} == {
-        ("cut.gif", "unreadable picture"),
+        ("cut.webp", "unreadable picture"),
         ("gone.gif", "missing picture"),
     }
     with pytest.raises(DataError, match=r"gone\.gif"):

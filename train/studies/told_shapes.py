@@ -57,7 +57,7 @@ def write_told_set(folder: Path, clips: int, seed: int, *, shuffled: bool = Fals
         rows.writerow(("file", "caption"))
         for number in range(count):
             frames, caption = draw_told_clip(rng)
-            place = folder / split / f"{number:05d}.gif"
+            place = folder / split / f"{number:05d}.webp"
             write_clip(place, order.permutation(frames) if shuffled else frames)
             rows.writerow((place.name, caption))
         write_atomic(folder / f"{split}.csv", table.getvalue().encode())
@@ -95,11 +95,11 @@ frames = 8
 
 [network]
 backbone = "resnet20"
-width = 0.25
+width = 0.5
 features = 64
 
 [network.clip]
-cell = "gru"
+channels = 8
 units = 64
 
 [network.decoder]

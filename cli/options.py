@@ -14,6 +14,11 @@ def option_name(parameter: str) -> str:
     return "--set" if parameter == "changes" else f"--{parameter.replace('_', '-')}"
 
 
+RayOption = Annotated[
+    bool, typer.Option("--ray", help="Run on the Ray cluster of RAY_ADDRESS, or on one started here.")
+]
+
+
 class Device(StrEnum):
     """Where a model runs: auto takes CUDA where it really works; cuda is CUDA or an error."""
 

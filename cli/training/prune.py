@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.options import Device, option_name
+from tombola.cli.options import Device, RayOption, option_name
 from tombola.cli.table import table, terminal_columns
 from tombola.cli.training.target import Target, read_target
 
@@ -173,10 +173,7 @@ def prune(
             show_default="1, with --ray all it has",
         ),
     ] = None,
-    ray: Annotated[
-        bool,
-        typer.Option("--ray", help="Run a study on the Ray cluster of RAY_ADDRESS, or on one started here."),
-    ] = False,
+    ray: RayOption = False,
     out: Annotated[
         Path | None,
         typer.Option(

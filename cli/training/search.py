@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tombola.cli.options import Device, RecipeArgument, SetOption
+from tombola.cli.options import Device, RayOption, RecipeArgument, SetOption
 from tombola.cli.recipe_path import find_recipe
 from tombola.cli.table import table, terminal_columns
 from tombola.errors import RecipeError
@@ -57,9 +57,7 @@ def search(
         ),
     ] = None,
     device: Annotated[Device, typer.Option("--device", help="Where to compute.")] = Device.auto,
-    ray: Annotated[
-        bool, typer.Option("--ray", help="Run on the Ray cluster of RAY_ADDRESS, or on one started here.")
-    ] = False,
+    ray: RayOption = False,
     stop_early: Annotated[
         bool, typer.Option("--stop-early", help="With --ray: end points that fall behind.")
     ] = False,

@@ -103,6 +103,19 @@ def fit_picture(
     return _erase(canvas_rgb_u8, rng) if chance[2] < settings.erase else canvas_rgb_u8
 
 
+def fit_clip(
+    frames_rgb_u8: NDArray[np.uint8],
+    size_hw: tuple[int, int],
+    *,
+    fit: Fit,
+    settings: WarpSettings | None,
+    seed: int,
+) -> NDArray[np.uint8]:
+    """Return the frames [n, h, w, 3] of a clip as `fit_picture` does a picture, all changed alike."""
+    fitted = [fit_picture(one, size_hw, fit=fit, settings=settings, seed=seed) for one in frames_rgb_u8]
+    return np.stack(fitted)
+
+
 def _window_hw(picture_hw: tuple[int, int], size_hw: tuple[int, int], fit: Fit) -> tuple[float, float]:
     """Height and width, in pixels of the picture, of the window in its middle that fills the canvas."""
     if fit == "stretch":

@@ -51,6 +51,10 @@ class ClassifierInput(nn.Module):
         """uint8 [H, W, 3] of any size -> float32 [1, channels, h, w]."""
         return self.normalise(self.canvas(image_rgb_u8).permute(2, 0, 1)[None])
 
+    def of_clip(self, frames_rgb_u8: Tensor) -> Tensor:
+        """uint8 [n, H, W, 3] of any size -> float32 [n, channels, h, w]."""
+        return torch.cat([self(frame) for frame in frames_rgb_u8])
+
     def canvas(self, image_rgb_u8: Tensor) -> Tensor:
         """uint8 [H, W, 3] of any size -> uint8 [h, w, 3]."""
         image, _ = halve_u8(image_rgb_u8, *self.size_hw, "both")

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from tombola.runtime.clips.clip import spread
 from tombola.runtime.pictures.shrink import Shrink
-from tombola.train.data.augment.warp import WarpSettings, fit_picture
+from tombola.train.data.augment.warp import WarpSettings, fit_clip, fit_picture
 from tombola.train.data.captions.caption_set import CaptionSet
 from tombola.train.data.captions.vocabulary import Vocabulary
 from tombola.train.tasks.classify.batches import Request
@@ -87,13 +87,11 @@ class CaptionExamples(Dataset[Example]):
 
     def _changed(self, index: int, seed: int) -> NDArray[np.uint8]:
         if not self.frames:
-            return self._fitted(self.data.read(index), seed)
-        clip = self.data.clip(index, self.frames, Shrink(self.size_hw, "both"))
-        frames = [self._fitted(frame, seed) for frame in clip.frames_rgb_u8]
-        return np.stack(frames)[spread(len(frames), self.frames)]
-
-    def _fitted(self, image_rgb_u8: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-        return fit_picture(image_rgb_u8, self.size_hw, fit="stretch", settings=self.settings, seed=seed)
+            image = self.data.read(index)
+            return fit_picture(image, self.size_hw, fit="stretch", settings=self.settings, seed=seed)
+        frames = self.data.clip(index, self.frames, Shrink(self.size_hw, "both")).frames_rgb_u8
+        fitted = fit_clip(frames, self.size_hw, fit="stretch", settings=self.settings, seed=seed)
+        return fitted[spread(len(fitted), self.frames)]
 
     def _look(self, request: Request) -> int:
         """Below 0 an unchanged picture."""

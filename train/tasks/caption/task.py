@@ -341,7 +341,7 @@ def see(source: Picture | Clip, picture_input: ClassifierInput, frames: int) -> 
     device = picture_input.mean.device
     if isinstance(source, Picture):
         return picture_input(torch.from_numpy(source.image_rgb_u8).to(device))  # type: ignore[no-any-return]
-    seen = torch.cat([picture_input(torch.from_numpy(one).to(device)) for one in source.frames_rgb_u8])
+    seen = picture_input.of_clip(torch.from_numpy(source.frames_rgb_u8).to(device))
     return seen[spread(len(seen), frames)][None]
 
 

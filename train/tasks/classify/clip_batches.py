@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tombola.runtime.pictures.shrink import Shrink
-from tombola.train.data.augment.warp import WarpSettings, fit_picture
+from tombola.train.data.augment.warp import WarpSettings, fit_clip
 from tombola.train.data.labels.classification_set import ClassificationSet
 from tombola.train.resize.fit import Fit
 from tombola.train.tasks.classify.batches import Request
@@ -59,11 +59,10 @@ class ClipExamples(Dataset[ClipExample]):
         cv2.setNumThreads(0)
         assert self.data.steps is not None
         clip = self.data.clip(request.index, self.most_frames, Shrink(self.size_hw, "both"))
-        frames = [
-            fit_picture(frame, self.size_hw, fit=self.fit, settings=self.settings, seed=request.seed)
-            for frame in clip.frames_rgb_u8
-        ]
-        return ClipExample(np.stack(frames), self.data.steps[request.index].at(clip.places))
+        frames = fit_clip(
+            clip.frames_rgb_u8, self.size_hw, fit=self.fit, settings=self.settings, seed=request.seed
+        )
+        return ClipExample(frames, self.data.steps[request.index].at(clip.places))
 
     def __len__(self) -> int:
         return len(self.data)

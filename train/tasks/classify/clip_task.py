@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tombola.train.data.labels.classification_set import ClassificationSet
+from tombola.train.data.pictures.clips import side_by_side
 from tombola.train.drawing.contact_sheet import Tile
 from tombola.train.networks.classify.clip import ClipSettings
 from tombola.train.tasks.classify.batches import Request
@@ -67,7 +68,7 @@ class ClipTask(ClassifyTask):
             example: ClipExample = examples[request]
             name = self.classes[int(example.labels[-1])]
             plain.append(Tile(self.train_data.read(request.index), name))
-            changed.append(Tile(np.concatenate(evenly(list(example.frames_rgb_u8), 4), axis=1), name))
+            changed.append(Tile(side_by_side(example.frames_rgb_u8), name))
         return plain, changed
 
     def exhibits(self, network: nn.Module, tell: Tell = silent) -> Sequence[Exhibit]:
@@ -114,11 +115,7 @@ def clip_answers(
     for start in range(0, len(data), JUDGED_TOGETHER):
         indices = range(start, min(start + JUDGED_TOGETHER, len(data)))
         clips = [data.clip(index, most_frames, shrink) for index in indices]
-        frames = [
-            picture_input(torch.from_numpy(frame).to(device))
-            for clip in clips
-            for frame in clip.frames_rgb_u8
-        ]
+        frames = [picture_input.of_clip(torch.from_numpy(clip.frames_rgb_u8).to(device)) for clip in clips]
         lengths = [len(clip.places) for clip in clips]
         logits = network(torch.cat(frames), torch.tensor(lengths, device=device))
         rows = lengths if of_frames else [1] * len(clips)

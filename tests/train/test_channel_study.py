@@ -121,6 +121,7 @@ def test_what_cannot_be_studied(tiny: ChannelStudy, tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TrainingError, match=r"needs ray\[tune\].*pip install 'tombola\[scale\]'"):
         run_study(tiny, tmp_path / "a", ray=True)
+    assert not (tmp_path / "a").exists()
     with pytest.raises(RecipeError, match="early_stopping_epochs = 0"):
         run_study(tiny.with_changes(["training.early_stopping_epochs=1"]), tmp_path / "a")
     assert not Contender(tiny, tmp_path, 0, "ticket", 0.5).is_ready()

@@ -259,6 +259,7 @@ def test_without_ray_the_cure_is_told(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TrainingError, match=r"needs ray\[tune\].*pip install 'tombola\[scale\]'"):
         search_recipe(toy_recipe, [Axis(RATE, ("0.001",))], tmp_path / "out", ray=True)
+    assert not (tmp_path / "out").exists()
 
 
 class Stopped(BaseException):

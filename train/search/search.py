@@ -9,6 +9,7 @@ from pathlib import Path
 from tombola.errors import RecipeError
 from tombola.train.metrics.score import Score
 from tombola.train.run.folder import write_atomic
+from tombola.train.run.ray_cluster import import_ray
 from tombola.train.search.axis import Axis
 from tombola.train.search.heat_map import draw_search
 from tombola.train.search.local import run_here
@@ -55,6 +56,8 @@ def search_recipe(
         raise RecipeError("only Ray Tune stops points early; add --ray, or leave --stop-early out")
     for point in points:
         load_recipe(recipe, [*overrides, *point.overrides])
+    if ray:
+        import_ray("ray.tune")  # before anything is written
     name, score, toml = _read(recipe, overrides)
     folder = folder or Path("runs") / f"{name}-search"
     _keep_recipe(toml, folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tombola.errors import RecipeError
 from tombola.train.prune.weights.settings import keep_settings
 from tombola.train.run.lock import lock_folder
+from tombola.train.run.ray_cluster import import_ray
 from tombola.train.studies.channels.contender import contenders
 from tombola.train.studies.channels.report import write_report
 from tombola.train.studies.channels.study import ChannelStudy
@@ -28,6 +29,8 @@ def run_study(
     contender that was at work, also with more seeds. Raises DataError, RecipeError and TrainingError,
     Interrupted after SIGINT.
     """
+    if ray:
+        import_ray("ray")  # before anything is written
     recipe = load_recipe(study.recipe_path, study.changes)
     if recipe.training.early_stopping_epochs:
         raise RecipeError("contenders train equally long; set training.early_stopping_epochs = 0")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tombola.train.prune.weights.settings import keep_settings
 from tombola.train.run.lock import lock_folder
+from tombola.train.run.ray_cluster import import_ray
 from tombola.train.studies.parts import Told, train_parts
 from tombola.train.studies.tickets.cell import Cell
 from tombola.train.studies.tickets.report import write_report
@@ -47,6 +48,8 @@ def run_study(
     of any kind it goes on with the cell that was at work. Raises DataError, RecipeError and TrainingError,
     Interrupted after SIGINT.
     """
+    if ray:
+        import_ray("ray")  # before anything is written
     for network in study.networks:
         root = open_study_task(study, network).recipe.data.root
     keep_settings(folder, study, root)

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from tombola.errors import RecipeError
+from tombola.train.networks.axis import Axes
+from tombola.train.networks.caption.captioner import Captioner, CaptionerSettings
 from tombola.train.networks.classify.classifiers import NetworkSettings, build_classifier
 from tombola.train.networks.classify.cnn import CnnSettings
 from tombola.train.networks.classify.densenet import DenseNetSettings
@@ -30,6 +32,15 @@ def test_layers_are_listed_in_the_order_of_the_forward_pass() -> None:
     assert layer_names(build(DenseNetSettings(blocks=(1, 1)))) == (
         "stem.0", "stages.0", "stages.1", "norm", "head",
     )  # fmt: skip
+
+
+def test_the_stages_of_a_backbone_inside_of_an_encoder_are_listed() -> None:
+    captioner = Captioner(CaptionerSettings(width=0.25, features=8), 9, Axes(), (32, 32))
+    stages = tuple(f"encoder.backbone.stages.{number}" for number in range(8))
+    assert layer_names(captioner) == (*stages, "encoder.last", "features", "decoder")
+    assert freeze_up_to(captioner, stages[4])[-1].startswith(stages[4])
+    with pytest.raises(RecipeError, match=r"the layers are encoder\.backbone\.stages\.0, "):
+        freeze_up_to(captioner, "encoder.stages.4")
 
 
 @pytest.mark.parametrize(

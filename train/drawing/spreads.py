@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, PercentFormatter
 from tombola.train.drawing.figure import COLOURS, INK, new_axes, new_figure, to_png
 
 # Of two lines in one place both are seen.
-STYLES = ("-", "--", "-.", ":", "--", "-.")
+STYLES = ("-", "--", "-.", ":")
 # x, mean, standard deviation (NaN for none).
 Point = tuple[float, float, float]
 
@@ -24,14 +24,15 @@ def draw_spreads(
     share of weights, drawn in per cent from much to little on a log scale; else as it is."""
     figure = new_figure()
     axes = new_axes(figure, x_label=x_label, y_label=y_label)
-    for (name, points), colour, style in zip(lines.items(), COLOURS, STYLES, strict=False):
+    for place, (name, points) in enumerate(lines.items()):
+        again, colour = divmod(place, len(COLOURS))
         x, mean, sd = zip(*points, strict=True)
         axes.errorbar(
             x,
             mean,
             yerr=sd,
-            color=colour,
-            linestyle=style,
+            color=COLOURS[colour],
+            linestyle=STYLES[(place + again) % len(STYLES)],
             marker="o",
             markersize=4,
             linewidth=1.4,

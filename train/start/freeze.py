@@ -9,19 +9,27 @@ from tombola.train.networks.backbones.backbone import Backbone
 def layer_names(network: nn.Module) -> tuple[str, ...]:
     """The parts of a network that have weights, in the order of its forward pass: "backbone.stages.0", ...
 
-    A sequence of parts is named part by part.
+    A sequence of parts is named part by part, and so is a part with a backbone in it.
     """
     names: list[str] = []
     for name, child in network.named_children():
-        inner = child.named_children() if isinstance(child, nn.Sequential) else iter(())
         if isinstance(child, Backbone):
-            inner = ((f"stages.{index}", stage) for index, stage in enumerate(child.stages))
-        parts = [f"{name}.{key}" for key, part in inner if any(True for _ in part.parameters())]
-        if parts:
-            names += parts
-        elif any(True for _ in child.parameters()):
+            inner = [f"stages.{index}" for index, stage in enumerate(child.stages) if _has_weights(stage)]
+        elif isinstance(child, nn.Sequential):
+            inner = [key for key, part in child.named_children() if _has_weights(part)]
+        elif any(isinstance(part, Backbone) for part in child.children()):
+            inner = list(layer_names(child))
+        else:
+            inner = []
+        if inner:
+            names += [f"{name}.{key}" for key in inner]
+        elif _has_weights(child):
             names.append(name)
     return tuple(names)
+
+
+def _has_weights(part: nn.Module) -> bool:
+    return any(True for _ in part.parameters())
 
 
 def freeze_up_to(network: nn.Module, layer: str) -> tuple[str, ...]:

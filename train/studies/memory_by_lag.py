@@ -1,7 +1,9 @@
 """How far back a recurrent network remembers: the first of many symbols must be named after the last.
 
 Each symbol is one of SYMBOLS, drawn anew; the first is marked, those after it are of the same kind and must
-be passed over. A network is trained at one lag alone, from the start, or with lags that grow as it learns.
+be passed over. A network is trained at one lag alone, from the start, or with lags that grow as it learns;
+its gradient goes back through all symbols, or through some of them (truncated backpropagation through time,
+Williams & Peng 1990).
 """
 
 import torch
@@ -21,10 +23,14 @@ LAYERS: dict[CellName, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm"
 
 
 class Rememberer(nn.Module):
-    """Symbols float [T, B, SYMBOLS + 1], the last number the mark -> logits [B, SYMBOLS] after the last."""
+    """Symbols float [T, B, SYMBOLS + 1], the last number the mark -> logits [B, SYMBOLS] after the last.
 
-    def __init__(self, cell: CellName) -> None:
+    truncate: no gradient flows back over the borders between so many symbols; 0 is none.
+    """
+
+    def __init__(self, cell: CellName, truncate: int = 0) -> None:
         super().__init__()
+        self.truncate = truncate
         self.layer = LAYERS[cell](SYMBOLS + 1, UNITS)
         if cell == "lstm":  # as our own begins
             with torch.no_grad():
@@ -32,7 +38,11 @@ class Rememberer(nn.Module):
         self.head = nn.Linear(UNITS, SYMBOLS)
 
     def forward(self, symbols: Tensor) -> Tensor:
-        return self.head(self.layer(symbols)[0][-1])  # type: ignore[no-any-return]
+        said, state = symbols, None
+        for part in symbols.split(self.truncate or len(symbols)):
+            said, state = self.layer(part, state)
+            state = tuple(one.detach() for one in state) if isinstance(state, tuple) else state.detach()
+        return self.head(said[-1])  # type: ignore[no-any-return]
 
 
 def draw(lag: int, count: int) -> tuple[Tensor, Tensor]:
@@ -43,11 +53,13 @@ def draw(lag: int, count: int) -> tuple[Tensor, Tensor]:
     return symbols, first
 
 
-def train_at(cell: CellName, lag: int, seed: int, steps: int, *, growing: bool = False) -> Rememberer:
+def train_at(
+    cell: CellName, lag: int, seed: int, steps: int, *, growing: bool = False, truncate: int = 0
+) -> Rememberer:
     """A network that was trained at `lag` until it had learned it, `steps` steps at most; growing: at smaller
-    lags first, from 1 on."""
+    lags first, from 1 on. truncate: see `Rememberer`."""
     torch.manual_seed(seed)
-    network = Rememberer(cell)
+    network = Rememberer(cell, truncate)
     now, right = 1 if growing else lag, 0.0
 
     def loss_of() -> Tensor:

@@ -17,6 +17,8 @@ from tombola.train.studies import bottleneck, memory_by_lag
 CELLS: Sequence[CellName] = ("rnn", "gru", "lstm")
 LAGS = (3, 7, 15, 30, 60)
 LAG_STEPS, GROWING_STEPS = 600, 1000
+TRUNCATED: CellName = "lstm"
+TRUNCATE = 8  # symbols that its gradient goes back through
 ATTENTIONS: Mapping[str, AttentionName] = {"one vector": "none", "attention": "additive"}
 LENGTHS, LONGEST = (2, 4, 6, 8, 10, 12, 14, 16), 12
 REVERSE_STEPS = 700
@@ -37,15 +39,18 @@ class Row(NamedTuple):
 def measure(seeds: int, told: Callable[[str], None]) -> Iterator[Row]:
     """All measurements; `told` hears of each training."""
     for seed in range(seeds):
-        for cell in CELLS:
-            told(f"{cell}, seed {seed}")
+        for cell, truncate in [*((cell, 0) for cell in CELLS), (TRUNCATED, TRUNCATE)]:
+            name = cell.upper() + (f", gradient through {truncate}" if truncate else "")
+            told(f"{name}, seed {seed}")
             for lag in LAGS:
-                network = memory_by_lag.train_at(cell, lag, seed, LAG_STEPS)
-                yield Row("memory", cell.upper(), seed, lag, memory_by_lag.share_right(network, lag))
-            network = memory_by_lag.train_at(cell, LAGS[-1], seed, GROWING_STEPS, growing=True)
+                network = memory_by_lag.train_at(cell, lag, seed, LAG_STEPS, truncate=truncate)
+                yield Row("memory", name, seed, lag, memory_by_lag.share_right(network, lag))
+            network = memory_by_lag.train_at(
+                cell, LAGS[-1], seed, GROWING_STEPS, growing=True, truncate=truncate
+            )
             for lag in LAGS:
                 right = memory_by_lag.share_right(network, lag)
-                yield Row("memory", f"{cell.upper()}, growing lags", seed, lag, right)
+                yield Row("memory", f"{name}, growing lags", seed, lag, right)
         for name, attention in ATTENTIONS.items():
             told(f"{name}, seed {seed}")
             reverser = bottleneck.train(attention, LONGEST, seed, REVERSE_STEPS)

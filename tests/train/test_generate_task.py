@@ -41,9 +41,9 @@ workers = 0
 """
 GAN = ("network.kind=gan", "network.widths=[6, 4]", "network.critic_widths=[4, 6]", "network.critic_steps=2")
 RBM = (
-    "network={kind = 'rbm', hidden = 12, chains = 20}",
+    "network={kind = 'rbm', hidden = 12, chains = 200}",
     "training.optimizer=sgd",
-    "training.learning_rate=0.05",
+    "training.learning_rate=1",
 )
 
 
@@ -78,7 +78,8 @@ def test_a_batch_read_at_once_is_that_of_its_requests(recipe: Path, flip: float)
         grey = task.train_data.read(request.index)[:, :: -1 if mirrored else 1, 0]
         assert (batch.images_rgb_u8[place].numpy() == grey).all()
         assert batch.labels[place] == task.train_data.labels[request.index]
-        noise = np.random.default_rng([request.seed, 1]).standard_normal(2, np.float32)
+        rng = np.random.Generator(np.random.Philox(key=[request.seed, 1]))
+        noise = rng.standard_normal(2, np.float32)
         assert (batch.noise[place].numpy() == noise).all()
 
 
@@ -109,9 +110,9 @@ def test_a_slope_penalty_now_and_then(recipe: Path) -> None:
 
 
 def test_a_boltzmann_machine_learns(recipe: Path, tmp_path: Path) -> None:
-    run = train_recipe(recipe, tmp_path / "run", overrides=RBM, quiet=True)
+    run = train_recipe(recipe, tmp_path / "run", overrides=(*RBM, "training.epochs=4"), quiet=True)
     rows = run.read_metrics()
-    assert rows[1]["valid_loss"] < rows[0]["valid_loss"]
+    assert rows[3]["valid_loss"] < rows[0]["valid_loss"] - 0.3
     assert "Reconstructions" in (run.path / "report.html").read_text()
     figures = evaluate_generator(run.path, "valid", samples=100)
     assert figures["log_likelihood_low"] < figures["log_likelihood"] < figures["log_likelihood_high"]

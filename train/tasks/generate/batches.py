@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from tombola.train.tasks.classify.batches import ClassifyExamples, Request
 from tombola.train.tasks.classify.batches import collate as collate_labelled
 
-NOISE = 1  # beside a request's seed: random numbers other than those that change its picture
+NOISE = 1  # beside a request's seed in a key: random numbers other than those that change its picture
 
 Example = tuple[NDArray[np.uint8], int, NDArray[np.float32]]
 
@@ -41,13 +41,21 @@ class GenerateExamples(Dataset[Example]):
         return self.__getitems__([request])[0]
 
     def __getitems__(self, requests: Sequence[Request]) -> list[Example]:
-        read = zip(self.labelled.__getitems__(requests), requests, strict=True)
-        return [(*labelled, self._noise(request.seed)) for labelled, request in read]
+        labelled = self.labelled.__getitems__(requests)
+        noise = self._noise([request.seed for request in requests])
+        return [(*one, row) for one, row in zip(labelled, noise, strict=True)]
 
-    def _noise(self, seed: int) -> NDArray[np.float32]:
-        if not self.noise_size:
-            return np.empty(0, np.float32)
-        return np.random.default_rng([seed, NOISE]).standard_normal(self.noise_size, np.float32)
+    def _noise(self, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """A row for each seed, float32 [n, noise_size], whatever others it comes with."""
+        noise = np.empty((len(seeds), self.noise_size), np.float32)
+        # One generator is given key after key: to make one for each costs more than the numbers do.
+        philox = np.random.Philox(key=0)
+        state, rng = philox.state, np.random.Generator(philox)
+        for row, seed in zip(noise, seeds, strict=True):
+            state["state"]["key"][:] = seed, NOISE
+            philox.state = state
+            rng.standard_normal(out=row, dtype=np.float32)
+        return noise
 
     def __len__(self) -> int:
         return len(self.labelled)

@@ -54,11 +54,14 @@ class _Wish:
                 missing=self.mask,
                 max_pixels=self.max_pixels or MAX_PIXELS,
             )
+            height, width = made.size_hw
+            seen = f"seen as {width}×{height}{' grey' if made.images_u8.shape[3] == 1 else ''} pixels"
             if made.names and self.label is None:
-                note(f"{self.photo}: taken for {made.names[0]}, whose reconstruction is nearest (--label)")
+                seen += f", taken for {made.names[0]}, whose reconstruction is nearest (--label)"
+            note(f"{self.photo}: {seen}")
             yield made
         elif self.latents is not None:
-            yield generator.decode(read_latents(self.latents), label=self.label)
+            yield from generator.decodings(read_latents(self.latents), label=self.label)
         else:
             yield from generator.samples(
                 self.count, label=self.label, seed=self.seed, temperature=self.temperature
@@ -154,6 +157,10 @@ def generate(
         raise typer.BadParameter("--from and --latents both say what to make pictures of; give one of them.")
     if mask is not None and photo is None:
         raise typer.BadParameter("--mask says what a photo lacks; give the photo by --from.")
+    if latents is not None and (count is not None or temperature != 1):
+        raise typer.BadParameter("--latents has a row for each picture; leave -n and --temperature out.")
+    if photo is not None and temperature != 1:
+        raise typer.BadParameter("--temperature is for random numbers; of --from a photo give --spread.")
     if interpolate and (each is not None or photo is not None or json):
         raise typer.BadParameter("--interpolate makes one film; leave --each, --from and --json out.")
     if output is None and each is None:
@@ -190,7 +197,7 @@ def _pictures(generator: "Generator", wish: _Wish, places: "_Places", *, json: b
     number = 0
     for some in wish.pictures(generator):
         if places.output is not None:
-            sheet_cells(max(wish.count, len(some)), some.size_hw)  # refused before hours of work
+            sheet_cells(max(wish.count, number + len(some)), some.size_hw)  # refused before hours of work
             kept.append(some)
         for place, image_rgb_u8 in enumerate(some):
             facts = {"picture": number, **some.facts(place)}
@@ -217,7 +224,9 @@ def _film(generator: "Generator", wish: _Wish, places: "_Places") -> int:
         label = generator.labels[0]
         note(f"all pictures of the film are of the class {label}; --label takes another")
     keys = join(list(replace(wish, label=label).pictures(generator)))
-    save_film(iter(generator.decode(round_trip(keys.latents, FRAMES_BETWEEN), label=label)), places.output)
+    way = round_trip(keys.latents, FRAMES_BETWEEN)
+    frames = (frame for some in generator.decodings(way, label=label) for frame in some)
+    save_film(frames, places.output)
     return len(keys)
 
 
@@ -242,8 +251,8 @@ def read_latents(path: Path) -> "NDArray[np.floating]":
     import numpy as np
 
     try:
-        with path.open("rb") as file:
-            latents = np.lib.format.read_array(file, allow_pickle=False)
+        # Read as pictures are made, and no larger than the file is, whatever it says of itself.
+        latents = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise ModelError(f"--latents {path}: no such file.") from None
     except (OSError, ValueError, EOFError) as error:

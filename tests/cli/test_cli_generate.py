@@ -58,7 +58,9 @@ def test_of_a_class_of_latents_and_of_a_photo(plain: Path, tombola: Tombola) -> 
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[0]["latents"] == [-1.0, 2.0]
     assert len(lines) == 3
-    assert "taken for dark, whose reconstruction is nearest" in done.stderr
+    assert (
+        "photo.png: seen as 2×1 grey pixels, taken for dark, whose reconstruction is nearest" in done.stderr
+    )
 
 
 def test_a_film(plain: Path, tombola: Tombola) -> None:  # noqa: ARG001
@@ -81,6 +83,9 @@ def test_a_film(plain: Path, tombola: Tombola) -> None:  # noqa: ARG001
         (["--latents", "wide.npy"], r"latents must be numbers [n, 2], but are float64 [1, 3]"),
         (["--latents", "object.npy"], "no array that numpy.save wrote"),
         (["--latents", "holes.npy"], "finite"),
+        (["--latents", "far.npy"], "finite"),
+        (["--latents", "larger-than-its-file.npy"], "no array that numpy.save wrote"),
+        (["--temperature", "1e39"], "from 0 to 1000"),
         (["-o", "sheet.txt"], "'.txt' is not one of"),
         (["-o", "plain.onnx"], "would overwrite this source"),
         (["-n", "30000000"], "more than 100 million"),
@@ -91,6 +96,9 @@ def test_what_it_refuses(plain: Path, tombola: Tombola, arguments: list[str], sa
     np.save("wide.npy", np.zeros((1, 3)))
     np.save("object.npy", np.array([{}]), allow_pickle=True)
     np.save("holes.npy", np.full((1, 2), np.nan))
+    np.save("far.npy", np.full((1, 2), 1e300))
+    told = Path("far.npy").read_bytes().replace(b"(1, 2), }" + b" " * 12, b"(1000000000000, 2), }")
+    Path("larger-than-its-file.npy").write_bytes(told)
     before = plain.read_bytes()
     done = tombola("generate", *([] if "--model" in arguments else ["--model", plain]), *arguments)
     assert done.exit_code == 1
@@ -102,7 +110,14 @@ def test_what_it_refuses(plain: Path, tombola: Tombola, arguments: list[str], sa
 
 @pytest.mark.parametrize(
     "arguments",
-    [["-n", "0"], ["--seed", "-1"], ["--from", "a.png", "--latents", "b.npy"], ["--interpolate", "--json"]],
+    [
+        ["-n", "0"],
+        ["--seed", "-1"],
+        ["--from", "a.png", "--latents", "b.npy"],
+        ["--latents", "b.npy", "-n", "2"],
+        ["--from", "a.png", "--temperature", "0.5"],
+        ["--interpolate", "--json"],
+    ],
 )
 def test_a_wrong_command_line(plain: Path, tombola: Tombola, arguments: list[Any]) -> None:
     assert tombola("generate", "-m", plain, *arguments).exit_code == 2

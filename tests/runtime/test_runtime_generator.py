@@ -56,6 +56,13 @@ def test_classes_by_name_by_number_and_in_turn(full: Generator) -> None:
     assert full.decode(zeros, label=2).names == ("lightest",) * 4
     assert full.decode(zeros, label=[0, "light", 2, 1]).images_u8[:, 0, 0, 0].tolist() == [128, 148, 168, 148]
     assert full.sample(4).names == ("dark", "light", "lightest", "dark")
+    parts = list(full.decodings(np.zeros((300, 2))))
+    assert [len(part) for part in parts] == [256, 44]
+    assert [name for part in parts for name in part.names or ()] == ["dark", "light", "lightest"] * 100
+
+
+def test_any_number_takes_no_more_memory(full: Generator) -> None:
+    assert len(next(full.samples(10**15))) == 256
 
 
 @pytest.mark.parametrize("label", ["grey", 3, -1, True, 0.5, ["dark", "light"]])

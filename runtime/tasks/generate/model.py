@@ -1,6 +1,7 @@
 """A loaded generator: random numbers in, pictures out; where it encodes, pictures in and latents out."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from tombola.runtime.tasks.generate.latents import draw
 from tombola.runtime.tasks.generate.signature import check_pictures
 
 AT_ONCE = 256  # pictures of one call: more are no faster, and take more memory
+MOST_TEMPERATURE = 1000
 
 # The class of pictures, or of each of them: its name or its number.
 Label = str | int | Sequence[str | int]
@@ -68,37 +70,36 @@ class Generator(Model):
             raise ModelError(f"count: {count!r} must be a whole number of 1 or more.")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ModelError(f"seed: {seed!r} must be a whole number of 0 or more.")
-        if not (np.isfinite(temperature) and temperature >= 0):
-            raise ModelError(f"temperature: {temperature!r} must be a number of 0 or more.")
-        labels, done = self._labels(label, count), 0
+        if not 0 <= temperature <= MOST_TEMPERATURE:
+            raise ModelError(f"temperature: {temperature!r} must be a number from 0 to {MOST_TEMPERATURE}.")
+        turns, done = self._turns(label, count), 0
         for latents in draw(seed, self.latent_size, count, AT_ONCE):
-            some = None if labels is None else labels[done : done + len(latents)]
+            yield self._decode(latents * np.float32(temperature), _some(turns, done, len(latents)))
             done += len(latents)
-            yield self._decode(latents * np.float32(temperature), some)
 
     def decode(self, latents: NDArray[np.floating], *, label: Label | None = None) -> Generated:
         """Make pictures of these latents, [n, latent_size] or one [latent_size].
 
         ModelError for another shape, for numbers that are not finite, and for labels as `sample` has it.
         """
+        return join(list(self.decodings(latents, label=label)))
+
+    def decodings(self, latents: NDArray[np.floating], *, label: Label | None = None) -> Iterator[Generated]:
+        """The same, up to 256 pictures at a time, for any number of latents in bounded memory."""
         given = np.asarray(latents)
         given = given[None] if given.ndim == 1 else given
         if given.ndim != 2 or given.shape[1] != self.latent_size or given.dtype.kind not in "fiu":
             raise ModelError(
                 f"latents must be numbers [n, {self.latent_size}], but are {given.dtype} {list(given.shape)}."
             )
-        checked = given.astype(np.float32)
-        if not len(checked) or not np.isfinite(checked).all():
-            raise ModelError("latents must be one row or more of finite numbers; NaN or infinity is none.")
-        labels = self._labels(label, len(checked))
-        return join(
-            [
-                self._decode(
-                    checked[at : at + AT_ONCE], None if labels is None else labels[at : at + AT_ONCE]
-                )
-                for at in range(0, len(checked), AT_ONCE)
-            ]
-        )
+        parts = [given[at : at + AT_ONCE] for at in range(0, len(given), AT_ONCE)]
+        if not parts or not all(np.isfinite(_float32(part)).all() for part in parts):
+            raise ModelError(
+                "latents must be one row or more of finite float32 numbers; NaN or infinity is none."
+            )
+        turns = self._turns(label, len(given))
+        for number, part in enumerate(parts):
+            yield self._decode(_float32(part), _some(turns, number * AT_ONCE, len(part)))
 
     def encode(
         self,
@@ -139,7 +140,7 @@ class Generator(Model):
         if not self.is_conditional:
             return self._encode(picture.image_rgb_u8, None)
         if label is not None:
-            return self._encode(picture.image_rgb_u8, self._labels(label, 1))
+            return self._encode(picture.image_rgb_u8, self._turns(label, 1))
         every = self._encode(picture.image_rgb_u8, np.arange(len(self.labels)))
         return _only(every, int(np.argmin(_distances(every, picture.image_rgb_u8))))
 
@@ -173,21 +174,20 @@ class Generator(Model):
         label = feeds.get("label")
         return self._answer(feeds, None if label is None else np.asarray(label, np.int64))
 
-    def _labels(self, label: Label | None, count: int) -> NDArray[np.int64] | None:
-        """A class for each of `count` pictures; None where the model knows none."""
+    def _turns(self, label: Label | None, count: int) -> NDArray[np.int64] | None:
+        """The classes that `count` pictures take in turn; None where the model knows none."""
         if not self.is_conditional:
             if label is not None:
                 raise ModelError(f"label: {label!r} is given, but this model knows no classes; leave it out.")
             return None
         if label is None:
-            return np.arange(count) % len(self.labels)
+            return np.arange(len(self.labels))
         wanted = [label] if isinstance(label, str | int | np.integer) else list(label)
         if len(wanted) not in (1, count):
             raise ModelError(
                 f"label: {len(wanted)} are given for {count} pictures; give one, or one for each."
             )
-        numbers = np.array([self._number(one) for one in wanted], np.int64)
-        return np.broadcast_to(numbers, (count,)).copy()
+        return np.array([self._number(one) for one in wanted], np.int64)
 
     def _number(self, label: str | int) -> int:
         if isinstance(label, str) and label in self.labels:
@@ -198,9 +198,9 @@ class Generator(Model):
             and 0 <= label < len(self.labels)
         ):
             return int(label)
+        numbers = "" if isinstance(label, str) else f" (0 to {len(self.labels) - 1})"
         raise ModelError(
-            f"label: {label!r} is none of the model's classes: {', '.join(self.labels)} "
-            f"(0 to {len(self.labels) - 1})."
+            f"label: {label!r} is none of the model's classes: {', '.join(self.labels)}{numbers}."
         )
 
     def _decode(self, latents: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Generated:
@@ -242,6 +242,17 @@ class Generator(Model):
         check_pictures(found, len(self.labels))
         names = None if labels is None else tuple(self.labels[label] for label in labels)
         return Generated(found["images"], found["codes"], names)
+
+
+def _some(turns: NDArray[np.int64] | None, start: int, count: int) -> NDArray[np.int64] | None:
+    """The classes of `count` pictures from number `start` on, of those that all take in turn."""
+    return None if turns is None else turns[np.arange(start, start + count) % len(turns)]
+
+
+def _float32(latents: NDArray[Any]) -> NDArray[np.float32]:
+    """What is too large becomes infinity."""
+    with np.errstate(over="ignore"):
+        return latents.astype(np.float32)
 
 
 def join(parts: Sequence[Generated]) -> Generated:

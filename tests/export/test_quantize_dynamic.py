@@ -112,16 +112,41 @@ def test_what_a_loop_begins_with_finds_its_limits_as_well() -> None:
 def test_what_is_stored() -> None:
     model = quantised(processor="x64-avx2")
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    # A row of it is looked up, so the float matrix stays; of the other the bytes are all there is.
-    assert stored["cell.weight"].dtype == np.float32
-    assert stored["cell.weight/int8"].dtype == stored["gate.weight"].dtype == np.int8
-    assert all(np.abs(stored[name]).max() == 63 for name in ("cell.weight/int8", "gate.weight"))
-    for name, weight in (("cell.weight", WEIGHTS["cell.weight"].T), ("gate.weight", WEIGHTS["gate.weight"])):
-        small = stored.get(f"{name}/int8", stored[name])
-        scale = stored[f"{name}/int8_scale" if f"{name}/int8" in stored else f"{name}/scale"]
-        assert np.abs(small * scale - weight).max() <= scale.max() / 2 + 1e-6
-    body = model.graph.node[1].attribute[0].g
+    # The bytes are all there is of both; those of the one whose rows are looked up lie row by row.
+    for name in ("cell.weight", "gate.weight"):
+        scale = stored[f"{name}/scale"] if name == "gate.weight" else stored[f"{name}/scale"][:, None]
+        assert stored[name].dtype == np.int8
+        assert np.abs(stored[name]).max() == 63
+        assert np.abs(stored[name] * scale - WEIGHTS[name]).max() <= scale.max() / 2 + 1e-6
+    assert set(stored) == {"steps", "last_dimension", "cell.bias"} | {
+        name for layer in ("cell.weight", "gate.weight") for name in (layer, f"{layer}/scale")
+    }
+    body = next(node for node in model.graph.node if node.op_type == "Loop").attribute[0].g
     assert [node.op_type for node in body.node].count("DynamicQuantizeLinear") == 1  # both read h
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_are_looked_up_among_the_bytes_and_columns_are_not(axis: int) -> None:
+    """A row has one scale, that of its output; a column has as many as there are outputs."""
+    model = recurrent()
+    model.graph.node[0].attribute.append(helper.make_attribute("axis", axis))
+    if axis:
+        model.graph.node[0].output[0] = "column"
+        model.graph.node.insert(1, helper.make_node("Transpose", ["column"], ["first"], perm=[1, 0]))
+    model.graph.output.append(helper.make_tensor_value_info("first", TensorProto.FLOAT, [1, UNITS]))
+    exact = row_of(model)
+    to_dynamic_int8(model, plan(model.graph, loops=True).steps, WEIGHTS, PROCESSORS["x64"])
+    onnx.checker.check_model(model, full_check=True)
+    error = np.abs(row_of(model) - exact).max()
+    assert (error == 0) == (axis == 1)
+    assert error <= np.abs(exact).max() / 127 / 2 + 1e-6
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert kinds["cell.weight"] == (TensorProto.FLOAT if axis else TensorProto.INT8)
+
+
+def row_of(model: onnx.ModelProto) -> NDArray[np.float32]:
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(["first"], {"word": np.array([3])})[0])
 
 
 def test_onnxruntime_takes_the_nodes_of_a_product_together(tmp_path: object) -> None:

@@ -28,7 +28,8 @@ class GeneratePictures(nn.Module):
         return self.as_bytes(self.network.decode(latents, label))
 
     def as_bytes(self, levels: Tensor) -> Tensor:
-        return (levels.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).to(torch.uint8)
+        # Turned as bytes: where the last side is 1, onnxruntime multiplies number by number.
+        return (levels * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 class EncodeOrGenerate(GeneratePictures):

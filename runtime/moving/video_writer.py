@@ -50,7 +50,7 @@ def write_video(target: str | os.PathLike[str], fps: float, size_hw: tuple[int, 
     height, width = size_hw
     frames = 0
     with write_beside(path) as part:
-        part.write_bytes(b"")  # tells a refused place from a missing codec
+        part.write_bytes(bytes(4096))  # tells a refused place and a full disk from a missing codec
         writer = _open(part, path, fps, size_hw)
 
         def write(image_rgb_u8: NDArray[np.uint8]) -> None:

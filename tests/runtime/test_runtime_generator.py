@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import tombola
 from tests.toy_generator import LABELS, full_generator, plain_generator
 from tombola.errors import ModelError, OutputError
+from tombola.runtime.tasks.generate import film
 from tombola.runtime.tasks.generate.answer import sheet_cells
 from tombola.runtime.tasks.generate.compare import GenerateYardstick
 from tombola.runtime.tasks.generate.film import round_trip, save_film
@@ -150,12 +151,15 @@ def test_a_sheet_has_every_picture_in_its_place(plain: Generator, tmp_path: Path
         sheet_cells(400, (600, 600))
 
 
-def test_a_film_plays(plain: Generator, tmp_path: Path) -> None:
+def test_a_film_plays(plain: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = list(plain.sample(4, seed=2))
     done, animation = cv2.imreadanimation(str(save_film(frames, tmp_path / "film.gif")))
     assert done
     assert len(animation.frames) == 4
-    assert save_film(frames, tmp_path / "film.mp4").stat().st_size > 100
+    monkeypatch.setattr(film, "MOST_GIF_PIXELS", 224 * 112 * len(frames) - 1)
+    with pytest.raises(OutputError, match=r"take fewer, or a name that ends in \.mp4"):
+        save_film(frames, tmp_path / "long.gif")
+    assert save_film(iter(frames), tmp_path / "film.mp4").stat().st_size > 100
     with pytest.raises(OutputError, match=r"a film is one of \.gif"):
         save_film(frames, tmp_path / "film.png")
 

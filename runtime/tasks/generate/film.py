@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from tombola.runtime.pictures.output import save_bytes
 from tombola.runtime.tasks.generate.latents import slerp
 
 FRAMES_PER_SECOND = 25
+MOST_GIF_PIXELS = 100_000_000  # of all its frames
 SHOWN_SIDE_PX = 224  # small pictures are enlarged, a pixel a square
 
 
@@ -38,14 +40,24 @@ def save_film(images_rgb_u8: Iterable[NDArray[np.uint8]], path: str | os.PathLik
     OutputError where that cannot be done; nothing half-written is left.
     """
     target = check_film_target(path)
-    frames = [_enlarged(image) for image in images_rgb_u8]
+    enlarged = map(_enlarged, images_rgb_u8)
     if target.suffix.lower() != ".gif":
-        with write_video(target, FRAMES_PER_SECOND, (frames[0].shape[0], frames[0].shape[1])) as write:
-            for frame in frames:
+        first = next(enlarged)
+        with write_video(target, FRAMES_PER_SECOND, (first.shape[0], first.shape[1])) as write:
+            for frame in chain([first], enlarged):
                 write(frame)
         return target
+    frames, pixels = [], 0
+    for frame in enlarged:
+        frames.append(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        pixels += frame.shape[0] * frame.shape[1]
+        if pixels > MOST_GIF_PIXELS:
+            raise OutputError(
+                f"cannot write {target}: {len(frames)} pictures and more are too long for a .gif, which is "
+                "made in memory; take fewer, or a name that ends in .mp4."
+            )
     animation = cv2.Animation()
-    animation.frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in frames]
+    animation.frames = frames
     animation.durations = [1000 // FRAMES_PER_SECOND] * len(frames)
     is_encoded, encoded = cv2.imencodeanimation(".gif", animation)
     if not is_encoded:

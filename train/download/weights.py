@@ -12,6 +12,8 @@ from pathlib import Path
 from tombola.train.download.catalogue import RemoteFile
 
 SHIPPED_DETECTOR = "voc-detector"
+# The one of its two files that a training can go on from: the other is in int8.
+SHIPPED_FILE = "voc-detector-float.onnx"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def named_weights(name: str) -> Path | None:
     """Where the weights of that name are, or would be: public ones, or the detector that ships; None for
     other names."""
     if name == SHIPPED_DETECTOR:
-        return Path(__file__).parents[2] / "runtime" / "models" / f"{name}.onnx"
+        return Path(__file__).parents[2] / "runtime" / "models" / SHIPPED_FILE
     return weights_path(name) if is_kept(name) else None
 
 

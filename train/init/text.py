@@ -10,7 +10,8 @@ from tombola.train.download.weights import SHIPPED_DETECTOR, WEIGHTS
 from tombola.train.init.found import Found, Source
 
 BACKBONE = "efficientnet_lite0"
-SHIPPED_CHANNELS = 96  # network.channels of the detector that ships
+# The detector that ships has these, where the default is another.
+SHIPPED_CHANNELS, SHIPPED_ANCHORS_PX = 64, [[12, 20, 32], [44, 64, 90], [128, 180, 250]]
 # Steps that a training needs to come to an end, in our experience with VOC: from a backbone alone, and from a
 # detector, which knows things from what is behind them.
 STEPS, STEPS_OF_DETECTOR = 1200, 150
@@ -34,7 +35,7 @@ def recipe_text(found: Found, root: str, name: str, *, fresh: bool) -> str:
         f'task = "{found.task}"\nname = {_toml(name)}\n',
         _data(found, root),
         _picture(found, fresh=fresh),
-        _network(detect=detect, small=small, fresh=fresh),
+        _network(detect=detect, small=small),
         "" if fresh else _start(detect=detect, few=found.n_training < FEW_PICTURES),
         _augment(detect=detect, small=small),
         _training(found, STEPS_OF_DETECTOR if detect and not fresh else STEPS),
@@ -131,9 +132,12 @@ def _classify_side(found: Found) -> int:
     return min(224, max(64, shortest // 32 * 32))
 
 
-def _network(*, detect: bool, small: bool, fresh: bool) -> str:
+def _network(*, detect: bool, small: bool) -> str:
     if detect:
-        return f'[network]\nbackbone = "{BACKBONE}"\nchannels = {64 if fresh else SHIPPED_CHANNELS}\n'
+        return (
+            f'[network]\nbackbone = "{BACKBONE}"\nchannels = {SHIPPED_CHANNELS}\n\n'
+            f"[proposals]\nanchor_sizes_px = {SHIPPED_ANCHORS_PX}\n"
+        )
     if small:
         return '[network]\nkind = "cnn"\n'
     return f'[network]\nkind = "{BACKBONE}"\ndropout = 0.2\n'

@@ -84,7 +84,7 @@ def test_a_detector_goes_on_from_the_one_that_ships(tombola: Tombola) -> None:
     assert isinstance(recipe, DetectRecipe)
     # Its network and picture are those of the weights, or they would be refused.
     network = DetectTask(recipe).build_network()
-    shipped = read_model_file(Path(models.__path__[0]) / "voc-detector-float.onnx").tensors
+    shipped = read_model_file(Path(models.__path__[0]) / "voc-detector-dense.onnx").tensors
     torch.testing.assert_close(
         network.state_dict()["neck.smooths.0.weight"], shipped["neck.smooths.0.weight"]
     )

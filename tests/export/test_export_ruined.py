@@ -21,7 +21,7 @@ from tombola.runtime.verify import verify
 
 MODELS = Path(models.__path__[0])
 # The detector is the one in float32; in int8 a file answers more roughly, and is allowed more.
-FILES = {"detect": MODELS / "voc-detector-float.onnx", "classify": model_or_shipped(None, "classify")}
+FILES = {"detect": MODELS / "voc-detector-dense.onnx", "classify": model_or_shipped(None, "classify")}
 ASKING: dict[str, Asking] = {"detect": DetectAsking(), "classify": PictureAsking()}
 PHOTOS = Path(__file__).parents[1] / "photos"
 Weights = NDArray[np.float32]

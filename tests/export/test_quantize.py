@@ -35,7 +35,7 @@ from tombola.train.metrics.classification import ClassificationScores
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 CLASSIFIER = model_or_shipped(None, "classify")
-DETECTOR = model_or_shipped(None, "detect").with_name("voc-detector-float.onnx")
+DETECTOR = model_or_shipped(None, "detect").with_name("voc-detector-dense.onnx")
 
 
 def raised(path: Path) -> onnx.ModelProto:

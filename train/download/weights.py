@@ -13,7 +13,7 @@ from tombola.train.download.catalogue import RemoteFile
 
 SHIPPED_DETECTOR = "voc-detector"
 # The one of its two files that a training can go on from: the other is in int8.
-SHIPPED_FILE = "voc-detector-float.onnx"
+SHIPPED_FILE = "voc-detector-dense.onnx"
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,10 @@ from tombola.errors import ExportError
 from tombola.export.parity.probes import make_probes, renew_probes
 from tombola.export.parity.question import Asking, PictureAsking, drawn_picture
 from tombola.export.tasks.detect.asking import DetectAsking
-from tombola.runtime import models
 from tombola.runtime.load import load
 from tombola.runtime.pictures.picture import read_rgb
 from tombola.runtime.verify import verify
 
-MODELS = Path(models.__path__[0])
-# The detector is the one in float32; in int8 a file answers more roughly, and is allowed more.
-FILES = {"detect": MODELS / "voc-detector-dense.onnx", "classify": model_or_shipped(None, "classify")}
 ASKING: dict[str, Asking] = {"detect": DetectAsking(), "classify": PictureAsking()}
 PHOTOS = Path(__file__).parents[1] / "photos"
 Weights = NDArray[np.float32]
@@ -68,14 +64,14 @@ def change(model: onnx.ModelProto, name: str, ruin: Ruin) -> bytes:
 
 @pytest.mark.parametrize(("task", "ruin"), [(task, ruin) for task, ruins in RUINS.items() for ruin in ruins])
 def test_a_ruined_file_is_found(task: str, ruin: str) -> None:
-    report = verify(change(onnx.load(FILES[task]), *RUINS[task][ruin]), "cpu")
+    report = verify(change(onnx.load(model_or_shipped(None, task)), *RUINS[task][ruin]), "cpu")
     assert not report.ok
     assert any(probe.problem for probe in report.probes)
 
 
 @pytest.mark.parametrize("task", RUINS)
 def test_what_ships_has_much_to_compare(task: str) -> None:
-    report = verify(FILES[task], "cpu")
+    report = verify(model_or_shipped(None, task), "cpu")
     assert report.ok
     assert report.count >= {"detect": 50, "classify": 20}[task]
 
@@ -99,7 +95,7 @@ def as_int8(model: onnx.ModelProto, name: str) -> None:
 
 @pytest.mark.parametrize("task", INT8)
 def test_probes_are_renewed_and_find_a_scale_that_doubled(task: str, tmp_path: Path) -> None:
-    model = onnx.load(FILES[task])
+    model = onnx.load(model_or_shipped(None, task))
     as_int8(model, INT8[task])
     path = tmp_path / "int8.onnx"
     path.write_bytes(model.SerializeToString())
@@ -112,7 +108,7 @@ def test_probes_are_renewed_and_find_a_scale_that_doubled(task: str, tmp_path: P
 @pytest.mark.parametrize("task", RUINS)
 def test_renewing_changes_nothing_but_the_probes(task: str, tmp_path: Path) -> None:
     path = tmp_path / "copy.onnx"
-    path.write_bytes(FILES[task].read_bytes())
+    path.write_bytes(model_or_shipped(None, task).read_bytes())
     before = onnx.load(path)
     contract = renew_probes(path, ASKING[task], [drawn_picture((50, 60))])
     after = onnx.load(path)
@@ -124,7 +120,7 @@ def test_renewing_changes_nothing_but_the_probes(task: str, tmp_path: Path) -> N
 
 def test_a_file_that_gives_nothing_to_compare_gets_no_probes() -> None:
     """Class scores of zero at any picture: no probe could tell such a file from a ruined one."""
-    model = onnx.load(FILES["detect"])
+    model = onnx.load(model_or_shipped(None, "detect"))
     only_background = np.full(21, -1000, np.float32)
     only_background[-1] = 1000
     change(model, "roi_head.classes.weight", np.zeros_like)

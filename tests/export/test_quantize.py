@@ -35,7 +35,6 @@ from tombola.train.metrics.classification import ClassificationScores
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 CLASSIFIER = model_or_shipped(None, "classify")
-DETECTOR = model_or_shipped(None, "detect").with_name("voc-detector-dense.onnx")
 
 
 def raised(path: Path) -> onnx.ModelProto:
@@ -93,7 +92,7 @@ def test_raising_is_storing_taken_back() -> None:
 def test_the_plan_of_a_detector() -> None:
     """Stem, first stage and what gives the answers stay in float; sums and upsampling follow the layers, and
     nothing of anchors, boxes, before or after does."""
-    found = plan(raised(DETECTOR).graph)
+    found = plan(raised(model_or_shipped(None, "detect")).graph)
     assert found.left == (
         "backbone.stages.0",
         "backbone.stages.1.0.layers.0",
@@ -105,7 +104,7 @@ def test_the_plan_of_a_detector() -> None:
     )
     assert {"neck.laterals.0", "neck.smooths.2", "roi_head.hidden.3"} <= set(found.layers)
     kinds: dict[str, int] = {}
-    for node in raised(DETECTOR).graph.node:
+    for node in raised(model_or_shipped(None, "detect")).graph.node:
         if node.name in found.nodes:
             kinds[node.op_type] = kinds.get(node.op_type, 0) + 1
     # 9 residual sums and 2 of the pyramid; 30 of the 32 layers that end in a Clip; 3 + 2 rectifiers.

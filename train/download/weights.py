@@ -12,7 +12,7 @@ from pathlib import Path
 from tombola.train.download.catalogue import RemoteFile
 
 SHIPPED_DETECTOR = "voc-detector"
-# The one of its two files that a training can go on from: the other is in int8.
+# What it was cut from: a training goes on with the widths that a recipe can say.
 SHIPPED_FILE = "voc-detector-dense.onnx"
 
 

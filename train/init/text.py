@@ -10,7 +10,7 @@ from tombola.train.download.weights import SHIPPED_DETECTOR, WEIGHTS
 from tombola.train.init.found import Found, Source
 
 BACKBONE = "efficientnet_lite0"
-# The detector that ships has these, where the default is another.
+# The detector that trainings go on from has these.
 SHIPPED_CHANNELS, SHIPPED_ANCHORS_PX = 64, [[12, 20, 32], [44, 64, 90], [128, 180, 250]]
 # Steps that a training needs to come to an end, in our experience with VOC: from a backbone alone, and from a
 # detector, which knows things from what is behind them.

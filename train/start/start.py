@@ -72,10 +72,12 @@ def copy_weights(
     wanted = [name for name in own if not name.startswith(fresh) and not name.endswith("num_batches_tracked")]
     for name in wanted:
         if name not in given or given[name].shape != own[name].shape:
-            found = list(given[name].shape) if name in given else "nothing"
+            wants, found = list(own[name].shape), list(given[name].shape) if name in given else []
+            cure = "make network and picture those of the weights"
+            if len(found) == len(wants) and all(has <= want for has, want in zip(found, wants, strict=True)):
+                cure += "; of one whose channels were cut, begin with the network that it was cut from"
             raise TrainingError(
-                f"start.weights: {file} has {found} for {name}, the network wants {list(own[name].shape)}; "
-                "make network and picture those of the weights"
+                f"start.weights: {file} has {found or 'nothing'} for {name}, the network wants {wants}; {cure}"
             )
         if not torch.isfinite(given[name]).all():
             raise TrainingError(

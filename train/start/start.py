@@ -77,7 +77,8 @@ def copy_weights(
             if len(found) == len(wants) and all(has <= want for has, want in zip(found, wants, strict=True)):
                 cure += "; of one whose channels were cut, begin with the network that it was cut from"
             raise TrainingError(
-                f"start.weights: {file} has {found or 'nothing'} for {name}, the network wants {wants}; {cure}"
+                f"start.weights: {file} has {found or 'nothing'} for {name}, the network wants {wants}; "
+                f"{cure}"
             )
         if not torch.isfinite(given[name]).all():
             raise TrainingError(

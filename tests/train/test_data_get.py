@@ -58,7 +58,7 @@ def test_archives_become_folders_and_go(tmp_path: Path) -> None:
 def test_an_archive_cannot_write_outside(tmp_path: Path, member: str) -> None:
     folder = tmp_path / "data"
     one = data_set(archive(folder, "a.tar", "kit/VOC/1.txt", member))
-    # Python drops a leading slash and refuses to climb out.
+    # A leading slash is dropped, and to climb out is refused.
     with nullcontext() if member.startswith("/") else pytest.raises(DataError, match="cannot be unpacked"):
         get(one, folder, tell)
     assert [path.name for path in folder.iterdir()] == ["photos" if member.startswith("/") else "a.tar"]
